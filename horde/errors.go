@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package horde
+
+import "fmt"
+
+// Code is the AI Horde return code ("rc") of a refusal. Its text is wire format.
+type Code string
+
+// Return codes used by the rules. Odd spellings are the protocol's own.
+const (
+	CodeBadRequest             Code = "BadRequest"
+	CodeInvalidAPIKey          Code = "InvalidAPIKey"
+	CodeUserNotFound           Code = "UserNotFound"
+	CodeWorkerNotFound         Code = "WorkerNotFound"
+	CodeRequestNotFound        Code = "RequestNotFound"
+	CodeInvalidJobID           Code = "InvalidJobID"
+	CodeDuplicateGen           Code = "DuplicateGen"
+	CodeAbortedGen             Code = "AbortedGen"
+	CodeWrongCredentials       Code = "WrongCredentials"
+	CodeForbidden              Code = "Forbidden"
+	CodeDeletedUser            Code = "DeletedUser"
+	CodeAnonForbidden          Code = "AnonForbidden"
+	CodeAnonForbiddenWorker    Code = "AnonForbiddenWorker"
+	CodeWorkerMaintenance      Code = "WorkerMaintenance"
+	CodeWorkerFlagged          Code = "WorkerFlaggedMaintenance"
+	CodePolymorphicName        Code = "PolymorphicNameConflict"
+	CodeTooManyWorkers         Code = "TooManyWorkers"
+	CodeTooManyWorkersTrusted  Code = "TooManyWorkersTrusted"
+	CodeTooManySameIPs         Code = "TooManySameIPs"
+	CodeTooManyPrompts         Code = "TooManyPrompts"
+	CodeTimeoutIP              Code = "TimeoutIP"
+	CodeMissingPrompt          Code = "MissingPrompt"
+	CodeCorruptPrompt          Code = "CorruptPrompt"
+	CodeInvalidPromptSize      Code = "InvalidPromptSize"
+	CodeInvalidSize            Code = "InvalidSize"
+	CodeBadCFGDecimals         Code = "BadCFGDecimals"
+	CodeBadCFGNumber           Code = "BadCFGNumber"
+	CodeTooManyUpscalers       Code = "TooManyUpscalers"
+	CodeTooManyLoras           Code = "TooManyLoras"
+	CodeBadLoraVersion         Code = "BadLoraVersion"
+	CodeTooManyTIs             Code = "TooManyTIs"
+	CodeUnexpectedModelName    Code = "UnexpectedModelName"
+	CodeSourceMaskUnnecessary  Code = "SourceMaskUnnecessary"
+	CodeInpaintingMissingMask  Code = "InpaintingMissingMask"
+	CodeControlNetSource       Code = "ControlNetSourceMissing"
+	CodeControlNetInpainting   Code = "ControlNetInpaintingMismatch"
+	CodeImageValidation        Code = "ImageValidationFailed"
+	CodeSourceResolution       Code = "SourceImageResolutionExceeded"
+	CodeSourceSize             Code = "SourceImageSizeExceeded"
+	CodeRequiresTrust          Code = "RequiresTrust"
+	CodeKudosUpfront           Code = "KudosUpfront"
+	CodeMaintenanceMode        Code = "MaintenanceMode"
+	CodeInvalidPriorityUser    Code = "InvalidPriorityUsername"
+	CodeNulByte                Code = "NulByteInPayload"
+	CodeTransferFromAnon       Code = "KudosTransferFromAnon"
+	CodeTransferToAnon         Code = "KudosTransferToAnon"
+	CodeTransferToSelf         Code = "KudosTransferToSelf"
+	CodeTransferNotEnough      Code = "KudosTransferNotEnough"
+	CodeNegativeTransfer       Code = "NegativeKudosTransfer"
+	CodeInvalidTransferAmount  Code = "InvalidKudosTransferAmount"
+	CodeInvalidTargetUsername  Code = "InvalidTargetUsername"
+	CodeTooFastTransfers       Code = "TooFastKudosTransfers"
+	CodeFaultWhenSending       Code = "FaultWhenKudosSending"
+	CodeFaultWhenReceiving     Code = "FaultWhenKudosReceiving"
+	CodeSourceFlagged          Code = "SourceAccountFlagged"
+	CodeTargetFlagged          Code = "TargetAccountFlagged"
+	CodeEducationCannotSend    Code = "EducationCannotSendKudos"
+	CodeIdempotencyKeyConflict Code = "IdempotencyKeyConflict"
+	CodeTransfersDisabled      Code = "KudosTransfersDisabled" // ours: the operator switched gifts off
+	CodeTooLongUserName        Code = "TooLongUserName"
+)
+
+// Error is a refusal: the rules forbid what the caller asked. Message is safe to show to anyone.
+type Error struct {
+	Code    Code
+	Message string
+}
+
+// Error is the message.
+func (e *Error) Error() string { return e.Message }
+
+// Refuse makes a refusal for a door that finds out by itself what the rules would say.
+func Refuse(code Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+func refuse(code Code, format string, args ...any) error { return Refuse(code, format, args...) }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package horde
+
+import (
+	"time"
+
+	"stablemate/horde/kudos"
+)
+
+// Bounds of the rules. Where a number is the protocol's, clients depend on it.
+const (
+	MaxPromptWords      = 7500
+	MaxPromptBytes      = 64 << 10 // our own second bound: no language needs more for 7500 words
+	MaxNameRunes        = 30
+	MaxWorkerNameRunes  = 100
+	MaxModelsPerWorker  = 300
+	MaxBlacklist        = 200
+	MaxBlacklistRunes   = 15
+	MaxListedWorkers    = 5
+	MaxMetadata         = 50
+	MaxImagesPerRequest = 20
+	MinSide             = 64
+	MaxSide             = 3072
+	SideStep            = 64
+	MaxSteps            = 500
+	MaxLoras            = 5
+	MaxTIs              = 20
+	MaxThreads          = 50
+	MaxIdempotencyKey   = 200
+
+	RequestTTL      = 20 * time.Minute // from creation, each pop and each delivery
+	ExtraSlowTTL    = 60 * time.Minute
+	MinJobTTL       = 150 * time.Second
+	WorkerOnline    = 300 * time.Second // since the last check-in
+	CheckInEvery    = 30 * time.Second
+	FaultsPerFailed = 3 // faulted generations until a request fails for good
+	ReverseGiftGap  = time.Minute
+
+	DefaultConcurrency   = 30
+	AnonymousConcurrency = 500
+	MaxWorkersUntrusted  = 4
+	MaxWorkersTrusted    = 20
+	MaxSameOrigin        = 3
+	MaxSameOriginTrusted = 20
+	MaxPerformance       = 20 // samples kept per worker
+	SlowWorkerSpeed      = 500_000.0
+	UnknownSpeed         = 1_000_000.0 // pixelsteps per second of a worker without samples
+
+	DropWindow = time.Hour // in which dropped jobs are counted
+	MaxDropped = 20        // above this many, a worker goes into maintenance
+
+	ReceiptWindow = time.Hour // how long idempotency keys are remembered in memory
+
+	// candidatesPerClass bounds how deep a pop looks past requests it may not have.
+	candidatesPerClass = 24
+)
+
+// Balance floors by class of account. A debit stops at the floor, and what it could not take is posted
+// against the subsidy account.
+const (
+	FloorAnonymous    = -50 * kudos.One
+	FloorPseudonymous = 14 * kudos.One
+	FloorRegistered   = 25 * kudos.One
+)

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package horde
+
+import (
+	"container/heap"
+	"math"
+	"sort"
+	"strings"
+	"time"
+
+	"stablemate/horde/origin"
+)
+
+// Pop asks for work on behalf of a worker, and is its check-in.
+type Pop struct {
+	Owner    UserID
+	Origin   origin.Origin
+	Offer    Offer
+	Priority []UserID // whose requests come first, besides the owner's own
+	Amount   int      // images wanted at once
+}
+
+// Job is what a worker gets: one or more images of one request, all of one model.
+type Job struct {
+	Request     RequestID
+	Generations []GenerationID // empty when there is nothing to do
+	Seeds       []uint32
+	Model       string
+	Image       Image
+	Seed        uint32
+	TTL         time.Duration
+	R2          bool
+	CensorNSFW  bool // the request is not NSFW and asks for censoring
+	Skipped     map[string]int
+	Worker      WorkerID
+}
+
+func (op Pop) apply(s *State, c *Change) (Job, error) {
+	owner, ok := s.users[op.Owner]
+	if !ok {
+		return Job{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
+	}
+	w, err := s.checkIn(c, owner, op.Offer, op.Origin)
+	if err != nil {
+		return Job{}, err
+	}
+	p := popper{s: s, w: w, owner: owner, now: c.Now, have: w.have}
+	if owner.Has(RoleTrusted) {
+		p.have |= needTrusted
+	}
+	r := p.fromFriends(append([]UserID{owner.ID}, op.Priority...))
+	if r == nil && !w.Maintenance && !w.Paused {
+		r = p.fromQueue()
+	}
+	if r == nil {
+		if w.Maintenance {
+			reason := w.MaintReason
+			if reason == "" {
+				reason = "this worker has been put into maintenance mode by its owner"
+			}
+			return Job{}, refuse(CodeWorkerMaintenance, "%s", reason)
+		}
+		return Job{Worker: w.ID, Skipped: p.skipped()}, nil
+	}
+	return s.assign(c, r, w, max(1, op.Amount)), nil
+}
+
+// popper looks for the best request one worker may have.
+type popper struct {
+	s      *State
+	w      *Worker
+	owner  *User
+	now    time.Time
+	have   need
+	passed map[string]int // why the best candidates were passed over
+}
+
+// fromFriends looks at the requests of the owner and of people the worker prefers. They are few: each
+// person's concurrency bounds them.
+func (p *popper) fromFriends(users []UserID) *Request {
+	var own []*Request
+	for i, u := range users {
+		if u == Anonymous || i > 0 && p.w.Maintenance {
+			continue
+		}
+		for _, r := range p.s.byUser[u] {
+			if r.queued && p.fits(class{r.needs, int32(r.Image.Width * r.Image.Height)}) && p.offers(r) {
+				own = append(own, r)
+			}
+		}
+	}
+	sort.Slice(own, func(i, j int) bool { return before(own[i], own[j]) })
+	for _, r := range own {
+		if r.waiting(p.now) && p.refuses(r) == "" {
+			return r
+		}
+	}
+	return nil
+}
+
+// fromQueue finds the first request in queue order that the worker can take. It looks at the head of each
+// fitting class on the shelves of the worker, so its cost does not depend on the length of the queue.
+func (p *popper) fromQueue() *Request {
+	type head struct {
+		at     shelf
+		q      *shelfQueue
+		b      *bucket
+		looked int
+	}
+	var heads []*head
+	visit := func(at shelf) {
+		q := p.s.queue.shelves[at]
+		if q == nil {
+			return
+		}
+		for i := 0; i < len(q.classes); {
+			b := q.classes[i]
+			if !p.fits(b.class) {
+				i++
+				continue
+			}
+			for len(b.entries) > 0 && b.entries[0].stale() {
+				heap.Pop(&b.entries)
+			}
+			if len(b.entries) == 0 {
+				p.s.sweep(at, q, b) // removes classes[i]
+				continue
+			}
+			heads = append(heads, &head{at: at, q: q, b: b})
+			i++
+		}
+	}
+	visit(shelf{worker: p.w.ID})
+	visit(shelf{})
+	for _, m := range p.w.Offer.Models {
+		visit(shelf{model: m})
+	}
+
+	type aside struct {
+		b *bucket
+		e entry
+	}
+	var put []aside
+	defer func() {
+		for _, a := range put {
+			heap.Push(&a.b.entries, a.e)
+		}
+	}()
+	for {
+		var best *head
+		for _, h := range heads {
+			for len(h.b.entries) > 0 && h.b.entries[0].stale() {
+				heap.Pop(&h.b.entries)
+			}
+			if len(h.b.entries) == 0 || h.looked >= candidatesPerClass {
+				continue
+			}
+			if best == nil || before(h.b.entries[0].r, best.b.entries[0].r) {
+				best = h
+			}
+		}
+		if best == nil {
+			return nil
+		}
+		r := best.b.entries[0].r
+		if r.waiting(p.now) {
+			why := ""
+			if !p.offers(r) {
+				why = "models"
+			} else {
+				why = p.refuses(r)
+			}
+			if why == "" {
+				return r
+			}
+			if p.passed == nil {
+				p.passed = make(map[string]int)
+			}
+			p.passed[why]++
+		}
+		best.looked++
+		put = append(put, aside{best.b, heap.Pop(&best.b.entries).(entry)})
+	}
+}
+
+// fits compares constants of a class with constants of the worker.
+func (p *popper) fits(c class) bool {
+	return c.need&^p.have == 0 && int(c.area) <= p.w.Offer.MaxPixels && (!p.w.Offer.ExtraSlow || c.need&okExtraSlow != 0)
+}
+
+func (p *popper) offers(r *Request) bool {
+	return len(r.Models) == 0 || overlap(r.Models, p.w.Offer.Models)
+}
+
+// refuses says why this worker may not have a request that its class allows, or "".
+func (p *popper) refuses(r *Request) string {
+	w := p.w
+	if len(r.Workers) > 0 {
+		listed := false
+		for _, id := range r.Workers {
+			listed = listed || id == w.ID
+		}
+		if listed == r.Exclude {
+			return "worker_id"
+		}
+	}
+	if len(w.Offer.Blacklist) > 0 {
+		prompt := strings.ToLower(r.Image.Prompt)
+		for _, word := range w.Offer.Blacklist {
+			if strings.Contains(prompt, word) {
+				return "blacklist"
+			}
+		}
+	}
+	if !w.can.Has(CanAllSamplers) && w.can != 0 && r.Image.Sampler != "k_euler" && r.Image.Sampler != "k_euler_a" {
+		return "bridge_version"
+	}
+	if r.Image.ClipSkip > 1 && !w.can.Has(CanClipSkip) {
+		return "bridge_version"
+	}
+	for _, l := range r.Image.Loras {
+		if l.IsVersion && !w.can.Has(CanLoraVersions) {
+			return "bridge_version"
+		}
+	}
+	if w.Offer.LimitSteps && r.Image.EffectiveSteps() > 30 {
+		return "step_count"
+	}
+	if w.Offer.NeedsUpfront {
+		u := p.s.users[r.User]
+		if u.ID != p.owner.ID && !u.Has(RoleTrusted) && u.Available() < r.Price && r.Held < r.Price {
+			return "kudos"
+		}
+	}
+	return ""
+}
+
+// skipped counts why waiting requests were not for this worker. It goes through the classes of all
+// shelves, not through requests.
+func (p *popper) skipped() map[string]int {
+	out := map[string]int{
+		"worker_id": 0, "performance": 0, "nsfw": 0, "untrusted": 0, "models": 0, "bridge_version": 0,
+		"unsafe_ip": 0, "img2img": 0, "painting": 0, "post-processing": 0, "lora": 0, "controlnet": 0,
+	}
+	for why, n := range p.passed {
+		out[why] += n
+	}
+	offered := make(map[string]bool, len(p.w.Offer.Models))
+	for _, m := range p.w.Offer.Models {
+		offered[m] = true
+	}
+	visited := 0
+	for at, q := range p.s.queue.shelves {
+		if visited++; visited > maxShelvesCounted {
+			break
+		}
+		for _, b := range q.classes {
+			n := len(b.entries)
+			if n == 0 {
+				continue
+			}
+			if !at.worker.IsZero() && at.worker != p.w.ID {
+				out["worker_id"] += n
+			}
+			if at.model != "" && !offered[at.model] {
+				out["models"] += n
+			}
+			lacks := b.class.need &^ p.have
+			for bit, name := range skipNames {
+				if lacks&bit == 0 {
+					continue
+				}
+				out[p.skipReason(bit, name)] += n
+			}
+			if p.w.Offer.ExtraSlow && b.class.need&okExtraSlow == 0 {
+				out["performance"] += n
+			}
+			if int(b.class.area) > p.w.Offer.MaxPixels {
+				out["max_pixels"] += n
+			}
+		}
+	}
+	return out
+}
+
+// maxShelvesCounted bounds the work for skip counters when people name thousands of models.
+const maxShelvesCounted = 1000
+
+var skipNames = map[need]string{ //nolint:gochecknoglobals // a constant table
+	needNSFW: "nsfw", needTrusted: "untrusted", needFast: "performance", needR2: "bridge_version",
+	needImg2Img: "img2img", needPainting: "painting", needPost: "post-processing", needLora: "lora",
+	needTI: "bridge_version", needControl: "controlnet", needHires: "bridge_version",
+	needTiling: "bridge_version", needTransparent: "bridge_version",
+}
+
+// skipReason tells a switch of the worker from software that is too old.
+func (p *popper) skipReason(bit need, name string) string {
+	o := &p.w.Offer
+	on := map[need]bool{needImg2Img: o.Img2Img, needPainting: o.Painting, needPost: o.Post, needLora: o.Lora, needControl: o.ControlNet}
+	if on[bit] {
+		return "bridge_version"
+	}
+	return name
+}
+
+// safeAmount is how many images of a request fit into the worker's memory at once.
+//
+// Formula (horde rules, handing out): round((max_pixels/3.5 × amount) / (w·h × (1 + 0.4 × post-processors))),
+// within 1…amount.
+func safeAmount(w *Worker, r *Request, amount int) int {
+	if r.DisableBatching {
+		return 1
+	}
+	amount = min(amount, MaxImagesPerRequest)
+	area := float64(r.Image.Width*r.Image.Height) * (1 + 0.4*float64(len(r.Image.Post)))
+	n := int(math.RoundToEven(float64(w.Offer.MaxPixels) / 3.5 * float64(amount) / area))
+	return min(r.N, min(amount, max(1, n)))
+}
+
+// assign hands out images of a request to a worker.
+func (s *State) assign(c *Change, r *Request, w *Worker, amount int) Job {
+	n := safeAmount(w, r, amount)
+	before := r.N
+	model := chooseModel(r, w, c.IDs.Uint32())
+	ttl := JobTTL(&r.Image, w.Offer.ExtraSlow)
+	job := Job{
+		Request: r.ID, Model: model, Image: r.Image, TTL: ttl, R2: r.R2, Worker: w.ID,
+		CensorNSFW: r.CensorNSFW && !r.NSFW, Seed: seedOf(r, before, c.IDs),
+	}
+	s.handOut(r, n)
+	for i := range n {
+		g := &Generation{
+			ID: GenerationID{c.IDs.UUID()}, Request: r.ID, Worker: w.ID, Model: model, Seed: job.Seed + uint32(i), //nolint:gosec // seeds wrap
+			Started: c.Now, Deadline: c.Now.Add(ttl), request: r,
+		}
+		s.generations[g.ID] = g
+		r.generations = append(r.generations, g)
+		r.processing++
+		s.deadlines.push(g.Deadline, deadline{generation: g.ID})
+		c.dirty.bornGens[g.ID] = true
+		c.saveGeneration(g)
+		job.Generations = append(job.Generations, g.ID)
+		job.Seeds = append(job.Seeds, g.Seed)
+	}
+	life := RequestTTL
+	if w.Offer.ExtraSlow {
+		life = ExtraSlowTTL
+	}
+	r.Expiry = later(r.Expiry, c.Now.Add(life))
+	c.saveRequest(r)
+	c.emit(Event{Kind: RequestChanged, Request: r.ID, User: r.User})
+	return job
+}
+
+// JobTTL is how long a worker has to deliver: 30 s plus 2 s per effective step and 512×512 pixels,
+// doubled with a ControlNet, at least MinJobTTL, three times that for extra slow workers.
+func JobTTL(i *Image, extraSlow bool) time.Duration {
+	seconds := 30 + 2*float64(i.EffectiveSteps())*float64(i.Width*i.Height)/(512*512)
+	if i.Control != "" {
+		seconds *= 2
+	}
+	ttl := max(MinJobTTL, time.Duration(seconds)*time.Second)
+	if extraSlow {
+		ttl *= 3
+	}
+	return ttl
+}
+
+func chooseModel(r *Request, w *Worker, random uint32) string {
+	offered := w.Offer.Models
+	if len(r.Models) > 0 {
+		offered = offered[:0:0]
+		for _, m := range r.Models {
+			if oneOf(m, w.Offer.Models) {
+				offered = append(offered, m)
+			}
+		}
+	}
+	return offered[int(random)%len(offered)]
+}
+
+// seedOf reads the request's seed: digits are a number, other text its bytes as a little-endian number,
+// both shifted right by 32 bits until they fit 32. Without one it is random per hand-out.
+func seedOf(r *Request, waiting int, ids IDSource) uint32 {
+	if r.Image.Seed == "" {
+		return ids.Uint32()
+	}
+	seed := FoldSeed(r.Image.Seed)
+	if r.Image.SeedVariation > 0 {
+		seed += uint32(r.Image.SeedVariation) * uint32(waiting) //nolint:gosec // wraps by design
+	} else {
+		// Images of one request differ: the n-th handed out is seed + n.
+		seed += uint32(r.Jobs - waiting) //nolint:gosec // wraps by design
+	}
+	return seed
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

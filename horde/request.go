@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package horde
+
+import (
+	"time"
+
+	"stablemate/horde/kudos"
+	"stablemate/horde/origin"
+)
+
+// Lora, TI and Meta are as in the API.
+type (
+	// Lora is an add-on network asked for by name.
+	Lora struct {
+		Name          string  `json:"name"`
+		Model         float64 `json:"model"`
+		Clip          float64 `json:"clip"`
+		InjectTrigger string  `json:"inject_trigger,omitempty"`
+		IsVersion     bool    `json:"is_version,omitempty"`
+	}
+	// TI is a textual inversion asked for by name.
+	TI struct {
+		Name     string  `json:"name"`
+		InjectTI string  `json:"inject_ti,omitempty"`
+		Strength float64 `json:"strength"`
+	}
+	// Meta tells something about a delivered generation.
+	Meta struct {
+		Type  string `json:"type"`
+		Value string `json:"value"`
+		Ref   string `json:"ref,omitempty"`
+	}
+)
+
+// Image is everything an image request asks of a worker. It never changes after Enqueue.
+type Image struct {
+	Prompt         string   `json:"prompt"` // the negative part follows ###
+	Sampler        string   `json:"sampler"`
+	CFG            float64  `json:"cfg"`
+	Width          int      `json:"width"`
+	Height         int      `json:"height"`
+	Steps          int      `json:"steps"`
+	Seed           string   `json:"seed,omitempty"` // as given; empty means random
+	SeedVariation  int      `json:"seed_variation,omitempty"`
+	Karras         bool     `json:"karras,omitempty"`
+	Tiling         bool     `json:"tiling,omitempty"`
+	HiresFix       bool     `json:"hires_fix,omitempty"`
+	Transparent    bool     `json:"transparent,omitempty"`
+	ClipSkip       int      `json:"clip_skip,omitempty"`
+	Denoising      float64  `json:"denoising,omitempty"`
+	HiresDenoising float64  `json:"hires_denoising,omitempty"`
+	FaceFixer      float64  `json:"facefixer,omitempty"`
+	Post           []string `json:"post,omitempty"`
+	Control        string   `json:"control,omitempty"`
+	ImageIsControl bool     `json:"image_is_control,omitempty"`
+	ReturnControl  bool     `json:"return_control,omitempty"`
+	Loras          []Lora   `json:"loras,omitempty"`
+	TIs            []TI     `json:"tis,omitempty"`
+	Source         string   `json:"source,omitempty"` // blob key of the source image
+	SourceMask     string   `json:"source_mask,omitempty"`
+	Processing     string   `json:"processing,omitempty"` // img2img, inpainting, outpainting, remix
+}
+
+// EffectiveSteps counts what the sampler really runs.
+func (i *Image) EffectiveSteps() int {
+	switch i.Sampler {
+	case "k_heun", "k_dpm_2", "k_dpm_2_a", "k_dpmpp_2s_a", "k_dpmpp_sde":
+		return 2 * i.Steps
+	case "k_dpm_adaptive":
+		return 40
+	}
+	return i.Steps
+}
+
+// Things is the work in one image, in pixelsteps.
+func (i *Image) Things() int64 { return int64(i.Width) * int64(i.Height) * int64(i.EffectiveSteps()) }
+
+// Painting reports whether part of a source image is to be repainted.
+func (i *Image) Painting() bool {
+	return i.Source != "" && (i.Processing == "inpainting" || i.Processing == "outpainting")
+}
+
+// RequestState says where a request is in its life. The numbers are stored.
+type RequestState int8
+
+// States of a request.
+const (
+	RequestActive    RequestState = 0
+	RequestCancelled RequestState = 1
+	RequestFaulted   RequestState = 2 // too many generations failed
+)
+
+// Request is what a user asked for: one or more images.
+type Request struct {
+	ID      RequestID
+	User    UserID
+	Origin  origin.Origin
+	Client  string // Client-Agent, as sent
+	Created time.Time
+
+	Image   Image
+	Models  []string // empty means any
+	Workers []WorkerID
+	Exclude bool // Workers is an exclusion list
+
+	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
+	R2, Shared, DisableBatching                                     bool
+
+	Price kudos.Amount // of one image, as a worker is paid
+	Rank  int64        // order in the queue, lower first; fixed at activation
+
+	N        int // images not handed out
+	Jobs     int // images asked for, less those a cancel took back
+	Faults   int // generations that failed
+	State    RequestState
+	Expiry   time.Time
+	Consumed kudos.Amount
+	Held     kudos.Amount // still set aside for this request
+
+	// Derived while in memory, never stored.
+	processing, finished int
+	generations          []*Generation
+	ticket               uint32 // of the valid queue entry
+	queued               bool
+	needs                need
+}
+
+// Done reports whether nothing more will be delivered: it failed, or nothing is waiting or in flight.
+func (r *Request) Done() bool {
+	return r.State == RequestFaulted || r.N == 0 && r.processing == 0
+}
+
+// waiting reports whether a pop may hand out an image of it.
+func (r *Request) waiting(now time.Time) bool {
+	return r.N > 0 && r.State == RequestActive && now.Before(r.Expiry)
+}
+
+// ready is waiting without a clock: what counts as queued.
+func (r *Request) ready() bool { return r.N > 0 && r.State == RequestActive }
+
+// GenerationState says where a generation is in its life. The numbers are stored.
+type GenerationState int8
+
+// States of a generation.
+const (
+	GenerationProcessing GenerationState = 0
+	GenerationCompleted  GenerationState = 1
+	GenerationFaulted    GenerationState = 2 // reported by the worker, or out of time
+)
+
+// Generation is one image of a request, given to one worker.
+type Generation struct {
+	ID       GenerationID
+	Request  RequestID
+	Worker   WorkerID
+	Model    string
+	Seed     uint32
+	State    GenerationState
+	Started  time.Time
+	Deadline time.Time
+	Finished time.Time
+
+	Blob     string // key of the stored image, once delivered
+	Censored bool
+	Meta     []Meta
+	Reward   kudos.Amount
+
+	request *Request
+}
+
+// NewImage is what Enqueue takes: a checked request without the parts the rules decide.
+type NewImage struct {
+	User     UserID
+	Origin   origin.Origin
+	Client   string
+	Image    Image
+	N        int
+	Models   []string
+	Workers  []WorkerID
+	Exclude  bool
+	Key      string // optional idempotency key: the same key returns the same request
+	DryRun   bool
+	Baseline float64 // price factor of the first model's family, 0 counts as 1
+
+	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
+	R2, Shared, DisableBatching, AllowDowngrade                     bool
+}
+
+// Enqueued is the answer to Enqueue.
+type Enqueued struct {
+	ID       RequestID
+	Kudos    kudos.Amount // price of one image, or of all for a dry run
+	Warnings []Warning
+	Possible bool
+}
+
+// Warning is an advice that does not stop a request.
+type Warning struct {
+	Code    string
+	Message string
+}
+
+// Warning codes.
+const WarnNoWorker = "NoAvailableWorker"
+
+// Enqueue puts an image request into the queue.
+type Enqueue struct{ NewImage }
+
+func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
+	u, ok := s.users[op.User]
+	switch {
+	case !ok:
+		return Enqueued{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
+	case u.Has(RoleDeleted):
+		return Enqueued{}, refuse(CodeDeletedUser, "this account is marked as deleted")
+	}
+	op.Models = unique(op.Models)
+	if len(op.Workers) > MaxListedWorkers {
+		op.Workers = op.Workers[:MaxListedWorkers]
+	}
+	if err := checkImage(&op.NewImage); err != nil {
+		return Enqueued{}, err
+	}
+	if id, ok := s.requestKeys[requestKey{op.User, op.Key}]; ok && op.Key != "" {
+		if r, live := s.requests[id]; live {
+			return Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}, nil
+		}
+	}
+	for _, id := range op.Workers {
+		if _, ok := s.workers[id]; !ok {
+			return Enqueued{}, refuse(CodeWorkerNotFound, "no worker with ID %s", id)
+		}
+	}
+	if op.DisableBatching && op.N > 1 && !u.Has(RoleTrusted) {
+		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several images")
+	}
+	if waiting := s.waitingFor(u, op.Models); waiting+op.N > u.Concurrency {
+		return Enqueued{}, refuse(CodeTooManyPrompts,
+			"%s has %d images waiting and may have %d; please wait for some to be handed out", u.Name, waiting, u.Concurrency)
+	}
+
+	price := kudos.Image(priceOf(&op.Image, op.Baseline))
+	debit := kudos.ImageDebit(price, op.Image.Source != "", !op.SlowWorkers, op.Exclude)
+	total := debit*kudos.Amount(op.N) + kudos.ActivationImage
+	hold, reason := kudos.Amount(0), s.upfrontReason(&op.NewImage, c.Now)
+	switch {
+	case reason == "":
+	case u.Available() >= total:
+		hold = debit * kudos.Amount(op.N)
+	case op.AllowDowngrade:
+		s.downgrade(&op.NewImage, c.Now)
+		price = kudos.Image(priceOf(&op.Image, op.Baseline))
+		total = kudos.ImageDebit(price, op.Image.Source != "", false, op.Exclude)*kudos.Amount(op.N) + kudos.ActivationImage
+	default:
+		return Enqueued{}, refuse(CodeKudosUpfront,
+			"%s: this needs %s kudos up front and %s has %s to spend; a smaller image or fewer steps needs none",
+			reason, total, u.Alias(), u.Available())
+	}
+	if op.DryRun {
+		return Enqueued{Kudos: total, Possible: true}, nil
+	}
+
+	r := &Request{
+		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Created: c.Now,
+		Image: op.Image, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
+		NSFW: op.NSFW, CensorNSFW: op.CensorNSFW, TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers,
+		ExtraSlowWorkers: op.ExtraSlowWorkers, R2: op.R2, Shared: op.Shared, DisableBatching: op.DisableBatching,
+		Price: price, Rank: rankOf(u, c.Now), N: op.N, Jobs: op.N, Expiry: c.Now.Add(RequestTTL), Held: hold,
+	}
+	s.index(r)
+	c.dirty.bornRequests[r.ID] = true
+	if op.Key != "" {
+		s.requestKeys[requestKey{u.ID, op.Key}] = r.ID
+	}
+	id := r.ID.String()
+	if hold > 0 {
+		c.post(s, "hold:"+id, kudos.KindHold, kudos.Move(spendable(u.ID), held(u.ID), hold))
+	}
+	s.charge(c, u, "activation:"+id, kudos.KindActivation, kudos.ActivationImage, r, nil)
+	u.LastActive = c.Now
+	u.Image.Requests++
+	c.saveUser(u)
+	c.saveRequest(r)
+	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})
+
+	out := Enqueued{ID: r.ID, Kudos: price.Round(), Possible: s.possible(r, c.Now)}
+	if !out.Possible {
+		out.Warnings = append(out.Warnings, Warning{WarnNoWorker, "Warning: " + s.whyImpossible(r, c.Now)})
+	}
+	return out, nil
+}
+
+func priceOf(i *Image, baseline float64) kudos.ImageJob {
+	return kudos.ImageJob{
+		Width: i.Width, Height: i.Height, Steps: i.Steps, PostProcessors: len(i.Post), LoRAs: len(i.Loras),
+		TIs: len(i.TIs) > 0, ControlNet: i.Control != "", Source: i.Source != "", Baseline: baseline,
+	}
+}
+
+// rankOf is the queue key. Every waiting request gains 50 kudos of priority per 10 s, so the order of
+// two never changes and one number fixed at activation gives it: 5 kudos per second of age against
+// the payer's balance. Unit: hundredths of a kudos; one microsecond is worth 1/2000 of one.
+func rankOf(u *User, now time.Time) int64 {
+	priority := u.Balance
+	switch {
+	case u.Has(RoleFlagged) && u.Balance > 10*kudos.One:
+		priority = u.Balance / 1000
+	case u.Has(RoleFlagged):
+		priority = -100 * kudos.One
+	}
+	return now.UnixMicro()/2000 - int64(priority)
+}
+
+// waitingFor is what counts against concurrency: images not handed out. For the anonymous account only
+// those that share a model, so that one busy model does not lock out the others.
+func (s *State) waitingFor(u *User, models []string) int {
+	sum := 0
+	for _, r := range s.byUser[u.ID] {
+		if r.State == RequestFaulted || u.ID == Anonymous && len(models) > 0 && !overlap(r.Models, models) {
+			continue
+		}
+		sum += r.N
+	}
+	return sum
+}
+
+func overlap(a, b []string) bool {
+	for _, x := range a {
+		for _, y := range b {
+			if x == y {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Cancel takes back what is not handed out yet. What is in flight may still be delivered and is paid.
+// User is checked only when Owned is set: over HTTP the request's ID is the credential.
+type Cancel struct {
+	Request RequestID
+	User    UserID
+	Owned   bool
+}
+
+func (op Cancel) apply(s *State, c *Change) (Status, error) {
+	r, ok := s.requests[op.Request]
+	switch {
+	case !ok || !c.Now.Before(r.Expiry):
+		return Status{}, errNoRequest(op.Request)
+	case op.Owned && r.User != op.User:
+		return Status{}, refuse(CodeForbidden, "this request belongs to somebody else")
+	}
+	before := s.status(r, c.Now)
+	if r.State == RequestActive {
+		s.dequeue(r)
+		r.Jobs -= r.N
+		r.N = 0
+		r.State = RequestCancelled
+		s.releaseIfDone(c, r)
+		c.saveRequest(r)
+		c.emit(Event{Kind: RequestChanged, Request: r.ID, User: r.User})
+	}
+	return before, nil
+}
+
+func errNoRequest(id RequestID) error {
+	return refuse(CodeRequestNotFound, "Request with ID '%s' not found.", id)
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package horde
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"stablemate/horde/kudos"
+)
+
+// Settings are what an operator decides about the rules.
+type Settings struct {
+	AnonymousAllowed bool
+	TransfersAllowed bool
+	// KnownModels is what workers may serve besides what customizers bring; empty means any name.
+	KnownModels []string
+}
+
+// State is the whole horde. It is not safe for concurrent use; the engine owns it.
+type State struct {
+	settings Settings
+	known    map[string]bool
+
+	users      map[UserID]*User
+	byExternal map[string]UserID
+	byKey      map[KeyHash]UserID
+	nextUser   UserID
+	byUser     map[UserID][]*Request // live requests of each user, oldest first
+
+	workers      map[WorkerID]*Worker
+	workerByName map[string]WorkerID
+	byOwner      map[UserID]int
+
+	requests    map[RequestID]*Request
+	generations map[GenerationID]*Generation
+	requestKeys map[requestKey]RequestID
+
+	queue        queue
+	queuedImages int   // images not handed out
+	queuedThings int64 // their pixelsteps
+	load         map[string]*load
+	deadlines    deadlines
+	receipts     map[string]receipt
+	receiptLog   []receiptEntry // oldest first
+	lastGift     map[pair]time.Time
+
+	system    map[kudos.Account]kudos.Amount
+	lastEvent int64
+	modes     Modes
+
+	delivered minuteSum // pixelsteps delivered of late
+}
+
+type requestKey struct {
+	user UserID
+	key  string
+}
+
+type pair struct{ from, to UserID }
+
+// Snapshot is what a store hands back at start: every row, in any order.
+type Snapshot struct {
+	Users       []User
+	Workers     []Worker
+	Requests    []Request
+	Generations []Generation
+	System      map[kudos.Account]kudos.Amount
+	LastEvent   int64
+	Modes       Modes
+	// Recent are ledger events of the last ReceiptWindow, for idempotency keys.
+	Recent []kudos.Event
+}
+
+// NewState rebuilds the horde from its rows. Rows that contradict each other are an error: nothing is guessed.
+func NewState(settings Settings, snap *Snapshot) (*State, error) {
+	s := &State{
+		settings: settings, known: make(map[string]bool),
+		users: make(map[UserID]*User), byExternal: make(map[string]UserID), byKey: make(map[KeyHash]UserID),
+		byUser: make(map[UserID][]*Request), workers: make(map[WorkerID]*Worker), workerByName: make(map[string]WorkerID),
+		byOwner: make(map[UserID]int), requests: make(map[RequestID]*Request), generations: make(map[GenerationID]*Generation),
+		requestKeys: make(map[requestKey]RequestID), load: make(map[string]*load), receipts: make(map[string]receipt),
+		lastGift: make(map[pair]time.Time), system: make(map[kudos.Account]kudos.Amount),
+		lastEvent: snap.LastEvent, modes: snap.Modes,
+	}
+	s.queue.init()
+	for _, m := range settings.KnownModels {
+		s.known[m] = true
+	}
+	for a, amount := range snap.System {
+		s.system[a] = amount
+	}
+	for i := range snap.Users {
+		u := snap.Users[i]
+		s.addUser(&u)
+	}
+	for i := range snap.Workers {
+		w := snap.Workers[i]
+		w.derive()
+		s.workers[w.ID] = &w
+		s.workerByName[w.Offer.Name] = w.ID
+		s.byOwner[w.Owner]++
+	}
+	// Generations first by request, so that each request enters the queue with its counts right.
+	gens := make(map[RequestID][]*Generation)
+	for i := range snap.Generations {
+		g := snap.Generations[i]
+		s.generations[g.ID] = &g
+		gens[g.Request] = append(gens[g.Request], &g)
+	}
+	for i := range snap.Requests {
+		r := snap.Requests[i]
+		if _, ok := s.users[r.User]; !ok {
+			return nil, fmt.Errorf("request %s belongs to unknown account %d", r.ID, r.User)
+		}
+		r.generations = gens[r.ID]
+		sortGenerations(r.generations)
+		for _, g := range r.generations {
+			g.request = &r
+			switch g.State {
+			case GenerationProcessing:
+				r.processing++
+				s.deadlines.push(g.Deadline, deadline{generation: g.ID})
+			case GenerationCompleted:
+				r.finished++
+			case GenerationFaulted:
+			}
+		}
+		delete(gens, r.ID)
+		s.index(&r)
+	}
+	for id := range gens {
+		return nil, fmt.Errorf("generations belong to unknown request %s", id)
+	}
+	for _, e := range snap.Recent {
+		s.remember(e.Key, receiptOf(e), e.At)
+	}
+	return s, nil
+}
+
+func (s *State) addUser(u *User) {
+	s.users[u.ID] = u
+	s.byExternal[u.External] = u.ID
+	s.byKey[u.Key] = u.ID
+	s.nextUser = max(s.nextUser, u.ID+1)
+}
+
+// index files a request under all that finds it.
+func (s *State) index(r *Request) {
+	r.needs = needsOf(r)
+	s.requests[r.ID] = r
+	s.byUser[r.User] = append(s.byUser[r.User], r)
+	s.deadlines.push(r.Expiry, deadline{request: r.ID})
+	if r.ready() {
+		s.enqueue(r)
+	}
+}
+
+// move applies one posting to the balances.
+func (s *State) move(p kudos.Posting) {
+	id, pocket, ok := p.Account.User()
+	if !ok {
+		s.system[p.Account] += p.Amount
+		return
+	}
+	u := s.users[UserID(id)]
+	switch pocket {
+	case kudos.Spendable:
+		u.Balance += p.Amount
+	case kudos.Held:
+		u.Held += p.Amount
+	case kudos.Evaluated:
+		u.Evaluated += p.Amount
+	}
+}
+
+// Total is the sum of all balances; it is always zero.
+func (s *State) Total() kudos.Amount {
+	var sum kudos.Amount
+	for _, a := range s.system {
+		sum += a
+	}
+	for _, u := range s.users {
+		sum += u.Balance + u.Held + u.Evaluated
+	}
+	return sum
+}
+
+// SetModes switches modes of the whole horde.
+type SetModes struct{ Modes }
+
+func (op SetModes) apply(s *State, c *Change) (Modes, error) {
+	s.modes = op.Modes
+	c.modes = true
+	return s.modes, nil
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package horde
+
+import (
+	"time"
+
+	"stablemate/horde/kudos"
+)
+
+// Submit delivers one image, or reports that it could not be made.
+type Submit struct {
+	Owner      UserID // whose key the worker showed
+	Generation GenerationID
+	Faulted    bool
+	Seed       uint32
+	HasSeed    bool
+	Blob       string // key of the stored image
+	Meta       []Meta
+}
+
+// Receipt is the answer to Submit.
+type Receipt struct {
+	Reward  kudos.Amount
+	Request RequestID
+}
+
+func (op Submit) apply(s *State, c *Change) (Receipt, error) {
+	g, ok := s.generations[op.Generation]
+	if !ok {
+		return Receipt{}, refuse(CodeInvalidJobID, "Processing Job with ID %s does not exist.", op.Generation)
+	}
+	w, r := s.workers[g.Worker], g.request
+	switch {
+	case w == nil || w.Owner != op.Owner:
+		return Receipt{}, refuse(CodeWrongCredentials, "Wrong credentials to submit as this worker.")
+	case len(op.Meta) > MaxMetadata:
+		return Receipt{}, refuse(CodeBadRequest, "%d metadata entries, at most %d are allowed", len(op.Meta), MaxMetadata)
+	case g.State == GenerationCompleted && w.Maintenance:
+		return Receipt{Request: r.ID}, nil
+	case g.State == GenerationCompleted:
+		return Receipt{}, refuse(CodeDuplicateGen, "Processing Job with ID %s has already submitted its generation.", g.ID)
+	case g.State == GenerationFaulted && op.Faulted:
+		return Receipt{Request: r.ID}, nil
+	case g.State == GenerationFaulted:
+		return Receipt{}, refuse(CodeAbortedGen,
+			"Processing Job with ID %s was aborted because it took too long. Please check your worker speed or ask for smaller images.", g.ID)
+	case !op.Faulted && op.Blob == "":
+		return Receipt{}, refuse(CodeBadRequest, "a delivered generation needs an image")
+	}
+	if op.Faulted {
+		s.fault(c, g)
+		return Receipt{Request: r.ID}, nil
+	}
+
+	g.State, g.Finished, g.Blob, g.Meta = GenerationCompleted, c.Now, op.Blob, op.Meta
+	if op.HasSeed {
+		g.Seed = op.Seed
+	}
+	for _, m := range op.Meta {
+		g.Censored = g.Censored || m.Type == "censorship"
+	}
+	r.processing--
+	r.finished++
+	r.Expiry = later(r.Expiry, c.Now.Add(RequestTTL))
+	g.Reward = s.settle(c, r, g, w)
+
+	things := r.Image.Things()
+	elapsed := c.Now.Sub(g.Started).Seconds()
+	sample := float64(things)
+	if elapsed > 0 {
+		sample = float64(things) / elapsed
+	}
+	w.Performance = append(w.Performance, float64(int64(sample*10))/10)
+	if n := len(w.Performance); n > MaxPerformance {
+		w.Performance = append(w.Performance[:0:0], w.Performance[n-MaxPerformance:]...)
+	}
+	w.derive()
+	w.Fulfilled++
+	w.Things += things
+	s.delivered.add(c.Now, things)
+
+	c.saveGeneration(g)
+	c.saveRequest(r)
+	c.saveWorker(w)
+	c.emit(Event{Kind: GenerationDone, Request: r.ID, Generation: g.ID, User: r.User, Worker: w.ID})
+	s.releaseIfDone(c, r)
+	if r.Done() {
+		c.emit(Event{Kind: RequestDone, Request: r.ID, User: r.User})
+	}
+	return Receipt{Reward: g.Reward, Request: r.ID}, nil
+}
+
+// settle moves the kudos of one delivered image: the requester pays the price and a surcharge, the owner
+// earns the price by the worker's software, the difference is burned, or minted when it is negative.
+// An owner who is not trusted yet gets half of it in escrow.
+func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Amount {
+	requester, owner := s.users[r.User], s.users[w.Owner]
+	worth := r.Price
+	debit := kudos.ImageDebit(worth, r.Image.Source != "", !r.SlowWorkers, r.Exclude && len(r.Workers) > 0)
+	if g.Censored {
+		debit = kudos.ImageDebit(0, false, !r.SlowWorkers, r.Exclude && len(r.Workers) > 0)
+	}
+	credit := worth * kudos.Amount(payShare(w.Offer.BridgeAgent)) / 100
+
+	share := kudos.Amount(0)
+	if !owner.Has(RoleTrusted) {
+		share = credit / 2
+	}
+	earned := []kudos.Posting{
+		{Account: spendable(owner.ID), Amount: credit - share}, {Account: evaluated(owner.ID), Amount: share},
+	}
+	if debit >= credit {
+		earned = append(earned, kudos.Posting{Account: kudos.Burn, Amount: debit - credit})
+	} else {
+		earned = append(earned, kudos.Posting{Account: kudos.Treasury, Amount: debit - credit})
+	}
+	s.charge(c, requester, "settle:"+g.ID.String(), kudos.KindSettle, debit, r, earned)
+
+	things := r.Image.Things()
+	requester.Image.UsageThings += things
+	requester.Details.Accumulated -= debit
+	owner.Image.ContributionThings += things
+	owner.Image.Fulfilments++
+	owner.Details.Accumulated += credit
+	w.Generated += credit
+	c.saveUser(requester)
+	c.saveUser(owner)
+	return credit
+}
+
+// charge takes an amount from a person: from what is held for the request first, then from the balance
+// down to its floor; what the floor forgives comes from the subsidy account, as a posting of its own. It
+// goes to the given postings, or is burned when there are none.
+func (s *State) charge(c *Change, u *User, key string, kind kudos.Kind, amount kudos.Amount, r *Request, to []kudos.Posting) {
+	fromHold := kudos.Amount(0)
+	if kind == kudos.KindSettle {
+		fromHold = min(amount, r.Held)
+	}
+	rest := amount - fromHold
+	fromBalance := min(rest, max(0, u.Balance-u.Floor()))
+	postings := []kudos.Posting{
+		{Account: held(u.ID), Amount: -fromHold},
+		{Account: spendable(u.ID), Amount: -fromBalance},
+		{Account: kudos.Subsidy, Amount: -(rest - fromBalance)},
+	}
+	if to == nil {
+		to = []kudos.Posting{{Account: kudos.Burn, Amount: amount}}
+	}
+	r.Held -= fromHold
+	r.Consumed += amount
+	c.post(s, key, kind, append(postings, to...))
+}
+
+// releaseIfDone gives back what is still held for a request that will deliver nothing more.
+func (s *State) releaseIfDone(c *Change, r *Request) {
+	if !r.Done() || r.Held == 0 {
+		return
+	}
+	s.release(c, r)
+	c.saveRequest(r)
+}
+
+func (s *State) release(c *Change, r *Request) {
+	amount := r.Held
+	r.Held = 0
+	c.post(s, "release:"+r.ID.String(), kudos.KindRelease, kudos.Move(held(r.User), spendable(r.User), amount))
+}
+
+// fault takes a generation from its worker and returns its image to the queue; the third fault of a
+// request ends it.
+func (s *State) fault(c *Change, g *Generation) {
+	r := g.request
+	g.State, g.Finished = GenerationFaulted, c.Now
+	r.processing--
+	r.Faults++
+	switch {
+	case r.State == RequestCancelled:
+		r.Jobs--
+	case r.Faults >= FaultsPerFailed && r.State == RequestActive:
+		s.dequeue(r)
+		r.N++ // this image, too, was not delivered
+		r.State = RequestFaulted
+	case r.State == RequestActive:
+		s.giveBack(r)
+		c.emit(Event{Kind: RequestQueued, Request: r.ID, User: r.User})
+	}
+	if w := s.workers[g.Worker]; w != nil {
+		s.drop(c, w)
+	}
+	s.releaseIfDone(c, r)
+	c.saveGeneration(g)
+	c.saveRequest(r)
+	kind := RequestChanged
+	if r.State == RequestFaulted {
+		kind = RequestGone
+	}
+	c.emit(Event{Kind: kind, Request: r.ID, User: r.User})
+}
+
+// Expire ends whatever is past its time: generations go back to the queue, requests leave with their
+// results. It reports whether anything changed.
+type Expire struct{}
+
+func (op Expire) apply(s *State, c *Change) (int, error) {
+	ended := 0
+	for ended < maxExpiriesPerRun {
+		at, ok := s.deadlines.next()
+		if !ok || at.After(c.Now) {
+			break
+		}
+		d := s.deadlines.pop()
+		if g, ok := s.generations[d.generation]; ok && g.State == GenerationProcessing {
+			s.fault(c, g)
+			ended++
+		}
+		r, ok := s.requests[d.request]
+		switch {
+		case !ok:
+		case c.Now.Before(r.Expiry):
+			s.deadlines.push(r.Expiry, deadline{request: r.ID})
+		default:
+			s.remove(c, r)
+			ended++
+		}
+	}
+	return ended, nil
+}
+
+// maxExpiriesPerRun bounds one run; the engine runs again at once when more is due.
+const maxExpiriesPerRun = 1000
+
+// NextDeadline is when Expire has something to do.
+func (s *State) NextDeadline() (time.Time, bool) { return s.deadlines.next() }
+
+// remove forgets a request and its generations. What was held for it is released.
+func (s *State) remove(c *Change, r *Request) {
+	s.dequeue(r)
+	if r.Held > 0 {
+		s.release(c, r)
+	}
+	for _, g := range r.generations {
+		delete(s.generations, g.ID)
+	}
+	delete(s.requests, r.ID)
+	list := s.byUser[r.User]
+	for i, x := range list {
+		if x == r {
+			list = append(list[:i:i], list[i+1:]...)
+			break
+		}
+	}
+	if len(list) == 0 {
+		delete(s.byUser, r.User)
+	} else {
+		s.byUser[r.User] = list
+	}
+	c.dirty.goneRequests.add(r.ID)
+	c.emit(Event{Kind: RequestGone, Request: r.ID, User: r.User})
+}
