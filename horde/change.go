@@ -18,6 +18,7 @@ type Change struct {
 	ledger []kudos.Event
 	events []Event
 	modes  bool
+	writes int
 }
 
 // dirty remembers touched rows, each once, in the order of first touch.
@@ -52,13 +53,21 @@ func newDirty() dirty {
 	return dirty{bornRequests: make(map[RequestID]bool), bornGens: make(map[GenerationID]bool)}
 }
 
-func (c *Change) saveUser(u *User)     { c.dirty.users.add(u.ID) }
-func (c *Change) saveWorker(w *Worker) { c.dirty.workers.add(w.ID) }
-func (c *Change) saveRequest(r *Request) {
-	c.dirty.requests.add(r.ID)
+func (c *Change) saveUser(u *User)             { c.writes++; c.dirty.users.add(u.ID) }
+func (c *Change) saveWorker(w *Worker)         { c.writes++; c.dirty.workers.add(w.ID) }
+func (c *Change) saveRequest(r *Request)       { c.writes++; c.dirty.requests.add(r.ID) }
+func (c *Change) saveGeneration(g *Generation) { c.writes++; c.dirty.generations.add(g.ID) }
+
+// At moves the change's time forward to now; it never goes back.
+func (c *Change) At(now time.Time) {
+	if now = now.UTC().Truncate(time.Microsecond); now.After(c.Now) {
+		c.Now = now
+	}
 }
-func (c *Change) saveGeneration(g *Generation) { c.dirty.generations.add(g.ID) }
-func (c *Change) emit(e Event)                 { c.events = append(c.events, e) }
+
+// Writes counts what was saved or posted so far, so that a caller can tell whether an operation wrote.
+func (c *Change) Writes() int  { return c.writes }
+func (c *Change) emit(e Event) { c.events = append(c.events, e) }
 
 // post appends an event to the ledger and moves the balances in memory. Postings of zero are left out;
 // an event that would be empty is not written.
@@ -84,6 +93,7 @@ func (c *Change) post(s *State, key string, kind kudos.Kind, postings []kudos.Po
 			c.emit(Event{Kind: BalanceChanged, User: UserID(id)})
 		}
 	}
+	c.writes++
 	c.ledger = append(c.ledger, e)
 }
 

@@ -48,10 +48,33 @@ type Place struct {
 	Position int
 	Things   int64 // waiting pixelsteps up to and including the request
 	Jobs     int   // images likewise
+	Fleet    Fleet
+}
+
+// Fleet sums up the workers that are online.
+type Fleet struct {
+	Workers, Threads int
+	Speed            float64 // mean, pixelsteps per second of one thread
+}
+
+// Fleet adds up the workers that are online.
+func (s *State) Fleet(now time.Time) Fleet {
+	var f Fleet
+	for _, w := range s.workers {
+		if w.Online(now) {
+			f.Workers++
+			f.Threads += w.Offer.Threads
+			f.Speed += w.speed
+		}
+	}
+	if f.Workers > 0 {
+		f.Speed /= float64(f.Workers)
+	}
+	return f
 }
 
 // Check reads a request's progress; the place comes from whoever keeps the order of the queue.
-func (s *State) Check(id RequestID, now time.Time, place func(*Request) Place) (Progress, bool) {
+func (s *State) Check(id RequestID, now time.Time, place func(RequestID) Place) (Progress, bool) {
 	r, ok := s.requests[id]
 	if !ok || !now.Before(r.Expiry) {
 		return Progress{}, false
@@ -60,7 +83,7 @@ func (s *State) Check(id RequestID, now time.Time, place func(*Request) Place) (
 }
 
 // Status reads a request with its delivered generations.
-func (s *State) Status(id RequestID, now time.Time, place func(*Request) Place) (Status, bool) {
+func (s *State) Status(id RequestID, now time.Time, place func(RequestID) Place) (Status, bool) {
 	r, ok := s.requests[id]
 	if !ok || !now.Before(r.Expiry) {
 		return Status{}, false
@@ -88,7 +111,7 @@ func (s *State) status(r *Request, now time.Time) Status {
 	return st
 }
 
-func (s *State) progress(r *Request, now time.Time, place func(*Request) Place) Progress {
+func (s *State) progress(r *Request, now time.Time, place func(RequestID) Place) Progress {
 	p := Progress{
 		Finished: r.finished, Processing: r.processing, Restarted: r.Faults,
 		Done: r.Done(), Faulted: r.State == RequestFaulted, Kudos: r.Consumed.Round(),
@@ -102,7 +125,7 @@ func (s *State) progress(r *Request, now time.Time, place func(*Request) Place) 
 	}
 	var at Place
 	if place != nil && r.queued {
-		at = place(r)
+		at = place(r.ID)
 	}
 	p.Position = at.Position
 	p.Wait = s.estimate(r, at, now)
@@ -112,19 +135,11 @@ func (s *State) progress(r *Request, now time.Time, place func(*Request) Place) 
 // estimate is the expected time until a request is done: what waits ahead over the speed of the workers
 // that can share it, plus the slowest of its own images in flight.
 func (s *State) estimate(r *Request, at Place, now time.Time) time.Duration {
-	threads, speed, samples := 0, 0.0, 0
-	for _, w := range s.workers {
-		if w.Online(now) {
-			threads += w.Offer.Threads
-			speed += w.speed
-			samples++
-		}
-	}
 	seconds := 0.0
 	if at.Jobs > 0 {
 		rate := 1e6
-		if samples > 0 {
-			rate = speed / float64(samples) * float64(max(1, min(threads, at.Jobs)))
+		if at.Fleet.Workers > 0 {
+			rate = at.Fleet.Speed * float64(max(1, min(at.Fleet.Threads, at.Jobs)))
 		}
 		seconds = float64(at.Things) / max(1, rate)
 	}
@@ -160,7 +175,7 @@ type QueueEntry struct {
 }
 
 // Places numbers waiting requests in queue order. It sorts its argument.
-func Places(q []QueueEntry) map[RequestID]Place {
+func Places(q []QueueEntry, fleet Fleet) map[RequestID]Place {
 	sort.Slice(q, func(i, j int) bool {
 		a, b := &q[i], &q[j]
 		if a.Rank != b.Rank {
@@ -177,7 +192,7 @@ func Places(q []QueueEntry) map[RequestID]Place {
 	for i, e := range q {
 		things += e.Things
 		jobs += e.Jobs
-		out[e.ID] = Place{i + 1, things, jobs}
+		out[e.ID] = Place{i + 1, things, jobs, fleet}
 	}
 	return out
 }
@@ -274,16 +289,6 @@ func (n need) String() string {
 		}
 	}
 	return strings.Join(out, ", ")
-}
-
-func (s *State) threads(now time.Time) int {
-	n := 0
-	for _, w := range s.workers {
-		if w.Online(now) {
-			n += w.Offer.Threads
-		}
-	}
-	return n
 }
 
 // User, UserByKey and the like copy what they return.

@@ -97,6 +97,7 @@ type Request struct {
 	User    UserID
 	Origin  origin.Origin
 	Client  string // Client-Agent, as sent
+	Key     string // idempotency key of the requester, may be empty
 	Created time.Time
 
 	Image   Image
@@ -262,7 +263,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	}
 
 	r := &Request{
-		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Created: c.Now,
+		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Key: op.Key, Created: c.Now,
 		Image: op.Image, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
 		NSFW: op.NSFW, CensorNSFW: op.CensorNSFW, TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers,
 		ExtraSlowWorkers: op.ExtraSlowWorkers, R2: op.R2, Shared: op.Shared, DisableBatching: op.DisableBatching,
@@ -270,9 +271,6 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	}
 	s.index(r)
 	c.dirty.bornRequests[r.ID] = true
-	if op.Key != "" {
-		s.requestKeys[requestKey{u.ID, op.Key}] = r.ID
-	}
 	id := r.ID.String()
 	if hold > 0 {
 		c.post(s, "hold:"+id, kudos.KindHold, kudos.Move(spendable(u.ID), held(u.ID), hold))

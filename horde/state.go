@@ -13,6 +13,7 @@ import (
 // Settings are what an operator decides about the rules.
 type Settings struct {
 	AnonymousAllowed bool
+	AnonymousKey     KeyHash // hash of the well-known key of ten zeros
 	TransfersAllowed bool
 	// KnownModels is what workers may serve besides what customizers bring; empty means any name.
 	KnownModels []string
@@ -150,6 +151,9 @@ func (s *State) addUser(u *User) {
 func (s *State) index(r *Request) {
 	r.needs = needsOf(r)
 	s.requests[r.ID] = r
+	if r.Key != "" {
+		s.requestKeys[requestKey{r.User, r.Key}] = r.ID
+	}
 	s.byUser[r.User] = append(s.byUser[r.User], r)
 	s.deadlines.push(r.Expiry, deadline{request: r.ID})
 	if r.ready() {
@@ -193,6 +197,7 @@ type SetModes struct{ Modes }
 func (op SetModes) apply(s *State, c *Change) (Modes, error) {
 	s.modes = op.Modes
 	c.modes = true
+	c.writes++
 	return s.modes, nil
 }
 

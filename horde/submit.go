@@ -243,6 +243,7 @@ func (s *State) remove(c *Change, r *Request) {
 		delete(s.generations, g.ID)
 	}
 	delete(s.requests, r.ID)
+	delete(s.requestKeys, requestKey{r.User, r.Key})
 	list := s.byUser[r.User]
 	for i, x := range list {
 		if x == r {
@@ -256,5 +257,6 @@ func (s *State) remove(c *Change, r *Request) {
 		s.byUser[r.User] = list
 	}
 	c.dirty.goneRequests.add(r.ID)
+	c.writes++
 	c.emit(Event{Kind: RequestGone, Request: r.ID, User: r.User})
 }

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"stablemate/horde"
+)
+
+// Run commits until ctx ends, then commits what was decided and returns nil. It returns an error when
+// another process took the lead: this one must not answer any more.
+func (e *Engine) Run(ctx context.Context) error {
+	alarm := time.NewTimer(0)
+	defer alarm.Stop()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return e.last(context.WithoutCancel(ctx))
+		case <-e.lost:
+			e.mu.Lock()
+			e.fail(e.pending)
+			e.mu.Unlock()
+			err = e.recover(ctx)
+		case <-alarm.C:
+			err = e.expire(ctx, alarm)
+		case <-e.bell:
+			err = e.commit(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// last commits what callers still wait for, and refuses what comes later.
+func (e *Engine) last(ctx context.Context) error {
+	err := e.commit(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.fail(e.pending)
+	e.news.close()
+	return err
+}
+
+// commit writes the gathered group. While it is on its way, the next one gathers.
+func (e *Engine) commit(ctx context.Context) error {
+	e.mu.Lock()
+	if e.down {
+		e.mu.Unlock()
+		return e.recover(ctx)
+	}
+	g := e.pending
+	if g.change.Empty() {
+		e.mu.Unlock()
+		return nil
+	}
+	batch, events := g.change.Cut(e.state)
+	e.pending, e.flying = e.newGroup(), g
+	term := Term{e.term.Epoch, e.term.Seq + 1}
+	e.mu.Unlock()
+	close(g.cut)
+
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	err := e.store.Commit(limited, term, batch)
+	cancel()
+
+	e.mu.Lock()
+	e.flying = nil
+	if err != nil {
+		e.opts.Log.Error().Err(err).Int("operations", g.ops).Msg("commit failed; nothing of it was acknowledged")
+		e.fail(g, e.pending)
+		e.mu.Unlock()
+		if errors.Is(err, ErrFenced) {
+			return fmt.Errorf("commit: %w", err)
+		}
+		return e.recover(ctx)
+	}
+	e.term = term
+	e.mu.Unlock()
+	e.commits.Add(1)
+	close(g.done)
+	e.news.publish(events)
+	return nil
+}
+
+// recover loads the last durable state, as often as it takes.
+func (e *Engine) recover(ctx context.Context) error {
+	wait := reloadFirst
+	for {
+		e.mu.Lock()
+		e.fail(e.pending)
+		err := e.load(ctx)
+		if err == nil {
+			e.pending, e.down = e.newGroup(), false
+			e.mu.Unlock()
+			e.opts.Log.Info().Msg("the horde is loaded and goes on")
+			e.news.publishAll()
+			return nil
+		}
+		e.mu.Unlock()
+		if errors.Is(err, ErrLed) || errors.Is(err, ErrFenced) {
+			return err
+		}
+		e.opts.Log.Error().Err(err).Dur("again_in", wait).Msg("cannot load the horde")
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, reloadMost)
+	}
+}
+
+// expire ends what is out of time and sets the alarm for the next deadline.
+func (e *Engine) expire(ctx context.Context, alarm *time.Timer) error {
+	e.mu.Lock()
+	next := time.Second
+	if !e.down {
+		e.pending.change.At(e.opts.Now())
+		ended, err := horde.Apply(e.state, e.pending.change, horde.Expire{})
+		if err != nil {
+			e.mu.Unlock()
+			return fmt.Errorf("expire: %w", err)
+		}
+		if ended > 0 {
+			e.pending.ops++
+		}
+		if at, ok := e.state.NextDeadline(); ok {
+			next = min(next, max(0, at.Sub(e.opts.Now())))
+		}
+	}
+	e.mu.Unlock()
+	alarm.Reset(next)
+	return e.commit(ctx)
+}
