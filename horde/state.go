@@ -3,7 +3,9 @@
 package horde
 
 import (
+	"bytes"
 	"fmt"
+	"sort"
 	"strconv"
 	"time"
 
@@ -74,7 +76,7 @@ type Snapshot struct {
 	Recent []kudos.Event
 }
 
-// NewState rebuilds the horde from its rows. Rows that contradict each other are an error: nothing is guessed.
+// NewState rebuilds the horde from its rows, which it may sort. Rows that contradict each other are an error: nothing is guessed.
 func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	s := &State{
 		settings: settings, known: make(map[string]bool),
@@ -110,6 +112,13 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 		s.generations[g.ID] = &g
 		gens[g.Request] = append(gens[g.Request], &g)
 	}
+	sort.Slice(snap.Requests, func(i, j int) bool {
+		a, b := &snap.Requests[i], &snap.Requests[j]
+		if !a.Created.Equal(b.Created) {
+			return a.Created.Before(b.Created)
+		}
+		return bytes.Compare(a.ID.UUID[:], b.ID.UUID[:]) < 0
+	})
 	for i := range snap.Requests {
 		r := snap.Requests[i]
 		if _, ok := s.users[r.User]; !ok {

@@ -260,3 +260,44 @@ func (s *State) remove(c *Change, r *Request) {
 	c.writes++
 	c.emit(Event{Kind: RequestGone, Request: r.ID, User: r.User})
 }
+
+// Abandon returns everything a worker has in flight to the queue, without counting it as dropped: its
+// owner says that the worker was started anew. It returns how many images went back.
+type Abandon struct {
+	Owner  UserID
+	Worker string // name
+}
+
+func (op Abandon) apply(s *State, c *Change) (int, error) {
+	id, ok := s.workerByName[op.Worker]
+	if !ok {
+		return 0, nil
+	}
+	w := s.workers[id]
+	if w.Owner != op.Owner {
+		return 0, refuse(CodeWrongCredentials, "Wrong credentials to speak for this worker.")
+	}
+	var open []*Generation
+	for _, g := range s.generations {
+		if g.Worker == id && g.State == GenerationProcessing {
+			open = append(open, g)
+		}
+	}
+	sortGenerations(open)
+	for _, g := range open {
+		r := g.request
+		g.State, g.Finished = GenerationFaulted, c.Now
+		r.processing--
+		if r.State == RequestActive {
+			s.giveBack(r)
+			c.emit(Event{Kind: RequestQueued, Request: r.ID, User: r.User})
+		} else {
+			r.Jobs--
+		}
+		s.releaseIfDone(c, r)
+		c.saveGeneration(g)
+		c.saveRequest(r)
+		c.emit(Event{Kind: RequestChanged, Request: r.ID, User: r.User})
+	}
+	return len(open), nil
+}

@@ -61,7 +61,7 @@ func (e *Engine) commit(ctx context.Context) error {
 	}
 	batch, events := g.change.Cut(e.state)
 	e.pending, e.flying = e.newGroup(), g
-	term := Term{e.term.Epoch, e.term.Seq + 1}
+	term := horde.Term{e.term.Epoch, e.term.Seq + 1}
 	e.mu.Unlock()
 	close(g.cut)
 
@@ -75,7 +75,7 @@ func (e *Engine) commit(ctx context.Context) error {
 		e.opts.Log.Error().Err(err).Int("operations", g.ops).Msg("commit failed; nothing of it was acknowledged")
 		e.fail(g, e.pending)
 		e.mu.Unlock()
-		if errors.Is(err, ErrFenced) {
+		if errors.Is(err, horde.ErrFenced) {
 			return fmt.Errorf("commit: %w", err)
 		}
 		return e.recover(ctx)
@@ -103,7 +103,7 @@ func (e *Engine) recover(ctx context.Context) error {
 			return nil
 		}
 		e.mu.Unlock()
-		if errors.Is(err, ErrLed) || errors.Is(err, ErrFenced) {
+		if errors.Is(err, horde.ErrLed) || errors.Is(err, horde.ErrFenced) {
 			return err
 		}
 		e.opts.Log.Error().Err(err).Dur("again_in", wait).Msg("cannot load the horde")

@@ -51,7 +51,7 @@ type Engine struct {
 	pending *group
 	flying  *group // on its way to the disk, or nil
 	down    bool
-	term    Term
+	term    horde.Term
 	lost    <-chan struct{}
 
 	places  atomic.Pointer[places]

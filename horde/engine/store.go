@@ -4,7 +4,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"stablemate/horde"
@@ -13,26 +12,14 @@ import (
 
 // Store is the horde's memory on disk. One engine leads it at a time.
 type Store interface {
-	// Lead takes the store's lock for this process and starts a new term. It fails with ErrLed while
+	// Lead takes the store's lock for this process and starts a new term. It fails with horde.ErrLed while
 	// another process holds the lock. Lost is closed when the lock is known to be gone.
-	Lead(ctx context.Context) (term Term, lost <-chan struct{}, err error)
+	Lead(ctx context.Context) (term horde.Term, lost <-chan struct{}, err error)
 	// Load reads every row of one consistent moment, with ledger events since a time.
 	Load(ctx context.Context, recent time.Time) (*horde.Snapshot, error)
 	// Commit writes a batch: all of it or nothing, durable when it returns nil. It does so only when the
-	// term's epoch is the store's and seq is the one after the last; anything else is ErrFenced.
-	Commit(ctx context.Context, term Term, b *horde.Batch) error
+	// term's epoch is the store's and seq is the one after the last; anything else is horde.ErrFenced.
+	Commit(ctx context.Context, term horde.Term, b *horde.Batch) error
 	// LedgerEvent finds an event by its idempotency key; nil without error when there is none.
 	LedgerEvent(ctx context.Context, key string) (*kudos.Event, error)
 }
-
-// Term is the right to write: Epoch grows with each leader, Seq with each commit. Commit is given the
-// Seq of the batch itself, one more than the last one committed.
-type Term struct {
-	Epoch, Seq int64
-}
-
-// Errors of stores.
-var (
-	ErrLed    = errors.New("another process leads this store")
-	ErrFenced = errors.New("this process no longer leads the store")
-)

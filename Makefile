@@ -1,0 +1,122 @@
+# Everything that is done with this tree, by name. `make` alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=internal/tools/go.mod
+CONFIG   ?= config.toml
+FUZZTIME ?= 30s
+BENCH    ?= .
+PKGS     ?= ./...
+
+# Options of every command: the configuration, where there is one.
+WITH_CONFIG = $(if $(wildcard $(CONFIG)),--config $(CONFIG))
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+# --- use
+
+.PHONY: run
+run: run-bot ## build it and start it all: horde, local pool, and a Discord (the sandbox until there is a token)
+
+.PHONY: build
+build: ## build bin/bot and bin/server
+	@internal/tools/setup.sh build
+	@mkdir -p bin
+	@$(GO) build -o bin/ ./cmd/...
+
+.PHONY: runtime
+runtime: build ## fetch the library that runs models, once
+	@bin/bot fetch-runtime
+
+.PHONY: run-bot
+run-bot: runtime ## start the bot with everything in it
+	@exec bin/bot run $(WITH_CONFIG)
+
+.PHONY: run-server
+run-server: runtime ## start the HTTP horde and the pool, without a bot
+	@exec bin/server run $(WITH_CONFIG)
+
+# --- check
+
+.PHONY: setup
+setup: ## install what the tests need: PostgreSQL, Chromium, fonts, npm packages, the library
+	@internal/tools/setup.sh test
+	@$(MAKE) --no-print-directory runtime
+
+.PHONY: test
+test: setup ## every test, both stores, race detector on
+	@internal/tools/test.sh -race $(PKGS)
+
+.PHONY: check
+check: fmt-check vet lint test ## what is run before a commit
+
+.PHONY: ci
+ci: ## what the machine for continuous integration runs
+	@.ci/run
+
+.PHONY: race
+race: ## every test with the race detector, nothing installed first
+	@$(GO) test -race -timeout 15m $(PKGS)
+
+.PHONY: postgres
+postgres: ## the tests of the PostgreSQL store alone
+	@internal/tools/setup.sh postgres
+	@$(GO) test -race -count=1 -timeout 10m -run 'Postgres' ./internal/store/...
+
+.PHONY: golden
+golden: ## write the golden answers of the HTTP API anew
+	@$(GO) test -count=1 ./horde/apiv2/... -run 'Golden' -update
+	@git --no-pager diff --stat -- '*/testdata/golden/*'
+
+.PHONY: smoke
+smoke: setup ## drive the page in a real browser, kill -9 in between, write build/smoke.png
+	@mkdir -p build
+	@STABLEMATE_SMOKE=$(CURDIR)/build/smoke.png $(GO) test -count=1 -timeout 10m -v -run '^TestSmoke$$' ./internal/app/...
+
+.PHONY: bench
+bench: setup ## measure, beside the limits of this machine; BENCH=Cycle picks some
+	@mkdir -p build
+	@$(GO) test -count=1 -timeout 30m -run '^$$' -bench '$(BENCH)' -benchmem $(PKGS) | tee build/bench.txt
+
+.PHONY: fuzz
+fuzz: ## every fuzz test for FUZZTIME=30s each
+	@internal/tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: cover
+cover: ## coverage of all packages by all tests, as build/cover.html
+	@mkdir -p build
+	@$(GO) test -timeout 15m -coverpkg=./... -coverprofile=build/cover.out ./...
+	@$(GO) tool cover -html=build/cover.out -o build/cover.html
+	@$(GO) tool cover -func=build/cover.out | tail -n 1
+
+# --- tools, pinned in internal/tools/go.mod; the first use compiles them, about a minute
+
+.PHONY: fmt
+fmt: ## format all Go code
+	@nice $(TOOL) golangci-lint fmt
+
+.PHONY: fmt-check
+fmt-check: ## fail when some Go code is not formatted
+	@nice $(TOOL) golangci-lint fmt --diff
+
+.PHONY: vet
+vet: ## go vet
+	@$(GO) vet ./...
+
+.PHONY: lint
+lint: ## the linters of .golangci.yml
+	@nice $(TOOL) golangci-lint run ./...
+
+.PHONY: vuln
+vuln: ## known vulnerabilities; fails too when their database cannot be reached
+	@$(TOOL) govulncheck ./...
+
+.PHONY: tidy
+tidy: ## bring go.mod and go.sum in order
+	@$(GO) mod tidy
+	@cd internal/tools && $(GO) mod tidy

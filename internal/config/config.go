@@ -1,0 +1,169 @@
+// Package config reads the product's one configuration file.
+//
+// Every key has a default that works, so the file may be missing. A key that is not known is an error, since a mistyped
+// setting that is silently ignored is worse than none. Only internal/app reads a Config; each other package takes its
+// own Options. config.toml.example lists every key with its default; a test holds the two together.
+package config
+
+import (
+	"fmt"
+	"time"
+)
+
+// Config is the whole configuration. The zero value is of no use: begin with Default or Load.
+type Config struct {
+	Server  Server  `toml:"server"`
+	Store   Store   `toml:"store"`
+	Horde   Horde   `toml:"horde"`
+	Discord Discord `toml:"discord"`
+	Sandbox Sandbox `toml:"sandbox"`
+	Pool    Pool    `toml:"pool"`
+}
+
+// Server is about the process and its HTTP door.
+type Server struct {
+	Listen       string   `toml:"listen"`        // host:port; port 0 takes a free one
+	PublicURL    string   `toml:"public_url"`    // what others reach Listen by; empty: http:// and the address listened on
+	TrustedProxy bool     `toml:"trusted_proxy"` // whether the last hop of X-Forwarded-For is believed
+	DataDir      string   `toml:"data_dir"`      // database, images and the generated secret
+	RateLimits   bool     `toml:"rate_limits"`   // the limits per caller of the HTTP API
+	StopTimeout  Duration `toml:"stop_timeout"`  // how long a stop waits for requests and generations under way
+	LogLevel     string   `toml:"log_level"`     // debug, info, warn or error
+	LogFormat    string   `toml:"log_format"`    // auto, console or json
+	Secret       Secret   `toml:"secret"`        // signs image links; empty: one kept in DataDir
+}
+
+// Store says where accounts, kudos, requests and images are kept.
+type Store struct {
+	Engine      string   `toml:"engine"`       // sqlite or postgres
+	SQLitePath  string   `toml:"sqlite_path"`  // empty: stablemate.db in Server.DataDir
+	PostgresURL Secret   `toml:"postgres_url"` // postgres://user:password@host/database
+	ImagesDir   string   `toml:"images_dir"`   // empty: images in Server.DataDir
+	ImageLife   Duration `toml:"image_life"`   // how long images are kept
+}
+
+// Horde is about the rules of this horde.
+type Horde struct {
+	Name         string   `toml:"name"`          // as people see it
+	Anonymous    bool     `toml:"anonymous"`     // whether requests without an account are taken
+	Registration bool     `toml:"registration"`  // whether anyone may make an account at /register
+	Transfers    bool     `toml:"transfers"`     // whether accounts may give kudos to each other
+	RequestTTL   Duration `toml:"request_ttl"`   // life of a request since it last moved
+	WorkerOnline Duration `toml:"worker_online"` // a worker counts as online this long after its last sign of life
+}
+
+// Discord is about the real Discord. Without a token the sandbox takes its place.
+type Discord struct {
+	Token       Secret `toml:"token"`
+	GuildID     string `toml:"guild_id"`     // register commands in this guild alone; empty: everywhere
+	BaseURL     string `toml:"base_url"`     // empty: Discord; otherwise a stand-in on a loopback address
+	KudosEmoji  string `toml:"kudos_emoji"`  // reacting with it gifts kudos; empty: no emoji does
+	KudosAmount int    `toml:"kudos_amount"` // kudos per reaction
+}
+
+// Sandbox is the Discord on this machine, with a page to type commands.
+type Sandbox struct {
+	Enabled string `toml:"enabled"` // auto (when there is no token), on or off
+	Listen  string `toml:"listen"`  // host:port on a loopback address; port 0 takes a free one
+}
+
+// Pool is the worker on this machine.
+type Pool struct {
+	Enabled    bool   `toml:"enabled"`
+	WorkerName string `toml:"worker_name"`
+	Provider   string `toml:"provider"`   // auto, cpu, cuda or webgpu
+	Device     int    `toml:"device"`     // number of the accelerator
+	Threads    int    `toml:"threads"`    // CPU threads per runner; 0: all cores
+	Slots      int    `toml:"slots"`      // generations at once
+	MaxPixels  int    `toml:"max_pixels"` // largest image taken, width times height
+	Library    string `toml:"library"`    // path of the ONNX Runtime library; empty: the one that was fetched
+	ModelsDir  string `toml:"models_dir"` // folder of model folders beside the built-in one; empty: none
+}
+
+// Default returns the configuration that holds without a file and without environment.
+func Default() Config {
+	return Config{
+		Server: Server{
+			Listen: "127.0.0.1:7788", DataDir: "data", RateLimits: true,
+			StopTimeout: Duration(20 * time.Second), LogLevel: "info", LogFormat: "auto",
+		},
+		Store: Store{Engine: "sqlite", ImageLife: Duration(2 * time.Hour)},
+		Horde: Horde{
+			Name: "Stablemate", Anonymous: true, Registration: true, Transfers: true,
+			RequestTTL: Duration(20 * time.Minute), WorkerOnline: Duration(5 * time.Minute),
+		},
+		Discord: Discord{KudosEmoji: "🙏", KudosAmount: 10},
+		Sandbox: Sandbox{Enabled: "auto", Listen: "127.0.0.1:0"},
+		Pool: Pool{
+			Enabled: true, WorkerName: "Stablemate pool", Provider: "auto", Slots: 1, MaxPixels: 1 << 20,
+		},
+	}
+}
+
+// SandboxOn tells whether the sandbox takes Discord's place.
+func (c Config) SandboxOn() bool {
+	switch c.Sandbox.Enabled {
+	case "on":
+		return true
+	case "off":
+		return false
+	default:
+		return c.Discord.Token == "" && c.Discord.BaseURL == ""
+	}
+}
+
+// Secret is a text that must not be seen. It prints as "***" in every way of printing, or as nothing when it is empty;
+// Reveal is the only way to the text.
+type Secret string
+
+const hidden = "***"
+
+// Reveal returns the text itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// String hides the text.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// GoString hides the text from %#v.
+func (s Secret) GoString() string { return `"` + s.String() + `"` }
+
+// Format hides the text from every verb, %x and %q among them.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// MarshalText hides the text from encoders: TOML, JSON, logs.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Duration is a span of time, written like "90s", "20m" or "2h".
+type Duration time.Duration
+
+// Span returns the span as the standard library's type.
+func (d Duration) Span() time.Duration { return time.Duration(d) }
+
+// String writes the span without empty parts: "20m", not "20m0s".
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	for _, empty := range []string{"m0s", "h0m"} {
+		if n := len(s) - len(empty); n > 0 && s[n:] == empty {
+			s = s[:n+1]
+		}
+	}
+	return s
+}
+
+// UnmarshalText reads the span; a number without a unit is refused.
+func (d *Duration) UnmarshalText(text []byte) error {
+	span, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf(`a span of time is written like "90s", "20m" or "2h", not %q`, text)
+	}
+	*d = Duration(span)
+	return nil
+}
+
+// MarshalText writes the span as UnmarshalText reads it.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Installs what is missing for a purpose, and says nothing when nothing is.
+#   setup.sh build      a C compiler, beside Go
+#   setup.sh postgres   and PostgreSQL's server
+#   setup.sh test       and a browser, fonts, and the npm packages that contract tests run
+# Debian packages are installed with apt-get by root or through sudo; anybody else is told the command.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+horde_sdk='@zeldafan0225/ai_horde@5.2.0' # the public TypeScript client
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+fail() {
+  printf 'setup: %s\n' "$*" >&2
+  exit 1
+}
+
+missing=() # Debian packages
+want() { missing+=("$@"); }
+
+install_missing() {
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  local as=()
+  if ! have apt-get; then
+    fail "please install what these Debian packages hold: ${missing[*]}"
+  elif [ "$(id -u)" != 0 ]; then
+    if have sudo && sudo -n true 2>/dev/null; then
+      as=(sudo)
+    else
+      fail "please run: sudo apt-get install -y --no-install-recommends ${missing[*]}"
+    fi
+  fi
+  printf 'setup: installing %s\n' "${missing[*]}"
+  mkdir -p build
+  local apt=("${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300)
+  if ! { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } >build/apt.log 2>&1; then
+    tail -n 20 build/apt.log >&2
+    fail "apt-get could not install ${missing[*]}"
+  fi
+  missing=()
+}
+
+need_go() {
+  have go || fail "Go 1.26 or newer is needed: https://go.dev/doc/install"
+  # An older Go fetches the one that go.mod names, unless it is too old to know how or told not to.
+  go version >/dev/null 2>&1 || fail "this Go is too old and may not fetch a newer one; Go 1.26 is needed: https://go.dev/doc/install"
+  have cc || have gcc || have clang || want gcc libc6-dev
+}
+
+need_postgres() {
+  local dir
+  for dir in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/pgsql/bin; do
+    [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ] && [ -x "$dir/createdb" ] && return 0
+  done
+  have initdb && have postgres && have createdb && return 0
+  want postgresql
+}
+
+need_browser() {
+  have chromium || have chromium-browser || have google-chrome || want chromium
+  if ! have fc-list || ! fc-list 2>/dev/null | grep -qi emoji; then
+    want fontconfig fonts-noto-color-emoji
+  fi
+  if ! have fc-list || ! fc-list 2>/dev/null | grep -qi dejavu; then
+    want fonts-dejavu-core
+  fi
+}
+
+need_npm() {
+  have npm && have node || want nodejs npm
+}
+
+npm_packages() {
+  local stamp=build/npm/.installed
+  [ "$(cat "$stamp" 2>/dev/null)" = "$horde_sdk" ] && return 0
+  mkdir -p build/npm
+  # In a folder of its own: the tree has no package.json.
+  if ! npm install --prefix build/npm --no-package-lock --ignore-scripts --no-audit --no-fund "$horde_sdk" >build/npm.log 2>&1; then
+    tail -n 20 build/npm.log >&2
+    fail "npm could not install $horde_sdk"
+  fi
+  printf '%s' "$horde_sdk" >"$stamp"
+}
+
+need_go
+case "${1:-}" in
+build) ;;
+postgres) need_postgres ;;
+test)
+  need_postgres
+  need_browser
+  need_npm
+  ;;
+*) fail "say what for: build, postgres or test" ;;
+esac
+install_missing
+[ "$1" != test ] || npm_packages
