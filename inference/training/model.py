@@ -134,9 +134,9 @@ class Block(nn.Module):
         self.nc = nn.LayerNorm(d) if cross else None
         self.n2 = nn.LayerNorm(d, elementwise_affine=False)
         self.mlp = nn.Sequential(nn.Linear(d, 4 * d), nn.GELU("tanh"), nn.Linear(4 * d, d))
-        self.mod = nn.Linear(d, 6 * d)
-        nn.init.zeros_(self.mod.weight)
-        nn.init.zeros_(self.mod.bias)
+        self.mod = nn.Sequential(nn.Linear(d, 64), nn.Linear(64, 6 * d))  # of rank 64: a fourth of the weights
+        nn.init.zeros_(self.mod[1].weight)
+        nn.init.zeros_(self.mod[1].bias)
 
     def forward(self, x, c, text):
         s1, b1, g1, s2, b2, g2 = self.mod(c).unsqueeze(1).chunk(6, -1)
