@@ -61,7 +61,7 @@ func (e *Engine) commit(ctx context.Context) error {
 	}
 	batch, events := g.change.Cut(e.state)
 	e.pending, e.flying = e.newGroup(), g
-	term := horde.Term{e.term.Epoch, e.term.Seq + 1}
+	term := horde.Term{Epoch: e.term.Epoch, Seq: e.term.Seq + 1}
 	e.mu.Unlock()
 	close(g.cut)
 

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package apiv2
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"slices"
+
+	"stablemate/horde"
+)
+
+// What the tests look at from outside the package.
+
+// StatusOf is statusOf.
+func StatusOf(code horde.Code) (int, bool) { return statusOf(code) }
+
+// Routes lists every method and path of the table.
+func Routes() []string {
+	var out []string
+	for path, endpoints := range table() {
+		for _, e := range endpoints {
+			out = append(out, e.method+" "+path)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Violations holds a body against a schema by its name and returns what is wrong with it.
+func Violations(name string, data []byte) (map[string]string, error) {
+	all := newSchemas()
+	s := map[string]*schema{"generate": all.generate, "pop": all.pop, "submit": all.submit, "worker": all.worker}[name]
+	v, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.check(v); err != nil {
+		return err.(*httpError).body.Errors, nil //nolint:errorlint,forcetypeassert // check returns nothing else
+	}
+	return nil, nil
+}
+
+// Offer reads a checked pop body the way the door does.
+func Offer(data []byte) (horde.Offer, bool) {
+	o, ok := checked(newSchemas().pop, data)
+	return offerOf(o), ok
+}
+
+// NewImage reads a checked generate body the way the door does.
+func NewImage(data []byte) (horde.NewImage, error, bool) {
+	o, ok := checked(newSchemas().generate, data)
+	if !ok {
+		return horde.NewImage{}, nil, false
+	}
+	n, err := newImage(horde.User{}, [1]horde.NewImage{}[0].Origin, "", o)
+	return n, err, true
+}
+
+func checked(s *schema, data []byte) (object, bool) {
+	v, err := decode(data)
+	if err != nil {
+		return nil, false
+	}
+	o, err := s.check(v)
+	return o, err == nil
+}
+
+// Masked puts a JSON text through a field mask.
+func Masked(fields, text string) (string, error) {
+	m, err := parseMask(fields)
+	if err != nil {
+		return "", err
+	}
+	v, err := decode([]byte(text))
+	if err != nil {
+		return "", err
+	}
+	out, err := json.Marshal(m.apply(v))
+	return string(out), err
+}
+
+// ASCII is ascii.
+func ASCII(b []byte) []byte { return ascii(b) }
+
+// Coerced reads the fields of a lenient body.
+func Coerced(data []byte) (to string, toOK bool, amount int64, amountOK bool) {
+	o := object{}
+	if v, err := decode(data); err == nil {
+		if m, ok := v.(map[string]any); ok {
+			o = m
+		}
+	}
+	to, toOK = coerceText(o["username"])
+	amount, amountOK = coerceInteger(o, "amount", defaultGift)
+	return to, toOK, amount, amountOK
+}
+
+// FromBase64 is fromBase64.
+func FromBase64(text string) ([]byte, error) { return fromBase64(text) }
+
+// Breaking returns the server with one more path, whose handler panics.
+func (s *Server) Breaking(path string) http.Handler {
+	s.mux.Handle(path, &entry{s: s, handle: func(*Server, *call) error { panic("a handler broke") }})
+	return s
+}
+
+// Windows is how many windows the limiter holds.
+func (s *Server) Windows() int {
+	s.limits.mu.Lock()
+	defer s.limits.mu.Unlock()
+	return len(slices.Collect(maps.Keys(s.limits.windows)))
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package apiv2_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/google/go-cmp/cmp"
+
+	"stablemate/horde"
+	"stablemate/horde/apiv2"
+	"stablemate/horde/apiv2/wire"
+	"stablemate/internal/clock"
+)
+
+//nolint:gochecknoglobals // a flag of the test binary
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// description finds the contract's machine-readable form where a developer keeps it, beside the repository.
+// It is nil where there is none: the golden files hold the shapes all the same.
+func description(t *testing.T) *openapi3.T {
+	t.Helper()
+	for _, folder := range []string{"../../../shared/reference", "../../shared"} {
+		name := filepath.Join(folder, "horde-v2.openapi.yaml")
+		doc, err := openapi3.NewLoader().LoadFromFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return doc
+	}
+	t.Log("no description of the API beside the repository; replies are compared with the golden files alone")
+	return nil
+}
+
+// fits holds a reply against the description.
+func fits(t *testing.T, doc *openapi3.T, route string, got answer) {
+	t.Helper()
+	method, path, _ := strings.Cut(route, " ")
+	item := doc.Paths.Find("/v2" + path)
+	if item == nil {
+		t.Errorf("%s is not described", route)
+		return
+	}
+	op := item.GetOperation(method)
+	if op == nil {
+		t.Errorf("%s is not described", route)
+		return
+	}
+	response := op.Responses.Status(got.status)
+	if response == nil {
+		t.Errorf("%s: the status %d is not described", route, got.status)
+		return
+	}
+	content := response.Value.Content.Get("application/json")
+	if content == nil {
+		t.Errorf("%s: no JSON is described for %d", route, got.status)
+		return
+	}
+	var v any
+	if err := json.Unmarshal(got.body, &v); err != nil {
+		t.Errorf("%s: the reply is no JSON: %v", route, err)
+		return
+	}
+	if err := content.Schema.Value.VisitJSON(v); err != nil {
+		t.Errorf("%s: the reply does not fit its description: %v\n%s", route, err, got.body)
+	}
+}
+
+// normal hides what differs from run to run: identifiers by the order in which they come, and links.
+type normal struct{ seen map[string]string }
+
+var (
+	uuidForm = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	linkForm = regexp.MustCompile(`http://[^"]*/blob/([^"?]*)\?op=(get|put)&exp=\d+&sig=[-_0-9A-Za-z]+`)
+)
+
+func (n *normal) text(body []byte) string {
+	out := linkForm.ReplaceAllString(string(body), "<link to $2 $1>")
+	return uuidForm.ReplaceAllStringFunc(out, func(id string) string {
+		if _, ok := n.seen[id]; !ok {
+			n.seen[id] = fmt.Sprintf("<id %d>", len(n.seen)+1)
+		}
+		return n.seen[id]
+	})
+}
+
+// folder is where the golden files of a route are.
+func folder(route string) string {
+	method, path, _ := strings.Cut(route, " ")
+	name := strings.NewReplacer("/", "_", "{", "", "}", "").Replace(strings.Trim(path, "/"))
+	return filepath.Join("testdata", "golden", name+"."+strings.ToLower(method))
+}
+
+// TestRepliesKeepTheirShape goes through every route and compares each reply with a file.
+func TestRepliesKeepTheirShape(t *testing.T) {
+	t.Parallel()
+	doc := description(t)
+	fake := clock.NewFake(time.Date(2026, 11, 22, 1, 24, 48, 0, time.UTC))
+	h := build(t, plan{clock: fake, options: apiv2.Options{Node: "node:7788", Version: "1.2.3", PublicURL: "http://horde.example"}})
+	askerID, asker := h.account(t, "asker", 0, 1000)
+	_, owner := h.account(t, "öwner", 0, 500)
+	_, mod := h.account(t, "moderator", horde.RoleModerator|horde.RoleTrusted|horde.RolePublicWorkers, 0)
+	hide := normal{seen: make(map[string]string)}
+	covered := make(map[string]bool)
+	written := make(map[string]bool)
+
+	// try makes a call and compares; where holds what replaces the braces of the route.
+	try := func(route, name, where, body, key string, more ...string) answer {
+		t.Helper()
+		covered[route] = true
+		method, path, _ := strings.Cut(route, " ")
+		if at := strings.IndexByte(path, '{'); at >= 0 {
+			path = path[:at] + where
+		} else {
+			path += where
+		}
+		if key != "" {
+			more = append(more, "apikey", key)
+		}
+		got := h.send(t, method, "/api/v2"+path, body, more...)
+		if doc != nil && !slices.Contains(more, "X-Fields") {
+			fits(t, doc, route, got)
+		}
+		var pretty bytes.Buffer
+		if err := json.Indent(&pretty, bytes.TrimSpace(got.body), "", "  "); err != nil {
+			t.Fatalf("%s %s: %v: %s", route, name, err, got.body)
+		}
+		text := fmt.Sprintf("{\n\"status\": %d,\n\"body\": %s\n}\n", got.status, hide.text(pretty.Bytes()))
+		file := filepath.Join(folder(route), name+".json")
+		written[file] = true
+		if *update {
+			if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return got
+		}
+		want, err := os.ReadFile(file)
+		if err != nil {
+			t.Errorf("%s %s: %v; run the tests with -update to write it", route, name, err)
+			return got
+		}
+		if diff := cmp.Diff(string(want), text); diff != "" {
+			t.Errorf("%s %s: the reply moved (-want +got):\n%s", route, name, diff)
+		}
+		return got
+	}
+	id := func(a answer) string {
+		t.Helper()
+		v, ok := jsonString(a.body, "id")
+		if !ok {
+			t.Fatalf("no id in %s", a.body)
+		}
+		return v
+	}
+	const (
+		generate = "POST /generate/async"
+		check    = "GET /generate/check/{id}"
+		status   = "GET /generate/status/{id}"
+		pop      = "POST /generate/pop"
+		submit   = "POST /generate/submit"
+		transfer = "POST /kudos/transfer"
+	)
+	offered := fmt.Sprintf(`{"name": "dreamer ö", "models": ["tiny"], "bridge_agent": %q, "max_pixels": 1048576, "allow_lora": true, "amount": 2}`, reGen)
+
+	// Before there is anything.
+	try("GET /status/performance", "empty", "", "", "")
+	try("GET /status/models", "empty", "", "", "")
+	try("GET /status/news", "none", "", "", "")
+	try("GET /workers", "none", "", "", "")
+	try(pop, "idle", "", offered, owner)
+
+	// One request from start to end, with everything a payload can hold.
+	full := `{"prompt": "a cat ### bad", "models": ["tiny"], "nsfw": false, "censor_nsfw": true, "params": {"sampler_name": "k_euler",
+		"cfg_scale": 7, "width": 64, "height": 128, "steps": 20, "n": 2, "seed": "12351", "karras": false, "clip_skip": 2,
+		"loras": [{"name": "x", "model": 0.5, "inject_trigger": "any"}], "tis": [{"name": "y", "inject_ti": "prompt"}], "hires_fix": true}}`
+	try(generate, "dry_run", "", `{"prompt": "a cat", "models": ["tiny"], "dry_run": true}`, asker)
+	request := id(try(generate, "queued", "", full, asker))
+	try(check, "waiting", request, "", "")
+	try(status, "waiting", request, "", "")
+	try("GET /status/performance", "busy", "", "", "")
+	fake.Advance(time.Second)
+	job := try(pop, "job", "", offered, owner)
+	try(check, "processing", request, "", "")
+	var got wire.PopReply
+	if err := json.Unmarshal(job.body, &got); err != nil || len(got.IDs) != 2 {
+		t.Fatalf("pop = %s, want two images", job.body)
+	}
+	fake.Advance(3 * time.Second)
+	img := b64(picture(t, 16))
+	try(submit, "base64", "", fmt.Sprintf(`{"id": %q, "generation": %q, "seed": 5, "gen_metadata": [{"type": "censorship", "value": "nsfw", "ref": "x"}]}`, got.IDs[0], img), owner)
+	if err := h.blobs.PutBytes(t.Context(), got.IDs[1]+".webp", picture(t, 16)); err != nil {
+		t.Fatal(err)
+	}
+	try(submit, "uploaded", "", fmt.Sprintf(`{"id": %q, "generation": "R2", "seed": 6}`, got.IDs[1]), owner)
+	try(submit, "again", "", fmt.Sprintf(`{"id": %q, "generation": "R2", "seed": 6}`, got.IDs[1]), owner)
+	try(submit, "stranger", "", fmt.Sprintf(`{"id": %q, "generation": "R2", "seed": 6}`, got.IDs[1]), asker)
+	try(submit, "unknown", "", `{"id": "00000000-0000-4000-8000-000000000000", "generation": "R2", "seed": 6}`, owner)
+	try(submit, "invalid", "", `{"id": 5, "state": "lost"}`, owner)
+	try(check, "done", request, "", "")
+	try(status, "done", request, "", "")
+	if err := h.blobs.Delete(t.Context(), got.IDs[1]+".webp"); err != nil {
+		t.Fatal(err)
+	}
+	try(status, "image_gone", request, "", "")
+	try(status, "masked", request, "", "", "X-Fields", "done,generations{id,seed}")
+	try(status, "unknown", "00000000-0000-4000-8000-000000000000", "", "")
+	try(check, "unknown", "nonsense", "", "")
+
+	// One with a source image, that fails once and is cancelled.
+	source := id(try(generate, "source_image", "", fmt.Sprintf(`{"prompt": "a cat", "models": ["tiny"], "source_image": %q, "params": {"width": 64, "height": 64, "n": 3, "denoising_strength": 0.5}}`, img), asker))
+	job = try(pop, "source_image", "", strings.Replace(offered, `"amount": 2`, `"amount": 1`, 1), owner)
+	try(submit, "faulted", "", fmt.Sprintf(`{"id": %q, "generation": "", "seed": 0, "state": "faulted"}`, id(job)), owner)
+	try(submit, "aborted", "", fmt.Sprintf(`{"id": %q, "generation": "R2", "seed": 0}`, id(job)), owner)
+	try(check, "restarted", source, "", "")
+	try("DELETE /generate/status/{id}", "cancelled", source, "", "")
+	try("DELETE /generate/status/{id}", "unknown", "x", "", "")
+	try(check, "cancelled", source, "", "")
+
+	// Refusals.
+	try(generate, "no_worker", "", `{"prompt": "a cat", "models": ["unheard"]}`, "0000000000")
+	try(generate, "invalid", "", `{"params": {"steps": 501, "width": 63}}`, asker)
+	try(generate, "no_key", "", `{"prompt": "a cat"}`, "")
+	try(generate, "wrong_key", "", `{"prompt": "a cat"}`, "wrong")
+	try(generate, "truncated", "", `{"prompt": "a c`, asker)
+	try(generate, "too_long", "", `{"prompt": "`+strings.Repeat("a", 100_000)+`"}`, asker)
+	try(generate, "upfront", "", `{"prompt": "a cat", "slow_workers": false, "params": {"steps": 100, "width": 1024, "height": 1024}}`, "0000000000")
+	try(pop, "anonymous", "", offered, "0000000000")
+	try(pop, "stranger", "", offered, asker)
+	try(pop, "no_models", "", `{"name": "dreamer 2"}`, owner)
+	try(pop, "invalid", "", `{"threads": 0}`, owner)
+
+	// People.
+	try("GET /find_user", "self", "", "", asker)
+	try("GET /find_user", "anonymous", "", "", "0000000000")
+	try("GET /find_user", "no_key", "", "", "")
+	try("GET /find_user", "wrong_key", "", "", "wrong")
+	try("GET /users", "all", "", "", "")
+	try("GET /users", "by_age", "?sort=age&page=0", "", "")
+	try("GET /users", "beyond", "?page=10001", "", "")
+	me := fmt.Sprint(int64(askerID))
+	try("GET /users/{user_id}", "public", me, "", "")
+	try("GET /users/{user_id}", "self", me, "", asker)
+	try("GET /users/{user_id}", "moderator", me, "", mod)
+	try("GET /users/{user_id}", "unknown", "77", "", "")
+	try("GET /users/{user_id}", "wrong_key", me, "", "wrong")
+	try(transfer, "gift", "", `{"username": "owner#2", "amount": 10}`, asker, "Idempotency-Key", "1")
+	try(transfer, "again", "", `{"username": "owner#2", "amount": "10"}`, asker, "Idempotency-Key", "1")
+	try(transfer, "conflict", "", `{"username": "owner#2", "amount": 11}`, asker, "Idempotency-Key", "1")
+	try(transfer, "default", "", `{"username": "owner#2"}`, asker)
+	try(transfer, "back", "", `{"username": "asker#1", "amount": 1}`, owner)
+	try(transfer, "too_much", "", `{"username": "owner#2", "amount": 100000}`, asker)
+	try(transfer, "unknown", "", `{"username": "owner#99", "amount": 1}`, asker)
+	try(transfer, "no_recipient", "", `{"amount": 1}`, asker)
+
+	// Workers.
+	worker, ok := h.WorkerByName("dreamer ö")
+	if !ok {
+		t.Fatal("the worker is gone")
+	}
+	try("GET /workers", "one", "", "", "")
+	try("GET /workers", "other_type", "?type=text", "", "wrong")
+	try("GET /workers", "by_name", "?name=DREAMER%20%C3%96", "", "")
+	try("GET /workers/{worker_id}", "public", worker.ID.String(), "", "")
+	try("GET /workers/{worker_id}", "moderator", worker.ID.String(), "", mod)
+	try("GET /workers/{worker_id}", "unknown", "x", "", "")
+	try("GET /workers/name/{worker_name}", "found", "dreamer%20%C3%B6", "", "")
+	try("GET /workers/name/{worker_name}", "unknown", "DREAMER", "", "")
+	const change = "PUT /workers/{worker_id}"
+	try(change, "info", worker.ID.String(), `{"info": " made of dreams ", "team": ""}`, owner)
+	try(change, "maintenance", worker.ID.String(), `{"maintenance": true, "maintenance_msg": "back soon, maintenance mode"}`, owner)
+	try(change, "stranger", worker.ID.String(), `{"maintenance": false}`, asker)
+	try(change, "paused_by_owner", worker.ID.String(), `{"paused": true}`, owner)
+	try(change, "paused", worker.ID.String(), `{"paused": true}`, mod)
+	try(change, "nothing", worker.ID.String(), `{}`, owner)
+	try(change, "unknown", "x", `{"maintenance": true}`, "")
+	try(change, "unknown_team", worker.ID.String(), `{"team": "00000000-0000-4000-8000-000000000000"}`, owner)
+	try(pop, "maintenance", "", offered, owner)
+
+	// The horde.
+	try("GET /status/performance", "after", "", "", "")
+	try("GET /status/models", "all", "", "", "")
+	try("GET /status/models", "text", "?type=text", "", "")
+	try("GET /status/models", "bounded", "?min_count=x", "", "")
+	try("GET /status/models/{model_name}", "one", "unheard", "", "")
+	try("GET /status/models/{model_name}", "unknown", "a%252Fb", "", "")
+	try("GET /status/modes", "public", "", "", "")
+	try("GET /status/modes", "moderator", "", "", mod)
+	try("GET /status/modes", "ordinary_key", "", "", asker)
+	covered["GET /status/heartbeat"] = true // holds how many processors there are
+
+	for _, route := range apiv2.Routes() {
+		if !covered[route] {
+			t.Errorf("no reply of %s is held by a file", route)
+		}
+	}
+	files, err := filepath.Glob("testdata/golden/*/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if !written[file] {
+			t.Errorf("%s belongs to no call", file)
+		}
+	}
+}

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package apiv2_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"image"
+	"image/color"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	encoder "github.com/chai2010/webp"
+	"github.com/rs/zerolog"
+
+	"stablemate/horde"
+	"stablemate/horde/apiv2"
+	"stablemate/horde/apiv2/client"
+	"stablemate/horde/apiv2/wire"
+	"stablemate/horde/engine"
+	"stablemate/horde/kudos"
+	"stablemate/internal/blob"
+	"stablemate/internal/clock"
+	"stablemate/internal/idgen"
+	"stablemate/internal/store"
+)
+
+// secret of the test's API keys and links.
+const secret = "a secret of the tests alone, 32 bytes"
+
+// house is a whole horde behind a real HTTP server on a loopback address.
+type house struct {
+	*engine.Engine
+	url   string
+	blobs *blob.Store
+	log   *bytes.Buffer // valid when the server has stopped
+
+	accounts int
+}
+
+// plan says what a test's house is made of; zero values work.
+type plan struct {
+	options apiv2.Options
+	clock   clock.Clock // nil: the machine's
+	random  io.Reader   // nil: the same stream for every test
+	store   store.Options
+	log     io.Writer
+	models  []string
+	before  func(http.Handler) http.Handler
+}
+
+type ids struct{ *idgen.Source }
+
+func (s ids) UUID() horde.UUID { return horde.UUID(s.V4()) }
+
+func (s ids) Uint32() uint32 {
+	u := s.V4()
+	return binary.BigEndian.Uint32(u[:])
+}
+
+func build(t testing.TB, p plan) *house {
+	t.Helper()
+	if p.clock == nil {
+		p.clock = clock.System{}
+	}
+	if p.random == nil {
+		p.random = idgen.Replay(1)
+	}
+	if p.store.Engine == "" {
+		p.store = store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db")}
+	}
+	log := zerolog.Nop()
+	if p.log != nil {
+		log = zerolog.New(p.log)
+	}
+	source := ids{idgen.New(p.random, p.clock.Now)}
+
+	db, err := store.Open(t.Context(), p.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := engine.Open(t.Context(), db, engine.Options{
+		Settings: horde.Settings{
+			AnonymousAllowed: true, AnonymousKey: apiv2.HashKey([]byte(secret), apiv2.AnonymousKey),
+			TransfersAllowed: true, KnownModels: p.models,
+		},
+		Now: p.clock.Now, IDs: source, Log: log,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1) // holds Run's only answer
+	go func() { ended <- e.Run(running) }()
+
+	blobs, err := blob.NewStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := blob.NewSigner([]byte(secret), "http://links.invalid", p.clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	door, err := apiv2.New(apiv2.Deps{
+		Engine: e, Blobs: blobs, Signer: signer, Secret: []byte(secret), IDs: source, Now: p.clock.Now, Log: log,
+	}, p.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle(blob.PathPrefix, blob.Handler(blobs, signer, blob.HandlerOptions{}))
+	mux.Handle("/api/", door)
+	var handler http.Handler = mux
+	if p.before != nil {
+		handler = p.before(handler)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(func() {
+		server.Close()
+		stop()
+		if err := <-ended; err != nil {
+			t.Errorf("the engine ended with %v", err)
+		}
+		if err := db.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	return &house{Engine: e, url: server.URL, blobs: blobs}
+}
+
+// account opens one with kudos and roles and returns its number and key.
+func (h *house) account(t testing.TB, name string, roles horde.Role, award int64) (horde.UserID, string) {
+	t.Helper()
+	h.accounts++
+	key := (name + "-key-0000000000000000000000")[:idgen.KeyLength]
+	u, err := engine.Do(t.Context(), h.Engine, horde.CreateUser{
+		External: "d_" + name, Name: name, Key: apiv2.HashKey([]byte(secret), key), Roles: roles,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if award != 0 {
+		if _, err := engine.Do(t.Context(), h.Engine, horde.SetUser{User: u.ID, Award: kudos.Whole(award), AwardKey: "test:" + name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return u.ID, key
+}
+
+func (h *house) client(t testing.TB, key string) *client.Client {
+	t.Helper()
+	c, err := client.New(h.url, key, client.Options{Agent: "tests:1:nobody"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// answer is what came back from one call.
+type answer struct {
+	status int
+	head   http.Header
+	body   []byte
+}
+
+// send makes one call; head holds pairs of header name and value.
+func (h *house) send(t testing.TB, method, path, body string, head ...string) answer {
+	t.Helper()
+	var in io.Reader
+	if body != "" {
+		in = strings.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), method, h.url+path, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(head); i += 2 {
+		req.Header.Set(head[i], head[i+1])
+		if head[i+1] == "" {
+			req.Header[http.CanonicalHeaderKey(head[i])] = []string{""}
+		}
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, data}
+}
+
+// picture is a small real WebP image.
+func picture(t testing.TB, side int) []byte {
+	t.Helper()
+	img := image.NewRGBA(image.Rect(0, 0, side, side))
+	for y := range side {
+		for x := range side {
+			img.Set(x, y, color.RGBA{uint8(x * 255 / side), uint8(y * 255 / side), 80, 255}) //nolint:gosec // below 256
+		}
+	}
+	var buf bytes.Buffer
+	if err := encoder.Encode(&buf, img, &encoder.Options{Quality: 80}); err != nil {
+		t.Fatal(err)
+	}
+	return buf.Bytes()
+}
+
+const reGen = "AI Horde Worker reGen:14.0.0:https://github.com/Haidra-Org/horde-worker-reGen"
+
+// offer is what a test's worker says of itself.
+func offer(name string, models ...string) wire.PopRequest {
+	return wire.PopRequest{Name: name, Models: models, BridgeAgent: reGen, MaxPixels: 4 << 20, AllowLora: true, AllowControlNet: true}
+}
+
+// work pops and delivers until ctx ends: every other image through its upload link, the others as base64.
+func work(ctx context.Context, c *client.Client, o wire.PopRequest, img []byte) error {
+	for ctx.Err() == nil {
+		job, err := c.Pop(ctx, o, 20*time.Second)
+		if err != nil {
+			if ctx.Err() != nil {
+				break
+			}
+			return err
+		}
+		for i, id := range job.IDs {
+			if err := deliver(ctx, c, job, i, id, img); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func deliver(ctx context.Context, c *client.Client, job wire.PopReply, i int, id string, img []byte) error {
+	result := b64(img)
+	if i < len(job.R2Uploads) {
+		if err := c.Upload(ctx, job.R2Uploads[i], "image/webp", img); err != nil {
+			return err
+		}
+		result = wire.Uploaded
+	}
+	_, err := c.Submit(ctx, wire.SubmitRequest{ID: id, Generation: result, Seed: int64(i) + 7})
+	return err
+}
+
+// eventually asks until ok, or fails after a while.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}

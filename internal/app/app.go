@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"stablemate/commands"
+	"stablemate/horde/apiv2"
+	"stablemate/horde/kudos"
+	"stablemate/inference"
+	"stablemate/inference/onnx"
+	"stablemate/internal/blob"
+	"stablemate/internal/config"
+	"stablemate/internal/discord"
+	"stablemate/internal/sandbox"
+	"stablemate/internal/schedule"
+)
+
+// sandboxWelcome is what people in the sandbox start with, so that they can try giving.
+const sandboxWelcome = 100 * kudos.One
+
+// sandboxSize is asked for in the sandbox, where the built-in model draws: its own size.
+const sandboxSize = 256
+
+// Run starts everything that the configuration asks for and blocks until ctx ends or something breaks.
+// Addresses for people go to out, the log to logs.
+func Run(ctx context.Context, p Program, cfg config.Config, out, logs io.Writer) error {
+	log := newLogger(cfg, logs)
+	c, err := openCore(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+
+	listener, err := net.Listen("tcp", cfg.Server.Listen)
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	a := &assembly{core: c, log: log, url: cfg.Server.PublicURL, node: listener.Addr().String()}
+	if a.url == "" {
+		a.url = "http://" + reachable(listener.Addr())
+	}
+	a.add(0, "engine", c.engine.Run)
+	door, err := a.door()
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	a.add(2, "http", func(ctx context.Context) error { return serveUntil(ctx, listener, door) })
+	a.add(2, "operators", c.serveControl)
+	if err := a.schedule(); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if cfg.Pool.Enabled {
+		if err := a.pool(); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
+	var lines []string
+	lines = append(lines, "API:  "+a.url+"/api/v2   (register at "+a.url+"/register)")
+	if p == Bot {
+		page, err := a.chat()
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		if page != "" {
+			lines = append(lines, "Page: "+page)
+		}
+	}
+	for _, line := range lines {
+		_, _ = fmt.Fprintln(out, line)
+	}
+	err = runStages(ctx, a.stages[:])
+	if err != nil {
+		return fmt.Errorf("stopped: %w", err)
+	}
+	return nil
+}
+
+// assembly collects what will run. Stage 0 is the engine, 1 what lives on it, 2 the doors.
+type assembly struct {
+	*core
+	log    zerolog.Logger
+	url    string
+	node   string
+	stages [3]stage
+	models []inference.Folder
+}
+
+func (a *assembly) add(at int, name string, run func(context.Context) error) {
+	a.stages[at] = append(a.stages[at], service{name, run})
+}
+
+// door is everything the HTTP listener answers.
+func (a *assembly) door() (http.Handler, error) {
+	signer, err := blob.NewSigner(a.secrets.links, a.url, systemClock.Now)
+	if err != nil {
+		return nil, fmt.Errorf("sign links: %w", err)
+	}
+	api, err := apiv2.New(apiv2.Deps{
+		Engine: a.engine, Blobs: a.images, Signer: signer, Secret: a.secrets.keys, IDs: a.ids, Now: systemClock.Now, Log: a.log,
+	}, apiv2.Options{
+		RateLimits: a.cfg.Server.RateLimits, TrustedProxy: a.cfg.Server.TrustedProxy, PublicURL: a.url, Node: a.node, Version: Version,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the API: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/api/", api)
+	mux.Handle(blob.PathPrefix, blob.Handler(a.images, signer, blob.HandlerOptions{Log: a.log}))
+	return mux, nil
+}
+
+// schedule sets what happens by the clock.
+func (a *assembly) schedule() error {
+	s := schedule.New(a.log)
+	err := errors.Join(
+		s.Add("@every 10m", "sweep images", func(ctx context.Context) error {
+			_, err := a.images.Sweep(ctx, systemClock.Now().Add(-a.cfg.Store.ImageLife.Span()))
+			return err
+		}),
+		s.Add("@every 1h", "prune messages", func(ctx context.Context) error {
+			_, err := a.store.PruneMessages(ctx, systemClock.Now().Add(-30*24*time.Hour))
+			return err
+		}),
+	)
+	if err != nil {
+		return fmt.Errorf("schedule: %w", err)
+	}
+	a.add(1, "schedule", s.Run)
+	return nil
+}
+
+// pool starts the worker of this machine: one runner for pictures and one for the safety check.
+func (a *assembly) pool() error {
+	cache, err := cacheDir()
+	if err != nil {
+		return err
+	}
+	library, err := onnx.Locate(a.cfg.Pool.Library, filepath.Join(cache, "onnxruntime"))
+	if err != nil {
+		return fmt.Errorf("the local pool needs ONNX Runtime; `fetch-runtime` fetches it, [pool] enabled = false does without: %w", err)
+	}
+	builtIn, err := inference.Unpack(cache)
+	if err != nil {
+		return fmt.Errorf("unpack the built-in models: %w", err)
+	}
+	models := modelsOf(a.cfg, builtIn.Models, a.log)
+	if len(models) == 0 {
+		return errors.New("the local pool has no model")
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	a.models = models
+	opts := inference.Options{
+		WorkerName: a.cfg.Pool.WorkerName, Command: []string{self, runnerCommand}, Models: models, Safety: builtIn.Safety,
+		Devices: []inference.Device{{Provider: a.cfg.Pool.Provider, Index: a.cfg.Pool.Device, Threads: a.cfg.Pool.Threads, Library: library}},
+		Slots:   a.cfg.Pool.Slots, MaxPixels: a.cfg.Pool.MaxPixels, Grace: a.cfg.Server.StopTimeout.Span(), NSFW: true,
+	}
+	a.add(1, "pool", func(ctx context.Context) error {
+		if opts.Owner, err = a.owner(ctx); err != nil {
+			return err
+		}
+		pool, err := inference.NewPool(inference.Deps{Engine: a.engine, Images: a.images, Now: systemClock.Now, Log: a.log}, opts)
+		if err != nil {
+			return err
+		}
+		return pool.Run(ctx)
+	})
+	return nil
+}
+
+// chat starts the bot, and the sandbox when it takes Discord's place. It returns the page's address.
+func (a *assembly) chat() (page string, err error) {
+	opts := discord.Options{
+		Token: a.cfg.Discord.Token.Reveal(), BaseURL: a.cfg.Discord.BaseURL, GuildID: a.cfg.Discord.GuildID, Log: a.log, Now: systemClock.Now,
+	}
+	set := commands.Options{
+		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
+		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous,
+	}
+	if len(a.models) > 0 {
+		set.Model, set.CFG, set.Steps = a.models[0].Name, a.models[0].DefaultCFG, a.models[0].DefaultSteps
+	}
+	if a.cfg.SandboxOn() {
+		box, err := sandbox.New(sandbox.Options{
+			Addr: a.cfg.Sandbox.Listen, Now: systemClock.Now, Log: a.log, DataDir: filepath.Join(a.cfg.Server.DataDir, "sandbox"),
+		})
+		if err != nil {
+			return "", fmt.Errorf("open the sandbox: %w", err)
+		}
+		a.add(1, "sandbox", box.Run)
+		opts.Token, opts.BaseURL, opts.GuildID = box.Token(), box.APIURL(), ""
+		set.Welcome = sandboxWelcome
+		set.Sizes = []commands.Size{
+			{Name: "small", Width: sandboxSize, Height: sandboxSize}, {Name: "square", Width: 512, Height: 512},
+			{Name: "portrait", Width: 512, Height: 768}, {Name: "landscape", Width: 768, Height: 512},
+		}
+		page = box.URL()
+	}
+	if opts.Token == "" {
+		return "", errors.New("there is no Discord token and the sandbox is off: set [discord] token, or [sandbox] enabled = \"on\"")
+	}
+	router := discord.NewRouter()
+	bot, err := discord.New(discord.Deps{Router: router}, opts)
+	if err != nil {
+		return "", fmt.Errorf("open Discord: %w", err)
+	}
+	chat, err := commands.New(commands.Deps{
+		Engine: a.engine, Bot: bot, Messages: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
+		NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now,
+	}, set)
+	if err != nil {
+		return "", fmt.Errorf("open the commands: %w", err)
+	}
+	chat.Register(router)
+	a.add(2, "discord", bot.Run)
+	a.add(2, "chat", chat.Run)
+	return page, nil
+}
+
+// reachable turns a listening address into one that a browser on this machine can open.
+func reachable(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr.String()
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"stablemate/horde"
+	"stablemate/horde/apiv2"
+	"stablemate/horde/engine"
+	"stablemate/horde/kudos"
+	"stablemate/internal/config"
+	"stablemate/internal/idgen"
+)
+
+// controlSocket lies in the data folder and lets its owner speak to the running horde: who can open it can
+// read the database as well.
+const controlSocket = "control.sock"
+
+// maxControlBody bounds what an operator's command sends and gets.
+const maxControlBody = 16 << 20
+
+// userOrder is what an operator wants of an account.
+type userOrder struct {
+	Do          string // add, set or list
+	ID          int64
+	Name        string
+	Grant       []string
+	Revoke      []string
+	Kudos       string
+	Concurrency int
+	NewKey      bool
+	Once        string // makes a repeated order with kudos count once
+}
+
+// userReply is what came of it.
+type userReply struct {
+	Error string
+	Key   string // a new API key, shown once
+	Users []userLine
+}
+
+type userLine struct {
+	ID          int64
+	Alias       string
+	Kudos       string
+	Concurrency int
+	Roles       string
+}
+
+// userCommand does "user add|set|list": through the running horde when there is one, else on the store itself.
+func userCommand(ctx context.Context, args []string, out io.Writer) error {
+	if len(args) == 0 {
+		return errUsage
+	}
+	order := userOrder{Do: args[0], Concurrency: -1, Once: idgen.Secure(systemClock.Now).V4().String()}
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	path := flags.String("config", "", "")
+	flags.StringVar(&order.Name, "name", "", "")
+	flags.StringVar(&order.Kudos, "kudos", "", "")
+	flags.IntVar(&order.Concurrency, "concurrency", -1, "")
+	flags.BoolVar(&order.NewKey, "new-key", false, "")
+	flags.Func("role", "", func(s string) error { order.Grant = append(order.Grant, s); return nil })
+	flags.Func("revoke", "", func(s string) error { order.Revoke = append(order.Revoke, s); return nil })
+	// The name or number may stand before or after the options.
+	rest := args[1:]
+	var subject string
+	if len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		subject, rest = rest[0], rest[1:]
+	}
+	if err := flags.Parse(rest); err != nil {
+		return errUsage
+	}
+	if subject == "" {
+		subject = flags.Arg(0)
+	}
+	switch order.Do {
+	case "add":
+		order.Name = subject
+	case "set":
+		id, ok := horde.ParseUserID(strings.TrimPrefix(subject[strings.LastIndexByte(subject, '#')+1:], "#"))
+		if !ok {
+			return fmt.Errorf("%q is not the number of an account, nor name#number", subject)
+		}
+		order.ID = int64(id)
+	case "list":
+	default:
+		return errUsage
+	}
+	cfg, err := config.Load(*path, os.Getenv)
+	if err != nil {
+		return err
+	}
+	reply, err := command(ctx, cfg, order)
+	if err != nil {
+		return err
+	}
+	if reply.Error != "" {
+		return errors.New(reply.Error)
+	}
+	return reply.print(out)
+}
+
+func (r userReply) print(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "account\tkudos\tconcurrency\troles")
+	for _, u := range r.Users {
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%d\t%s\n", u.Alias, u.Kudos, u.Concurrency, u.Roles)
+	}
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	if r.Key != "" {
+		_, _ = fmt.Fprintf(out, "\nAPI key, shown this once: %s\n", r.Key)
+	}
+	return nil
+}
+
+// command carries an order to the running horde, or opens the store when none runs.
+func command(ctx context.Context, cfg config.Config, order userOrder) (userReply, error) {
+	reply, err := callControl(ctx, filepath.Join(cfg.Server.DataDir, controlSocket), order)
+	if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, os.ErrNotExist) {
+		return reply, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c, err := openCore(ctx, cfg, zerolog.Nop())
+	if err != nil {
+		return userReply{}, err
+	}
+	defer c.close()
+	done := make(chan error, 1) // holds the engine's end
+	go func() { done <- c.engine.Run(ctx) }()
+	reply = c.obey(ctx, order)
+	cancel()
+	return reply, <-done
+}
+
+func callControl(ctx context.Context, socket string, order userOrder) (reply userReply, err error) {
+	body, err := json.Marshal(order)
+	if err != nil {
+		return reply, fmt.Errorf("encode the order: %w", err)
+	}
+	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", socket)
+		},
+	}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://control/user", bytes.NewReader(body))
+	if err != nil {
+		return reply, fmt.Errorf("make the order: %w", err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return reply, fmt.Errorf("speak to the running horde: %w", err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxControlBody)).Decode(&reply); err != nil {
+		return reply, fmt.Errorf("read the running horde's answer: %w", err)
+	}
+	return reply, nil
+}
+
+// serveControl answers operators' commands until ctx ends.
+func (c *core) serveControl(ctx context.Context) error {
+	path := filepath.Join(c.cfg.Server.DataDir, controlSocket)
+	_ = os.Remove(path) // left by a crash; the store's lock says that nobody else runs
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return fmt.Errorf("listen for operators: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return errors.Join(err, l.Close())
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /user", func(w http.ResponseWriter, r *http.Request) {
+		var order userOrder
+		reply := userReply{Error: "unreadable order"}
+		if err := json.NewDecoder(io.LimitReader(r.Body, maxControlBody)).Decode(&order); err == nil {
+			reply = c.obey(r.Context(), order)
+		}
+		_ = json.NewEncoder(w).Encode(reply)
+	})
+	return serveUntil(ctx, l, mux)
+}
+
+// obey carries an order out.
+func (c *core) obey(ctx context.Context, o userOrder) userReply {
+	reply, err := c.change(ctx, o)
+	if err != nil {
+		reply.Error = err.Error()
+	}
+	return reply
+}
+
+func (c *core) change(ctx context.Context, o userOrder) (reply userReply, err error) {
+	if o.Do == "list" {
+		for _, u := range c.engine.Users() {
+			reply.Users = append(reply.Users, line(u))
+		}
+		return reply, nil
+	}
+	set := horde.SetUser{User: horde.UserID(o.ID), AwardKey: o.Once}
+	for _, list := range []struct {
+		names []string
+		into  *horde.Role
+	}{{o.Grant, &set.Grant}, {o.Revoke, &set.Revoke}} {
+		for _, name := range list.names {
+			role, ok := horde.RoleNames()[name]
+			if !ok {
+				return reply, fmt.Errorf("there is no role %q", name)
+			}
+			*list.into |= role
+		}
+	}
+	if o.Kudos != "" {
+		if set.Award, err = kudos.Parse(o.Kudos); err != nil {
+			return reply, fmt.Errorf("--kudos: %w", err)
+		}
+	}
+	if o.Concurrency >= 0 {
+		set.Concurrency = &o.Concurrency
+	}
+	if o.Do == "set" && o.Name != "" {
+		set.Name = &o.Name
+	}
+	fresh := c.ids.APIKey()
+	if o.Do == "add" {
+		u, err := engine.Do(ctx, c.engine, horde.CreateUser{
+			External: c.ids.V4().String(), Name: o.Name, Key: apiv2.HashKey(c.secrets.keys, fresh),
+		})
+		if err != nil {
+			return reply, err
+		}
+		reply.Key, set.User = fresh, u.ID
+	}
+	if o.NewKey && o.Do == "set" {
+		if _, err := engine.Do(ctx, c.engine, horde.SetKey{User: set.User, Key: apiv2.HashKey(c.secrets.keys, fresh)}); err != nil {
+			return reply, err
+		}
+		reply.Key = fresh
+	}
+	u, err := engine.Do(ctx, c.engine, set)
+	if err != nil {
+		return reply, err
+	}
+	reply.Users = []userLine{line(u)}
+	return reply, nil
+}
+
+func line(u horde.User) userLine {
+	var roles []string
+	for name, role := range horde.RoleNames() {
+		if u.Has(role) {
+			roles = append(roles, name)
+		}
+	}
+	slices.Sort(roles)
+	return userLine{ID: int64(u.ID), Alias: u.Alias(), Kudos: u.Balance.String(), Concurrency: u.Concurrency, Roles: strings.Join(roles, " ")}
+}
+
+// audit proves that the ledger balances. It only reads, so it may run beside the horde.
+func audit(ctx context.Context, cfg config.Config, out io.Writer) error {
+	st, err := openStore(ctx, cfg, zerolog.Nop())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = st.Close() }()
+	report, err := st.Audit(ctx)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	_, _ = fmt.Fprintf(out, "%d accounts, %d events with %d postings, %d live requests, %d generations\n",
+		report.Accounts, report.Events, report.Postings, report.Requests, report.Generations)
+	for _, difference := range report.Differences {
+		_, _ = fmt.Fprintln(out, "wrong:", difference)
+	}
+	if !report.OK() {
+		return fmt.Errorf("the books are not right: %d differences", report.Wrong)
+	}
+	_, _ = fmt.Fprintln(out, "the books are right: every event sums to zero, every balance is the sum of its postings")
+	return nil
+}
