@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package store
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"stablemate/horde"
+	"stablemate/horde/kudos"
+)
+
+// accountDetails is the JSON of an account: what nothing searches by.
+type accountDetails struct {
+	Details horde.Details `json:"kudos"`
+	Image   horde.Records `json:"image"`
+	Contact string        `json:"contact,omitempty"`
+	Comment string        `json:"comment,omitempty"`
+}
+
+const selectAccounts = `
+SELECT id, external, key_hash, name, created, last_active, roles, concurrency, invited, suspicion, balance, held, evaluated, details
+FROM account`
+
+func scanAccount(scan func(...any) error) (horde.User, error) {
+	var (
+		u                           horde.User
+		external, name              string
+		key, details                []byte
+		created, active             int64
+		balance, heldOf, evaluation int64
+	)
+	err := scan(&u.ID, &external, &key, &name, &created, &active, &u.Roles, &u.Concurrency, &u.Invited, &u.Suspicion,
+		&balance, &heldOf, &evaluation, &details)
+	if err != nil {
+		return u, fmt.Errorf("read an account: %w", err)
+	}
+	if len(key) != len(u.Key) {
+		return u, fmt.Errorf("read account %d: its key has %d bytes, not %d", u.ID, len(key), len(u.Key))
+	}
+	copy(u.Key[:], key)
+	u.Created, u.LastActive = fromMicros(created), fromMicros(active)
+	u.Balance, u.Held, u.Evaluated = kudos.Amount(balance), kudos.Amount(heldOf), kudos.Amount(evaluation)
+	if u.External, err = unplain(external); err != nil {
+		return u, fmt.Errorf("read account %d: %w", u.ID, err)
+	}
+	if u.Name, err = unplain(name); err != nil {
+		return u, fmt.Errorf("read account %d: %w", u.ID, err)
+	}
+	var d accountDetails
+	if err := json.Unmarshal(details, &d); err != nil {
+		return u, fmt.Errorf("read account %d: %w", u.ID, err)
+	}
+	u.Details, u.Image, u.Contact, u.Comment = d.Details, d.Image, d.Contact, d.Comment
+	return u, nil
+}
