@@ -3,7 +3,7 @@
 
 Shapes (B = batch):
   autoencoder   [B, 3, 256, 256] in -1..1  <->  [B, 16, 8, 8], each channel near N(0, 1)
-  text encoder  [B, 24] token ids           ->  [B, 24, 256]
+  text encoder  [B, 12] token ids           ->  [B, 12, 256]
   denoiser      latents, timestep, text     ->  v-prediction, same shape as the latents
 
 The denoiser sits in the folder `unet` because that is the name of the slot in the layout
@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 LATENT = 16
-TEXT_LENGTH = 24
+TEXT_LENGTH = 12
 TEXT_WIDTH = 256
 
 
@@ -167,7 +167,7 @@ class Denoiser(nn.Module):
         x = sample.reshape(b, c, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(b, -1, 4 * c)
         x = self.inp(x) + self.place
         weight = torch.softmax(self.pool(encoder_hidden_states), 1)
-        cond = F.silu(self.time(time_embedding(timestep)) + self.text((weight * encoder_hidden_states).sum(1)))
+        cond = F.silu(self.time(time_embedding(timestep).to(sample.dtype)) + self.text((weight * encoder_hidden_states).sum(1)))
         for block in self.blocks:
             x = block(x, cond, encoder_hidden_states)
         s, t = self.mod(cond).unsqueeze(1).chunk(2, -1)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: AGPL-3.0-or-later
 """Builds the safety classifier: nsfwjs's MobileNetV2-mid as one ONNX file.
 
     npm pack nsfwjs@4.4.0 && tar xzf nsfwjs-4.4.0.tgz

@@ -33,7 +33,7 @@ def sample(text, net, tokens, prompts, steps=20, guidance=3.0, seed=1):
         s = sigmas[i]
         t = torch.tensor(float(np.interp(float(s.log()), logs.numpy(), np.arange(1000))), device=device)
         inp = torch.cat([x, x]) / (s ** 2 + 1).sqrt()
-        good, bad = net(inp, t.repeat(len(inp)), cond).float().chunk(2)
+        good, bad = net(inp.to(cond.dtype), t.repeat(len(inp)), cond).float().chunk(2)
         v = bad + guidance * (good - bad)
         d = x / (s ** 2 + 1) - v * s / (s ** 2 + 1).sqrt()
         if sigmas[i + 1] == 0:

@@ -63,7 +63,7 @@ func table() map[string][]string {
 		"cmd/bot":            {"internal/app", "internal/config"},
 		"cmd/server":         {"internal/app", "internal/config"},
 
-		"internal/store/storetest": slices.Concat(rows, []string{"horde/engine"}),
+		"internal/store/storetest": slices.Concat(rows, []string{"horde/engine", "internal/store"}),
 		"internal/sim":             engine,
 		"inference/inferencetest":  slices.Concat(engine, []string{"inference", "inference/diffusion"}),
 	}

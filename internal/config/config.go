@@ -44,12 +44,10 @@ type Store struct {
 
 // Horde is about the rules of this horde.
 type Horde struct {
-	Name         string   `toml:"name"`          // as people see it
-	Anonymous    bool     `toml:"anonymous"`     // whether requests without an account are taken
-	Registration bool     `toml:"registration"`  // whether anyone may make an account at /register
-	Transfers    bool     `toml:"transfers"`     // whether accounts may give kudos to each other
-	RequestTTL   Duration `toml:"request_ttl"`   // life of a request since it last moved
-	WorkerOnline Duration `toml:"worker_online"` // a worker counts as online this long after its last sign of life
+	Name         string `toml:"name"`         // as people see it
+	Anonymous    bool   `toml:"anonymous"`    // whether requests without an account are taken
+	Registration bool   `toml:"registration"` // whether anyone may make an account at /register
+	Transfers    bool   `toml:"transfers"`    // whether accounts may give kudos to each other
 }
 
 // Discord is about the real Discord. Without a token the sandbox takes its place.
@@ -90,7 +88,6 @@ func Default() Config {
 		Store: Store{Engine: "sqlite", ImageLife: Duration(2 * time.Hour)},
 		Horde: Horde{
 			Name: "Stablemate", Anonymous: true, Registration: true, Transfers: true,
-			RequestTTL: Duration(20 * time.Minute), WorkerOnline: Duration(5 * time.Minute),
 		},
 		Discord: Discord{KudosEmoji: "🙏", KudosAmount: 10},
 		Sandbox: Sandbox{Enabled: "auto", Listen: "127.0.0.1:0"},

@@ -74,7 +74,7 @@ public_url = "https://horde.example/sub"
 engine = "postgres"
 postgres_url = "postgres://me:pw@db/horde"
 [horde]
-request_ttl = "90s"
+name = "Hay"
 [discord]
 kudos_emoji = "<:thanks:123456789012345678>"
 [pool]
@@ -88,7 +88,7 @@ enabled = false
 	want.Server.PublicURL = "https://horde.example/sub"
 	want.Store.Engine = "postgres"
 	want.Store.PostgresURL = "postgres://me:pw@db/horde"
-	want.Horde.RequestTTL = config.Duration(90 * time.Second)
+	want.Horde.Name = "Hay"
 	want.Discord.KudosEmoji = "<:thanks:123456789012345678>"
 	want.Pool.Enabled = false
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -111,8 +111,8 @@ func TestMistakesNameTheKeyAndTheReason(t *testing.T) {
 		"a number out of all bounds":    {"[pool]\nslots = 99999999999999999999", "slots"},
 		"a number out of our bounds":    {"[pool]\nslots = 65", "pool.slots: is 65, must be 1 to 64 generations"},
 		"no kudos at all":               {"[discord]\nkudos_amount = 0", "discord.kudos_amount: is 0, must be 1 to 1000000 kudos"},
-		"a span without a unit":         {"[horde]\nrequest_ttl = 20", `a span of time is written like "90s"`},
-		"a span too short":              {"[horde]\nrequest_ttl = '1s'", "horde.request_ttl: is 1s, must be 1m to 24h"},
+		"a span without a unit":         {"[store]\nimage_life = 20", `a span of time is written like "90s"`},
+		"a span too short":              {"[store]\nimage_life = '1s'", "store.image_life: is 1s"},
 		"an address without a port":     {"[server]\nlisten = 'localhost'", "server.listen: is \"localhost\", must be an address"},
 		"a port too high":               {"[server]\nlisten = ':70000'", "server.listen: has port \"70000\""},
 		"a sandbox open to the world":   {"[sandbox]\nlisten = '0.0.0.0:80'", "sandbox.listen: is \"0.0.0.0:80\", must be an address of this machine alone"},

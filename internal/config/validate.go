@@ -123,8 +123,6 @@ func (v *check) store(s Store) {
 
 func (v *check) horde(h Horde) {
 	v.text(h.Name, "horde.name", 1, maxName)
-	v.span(h.RequestTTL, "horde.request_ttl", time.Minute, 24*time.Hour)
-	v.span(h.WorkerOnline, "horde.worker_online", 10*time.Second, 24*time.Hour)
 }
 
 func (v *check) discord(d Discord) {
