@@ -39,7 +39,7 @@ func (e *Engine) Run(ctx context.Context) error {
 
 // last commits what callers still wait for, and refuses what comes later.
 func (e *Engine) last(ctx context.Context) error {
-	err := e.commit(ctx)
+	err := e.flush(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.fail(e.pending)
@@ -47,12 +47,21 @@ func (e *Engine) last(ctx context.Context) error {
 	return err
 }
 
-// commit writes the gathered group. While it is on its way, the next one gathers.
+// commit writes the gathered group, and loads the horde anew when that fails.
 func (e *Engine) commit(ctx context.Context) error {
+	err := e.flush(ctx)
+	if err == nil || errors.Is(err, horde.ErrFenced) {
+		return err
+	}
+	return e.recover(ctx)
+}
+
+// flush writes the gathered group. While it is on its way, the next one gathers.
+func (e *Engine) flush(ctx context.Context) error {
 	e.mu.Lock()
 	if e.down {
 		e.mu.Unlock()
-		return e.recover(ctx)
+		return ErrUnavailable
 	}
 	g := e.pending
 	if g.change.Empty() {
@@ -75,10 +84,7 @@ func (e *Engine) commit(ctx context.Context) error {
 		e.opts.Log.Error().Err(err).Int("operations", g.ops).Msg("commit failed; nothing of it was acknowledged")
 		e.fail(g, e.pending)
 		e.mu.Unlock()
-		if errors.Is(err, horde.ErrFenced) {
-			return fmt.Errorf("commit: %w", err)
-		}
-		return e.recover(ctx)
+		return fmt.Errorf("commit: %w", err)
 	}
 	e.term = term
 	e.mu.Unlock()

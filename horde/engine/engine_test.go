@@ -193,6 +193,24 @@ func TestAFailedCommitAcknowledgesNothing(t *testing.T) {
 	}
 }
 
+func TestStopsWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	so := store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db"), Log: zerolog.Nop()}
+	e := start(t, so, nil)
+	person(t, e.Engine, "a", 0)
+	_ = e.store.Close()
+	if _, err := engine.Do(t.Context(), e.Engine, picture(horde.Anonymous)); !errors.Is(err, engine.ErrUnavailable) {
+		t.Errorf("without a store: %v", err)
+	}
+	done := make(chan struct{})
+	go func() { e.stop(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the engine did not stop")
+	}
+}
+
 func TestAWaitingPopIsWoken(t *testing.T) {
 	t.Parallel()
 	so := store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db"), Log: zerolog.Nop()}

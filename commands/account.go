@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"stablemate/horde"
+	"stablemate/horde/engine"
+	"stablemate/internal/discord"
+)
+
+// keyNew is the value of the option that asks for an API key.
+const keyNew = "new"
+
+// nameless is the name of an account whose person's name nobody told us, or has no characters that a name may have.
+const nameless = "Somebody"
+
+func external(person string) string { return "d_" + person }
+
+// find reads a person's account, if they have one.
+func (s *Set) find(person string) (horde.User, bool) {
+	return s.engine.UserByExternal(external(person))
+}
+
+// open returns a person's account and opens it when there is none. Its API key is one that nobody has seen.
+func (s *Set) open(ctx context.Context, person, name string) (u horde.User, opened bool, err error) {
+	if u, ok := s.find(person); ok {
+		return u, false, nil
+	}
+	if name = horde.CleanName(name); name == "" {
+		name = nameless
+	}
+	key := s.deps.HashKey(s.deps.NewKey())
+	u, err = engine.Do(ctx, s.engine, horde.CreateUser{
+		External: external(person), Name: name, Key: key, Welcome: s.opts.Welcome, Ensure: true,
+	})
+	if err != nil {
+		return horde.User{}, false, fmt.Errorf("open account: %w", err)
+	}
+	return u, u.Key == key, nil
+}
+
+// account returns a person's account. With AutoAccount it opens one; ok is false where there is none.
+func (s *Set) account(ctx context.Context, person, name string) (u horde.User, opened, ok bool, err error) {
+	if s.opts.AutoAccount {
+		u, opened, err = s.open(ctx, person, name)
+		return u, opened, err == nil, err
+	}
+	u, ok = s.find(person)
+	return u, false, ok, nil
+}
+
+func (s *Set) login(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	u, opened, err := s.open(ctx, in.User.ID, in.User.DisplayName())
+	if err != nil {
+		return err
+	}
+	if in.Command.Options.String("key") == keyNew {
+		key := s.deps.NewKey()
+		if _, err := engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: s.deps.HashKey(key)}); err != nil {
+			return fmt.Errorf("set API key: %w", err)
+		}
+		return r.Reply(ctx, private(textNewKey(key, s.opts.APIURL)))
+	}
+	return r.Reply(ctx, private(textLogin(u, opened, s.cmd, s.opts.APIURL, s.opts.KudosEmoji, s.opts.KudosAmount)))
+}
+
+// logout makes the API key worthless. The account itself hangs on the Discord identity, so there is nothing to leave.
+func (s *Set) logout(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	u, ok := s.find(in.User.ID)
+	if !ok {
+		return r.Reply(ctx, private(textNoAccount(s.cmd("login"))))
+	}
+	if _, err := engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: s.deps.HashKey(s.deps.NewKey())}); err != nil {
+		return fmt.Errorf("set API key: %w", err)
+	}
+	return r.Reply(ctx, private(textLogout(s.cmd("login"))))
+}
+
+func (s *Set) userInfo(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	other, asked := in.Command.Options.User("user")
+	if asked && other.ID != in.User.ID {
+		u, ok := s.find(other.ID)
+		if !ok {
+			return r.Reply(ctx, private(textOtherNoAccount(other.ID)))
+		}
+		return r.Reply(ctx, s.profile(u, false, ""))
+	}
+	u, opened, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return r.Reply(ctx, private(textNoAccount(s.cmd("login"))))
+	}
+	return r.Reply(ctx, s.profile(u, true, s.welcome(u, opened)))
+}
+
+// welcome is the line about an account that was opened on the way, or nothing.
+func (s *Set) welcome(u horde.User, opened bool) string {
+	if !opened {
+		return ""
+	}
+	return textOpened(u.Balance, s.cmd("login"))
+}
+
+// profile shows an account: to its person with what is set aside and waiting, to others without.
+func (s *Set) profile(u horde.User, own bool, note string) discord.Message {
+	fields := []discord.Field{
+		{Name: fieldKudos, Value: u.Balance.String(), Inline: true},
+		{Name: fieldGiven, Value: (-u.Details.Gifted + u.Details.Donated).String() + " / " + u.Details.Received.String(), Inline: true},
+		{Name: fieldAsked, Value: strconv.FormatInt(u.Image.Requests, 10), Inline: true},
+		{Name: fieldMade, Value: strconv.FormatInt(u.Image.Fulfilments, 10), Inline: true},
+		{Name: fieldWorkers, Value: strconv.Itoa(len(s.engine.WorkersOf(u.ID))), Inline: true},
+		{Name: fieldSince, Value: day(u.Created), Inline: true},
+	}
+	var roles []string
+	for _, x := range []struct {
+		role horde.Role
+		name string
+	}{{horde.RoleModerator, roleModer}, {horde.RoleTrusted, roleTrusted}, {horde.RoleFlagged, roleFlagged}} {
+		if u.Has(x.role) {
+			roles = append(roles, x.name)
+		}
+	}
+	if len(roles) > 0 {
+		fields = append(fields, discord.Field{Name: fieldRole, Value: strings.Join(roles, ", "), Inline: true})
+	}
+	m := private(note)
+	embed := discord.Embed{Title: discord.Clip(escape(u.Alias()), discord.MaxEmbedTitle), Color: embedColor, Fields: fields}
+	if own {
+		embed.Description = textBalance(u)
+	}
+	m.Embeds = []discord.Embed{embed}
+	return m
+}
+
+// embedColor is the colour of frames, 0xRRGGBB.
+const embedColor = 0x8A5CF6

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"stablemate/commands/chat"
+	"stablemate/horde"
+	"stablemate/horde/engine"
+	"stablemate/internal/discord"
+)
+
+// pressed finds the row of the button's request. The id in a button is no authority: the row must belong to the channel
+// that the press comes from, and a private one to its person. A row that is unknown is answered here, and ok is false.
+func (s *Set) pressed(ctx context.Context, in *discord.Interaction, r *discord.Responder) (row chat.Message, p params, ok bool, err error) {
+	row, ok, err = s.deps.Messages.MessageByKey(ctx, keyOf(in.Component.ID.ID))
+	if err != nil {
+		return row, p, false, fmt.Errorf("find message: %w", err)
+	}
+	if !ok || row.Channel != in.ChannelID || json.Unmarshal(row.Params, &p) != nil {
+		return row, p, false, r.Reply(ctx, private(textOld))
+	}
+	if row.Ephemeral && row.Person != in.User.ID {
+		return row, p, false, r.Reply(ctx, private(textPrivate))
+	}
+	return row, p, true, nil
+}
+
+// governs reports whether the presser may change the message: its person, or whoever manages messages in the channel.
+func governs(in *discord.Interaction, row chat.Message) bool {
+	return in.User.ID == row.Person || in.GuildID != "" && in.MemberPermissions.Has(discord.ManageMessages)
+}
+
+func (s *Set) pressCancel(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	row, _, ok, err := s.pressed(ctx, in, r)
+	if err != nil || !ok {
+		return err
+	}
+	if !governs(in, row) {
+		return r.Reply(ctx, private(textNotYours))
+	}
+	id, live, placed := s.follow.requestOf(row.Key)
+	switch {
+	case !live:
+		return r.Reply(ctx, private(textFinished))
+	case !placed:
+		return r.Reply(ctx, private(textNotYet))
+	}
+	if err := r.DeferUpdate(ctx); err != nil {
+		return err
+	}
+	undo := s.follow.cancelling(row.Key, in.User.ID) // before the news of it are out
+	_, err = engine.Do(ctx, s.engine, horde.Cancel{Request: id})
+	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeRequestNotFound {
+		return nil // the message is about to say so
+	}
+	if err != nil {
+		undo()
+		return fmt.Errorf("cancel: %w", err)
+	}
+	return nil
+}
+
+// pressAgain asks for the same image with a new seed. Whoever presses, pays.
+func (s *Set) pressAgain(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	row, p, ok, err := s.pressed(ctx, in, r)
+	if err != nil || !ok {
+		return err
+	}
+	p.Seed, p.Opened, p.CancelledBy = "", nil, ""
+	return s.start(ctx, in, r, p, row.Ephemeral)
+}
+
+func (s *Set) pressDelete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	row, _, ok, err := s.pressed(ctx, in, r)
+	if err != nil || !ok {
+		return err
+	}
+	if !governs(in, row) {
+		return r.Reply(ctx, private(textNotYours))
+	}
+	if err := r.DeferUpdate(ctx); err != nil {
+		return err
+	}
+	ref, err := r.Message(ctx)
+	if err != nil {
+		return fmt.Errorf("find the message: %w", err)
+	}
+	err = s.bot.DeleteMessage(ctx, ref)
+	if discord.IsMissingPermission(err) || errors.Is(err, discord.ErrUnreachable) {
+		return r.Reply(ctx, private(textCannotDel))
+	}
+	return err
+}
+
+// pressShow answers with the present state of a private request, whose message Discord does not let us edit any more.
+func (s *Set) pressShow(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	row, p, ok, err := s.pressed(ctx, in, r)
+	if err != nil || !ok {
+		return err
+	}
+	if row.Person != in.User.ID {
+		return r.Reply(ctx, private(textPrivate))
+	}
+	uuid, err := horde.ParseUUID(row.Request)
+	if err != nil {
+		return r.Reply(ctx, private(textGone))
+	}
+	st, err := s.engine.Status(horde.RequestID{UUID: uuid})
+	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeRequestNotFound {
+		return r.Reply(ctx, private(textGone))
+	}
+	if err != nil {
+		return fmt.Errorf("status: %w", err)
+	}
+	if err := r.Defer(ctx, true); err != nil {
+		return err
+	}
+	var m discord.Message
+	if st.Done {
+		m, err = s.result(ctx, row, p, ending{kind: endDone, status: st, at: s.now()}, showing{})
+	} else {
+		m = s.progress(row, p, st, s.now().Add(st.Wait), true)
+	}
+	if err != nil {
+		return err
+	}
+	m.Ephemeral, m.KeepFiles = true, false
+	return r.Reply(ctx, m)
+}

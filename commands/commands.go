@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package commands is the chat door: slash commands, buttons and reactions in Discord, one file per family.
+//
+// A command checks what is cheap, acknowledges, and asks the core. The message of a request is a row in the store from
+// before the core hears of the request until its result is shown; a follower (progress.go) keeps the message true, also
+// across a restart. All words stand in texts.go.
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"stablemate/commands/chat"
+	"stablemate/emojikudos"
+	"stablemate/horde"
+	"stablemate/horde/engine"
+	"stablemate/horde/kudos"
+	"stablemate/internal/discord"
+)
+
+// Messages keeps the messages of requests. Lookups report false without an error when there is none.
+type Messages interface {
+	// SaveMessage writes a row whole, by its Key.
+	SaveMessage(ctx context.Context, m chat.Message) error
+	// OpenMessages lists the rows whose result is not shown yet, oldest first.
+	OpenMessages(ctx context.Context) ([]chat.Message, error)
+	MessageByKey(ctx context.Context, key string) (chat.Message, bool, error)
+	// MessageByDiscord finds the row of a message in a channel.
+	MessageByDiscord(ctx context.Context, channel, message string) (chat.Message, bool, error)
+	// PruneMessages forgets rows that are not open and older than a time, and tells how many.
+	PruneMessages(ctx context.Context, before time.Time) (int64, error)
+}
+
+// Images reads delivered images. An image that is not kept any more is an fs.ErrNotExist.
+type Images interface {
+	Read(ctx context.Context, key string, limit int64) ([]byte, error)
+}
+
+// Deps is what a Set cannot work without.
+type Deps struct {
+	Engine   *engine.Engine
+	Bot      *discord.Bot
+	Messages Messages
+	Images   Images
+	// Seal encrypts an interaction token for the store, bound to the row it belongs to; Unseal is its inverse.
+	Seal   func(secret, bind []byte) ([]byte, error)
+	Unseal func(sealed, bind []byte) ([]byte, error)
+	// NewKey makes a fresh API key; HashKey is the fingerprint that the core keeps of one.
+	NewKey  func() string
+	HashKey func(key string) horde.KeyHash
+	Log     zerolog.Logger
+	Now     func() time.Time
+}
+
+// Size is an image size with a name to pick it by. Sides are multiples of 64 pixels.
+type Size struct {
+	Name          string
+	Width, Height int
+}
+
+// Options tune a Set. Zero values of the named defaults are replaced.
+type Options struct {
+	HordeName string // as people see it; may be empty
+	APIURL    string // where the HTTP API is; empty leaves it out of texts
+
+	Model   string  // used when nobody names one; empty means any
+	Sizes   []Size  // offered by name; the first is used when nobody names one; default 512×512 and three more
+	Steps   int     // default 20
+	CFG     float64 // default 7.5
+	Sampler string  // default k_euler
+	Karras  bool
+
+	KudosEmoji  string       // reacting with it gives kudos, see emojikudos.ParseEmoji; empty switches that off
+	KudosAmount kudos.Amount // per reaction; default 10 kudos
+
+	AutoAccount      bool         // the first command or reaction of a person opens their account
+	Welcome          kudos.Amount // given to new accounts above the floor
+	AnonymousAllowed bool         // people without an account may make images, last in line
+
+	Keep      time.Duration // how long a finished message is known, for its buttons and its reactions; default 30 days
+	Following int           // requests followed at once; beyond it people are told that we are busy; default 10,000
+	Editors   int           // messages edited at the same time; default 8
+}
+
+func (o *Options) defaults() {
+	if len(o.Sizes) == 0 {
+		o.Sizes = []Size{{"square", 512, 512}, {"portrait", 512, 768}, {"landscape", 768, 512}, {"small", 256, 256}}
+	}
+	setDefault(&o.Steps, 20)
+	setDefault(&o.CFG, 7.5)
+	setDefault(&o.Sampler, "k_euler")
+	setDefault(&o.KudosAmount, 10*kudos.One)
+	setDefault(&o.Keep, 30*24*time.Hour)
+	setDefault(&o.Following, 10_000)
+	setDefault(&o.Editors, 8)
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// Set is all commands of the bot. It is safe for concurrent use.
+type Set struct {
+	deps   Deps
+	opts   Options
+	engine *engine.Engine
+	bot    *discord.Bot
+	log    zerolog.Logger
+	now    func() time.Time
+	gifts  *emojikudos.Gifts
+	follow *follower
+
+	mu   sync.Mutex           // guards deaf
+	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
+}
+
+// New checks the options. Register makes the set answer, Run makes it follow requests.
+func New(deps Deps, opts Options) (*Set, error) {
+	opts.defaults()
+	switch {
+	case deps.Engine == nil, deps.Bot == nil, deps.Messages == nil, deps.Images == nil:
+		return nil, errors.New("commands: engine, bot, messages and images are needed")
+	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.Now == nil:
+		return nil, errors.New("commands: seal, keys and clock are needed")
+	}
+	s := &Set{
+		deps: deps, opts: opts, engine: deps.Engine, bot: deps.Bot, log: deps.Log, now: deps.Now, deaf: make(map[string]time.Time),
+	}
+	s.follow = newFollower(s)
+	var rules []emojikudos.Rule
+	if opts.KudosEmoji != "" {
+		key, err := emojikudos.ParseEmoji(opts.KudosEmoji)
+		if err != nil {
+			return nil, fmt.Errorf("commands: kudos emoji: %w", err)
+		}
+		rules = append(rules, emojikudos.Rule{Emoji: key, Amount: opts.KudosAmount})
+	}
+	gifts, err := emojikudos.New(emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Now: deps.Now}, emojikudos.Options{Rules: rules})
+	if err != nil {
+		return nil, fmt.Errorf("commands: %w", err)
+	}
+	s.gifts = gifts
+	return s, nil
+}
+
+// Register defines the commands and puts their handlers, and those of buttons and reactions, into the router of the bot.
+// It must happen before the bot runs.
+func (s *Set) Register(rt *discord.Router) {
+	rt.Define(s.Commands()...)
+	rt.Command("generate", discord.Route{Handle: s.answered(s.generate), Autocomplete: s.complete})
+	rt.Command("login", discord.Route{Handle: s.answered(s.login), Private: true})
+	rt.Command("logout", discord.Route{Handle: s.answered(s.logout), Private: true})
+	rt.Command("userinfo", discord.Route{Handle: s.answered(s.userInfo), Private: true})
+	rt.Command("kudos balance", discord.Route{Handle: s.answered(s.balance), Private: true})
+	rt.Command("kudos gift", discord.Route{Handle: s.answered(s.gift)})
+	rt.Command("help", discord.Route{Handle: s.answered(s.help), Private: true})
+	rt.Component(verbCancel, discord.Route{Handle: s.answered(s.pressCancel), Private: true})
+	rt.Component(verbAgain, discord.Route{Handle: s.answered(s.pressAgain)})
+	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
+	rt.Component(verbShow, discord.Route{Handle: s.answered(s.pressShow), Private: true})
+	rt.ReactionAdd(s.reacted)
+	rt.OnError(s.fault)
+	rt.Unknown(func(ctx context.Context, _ *discord.Interaction, r *discord.Responder) error {
+		return r.Reply(ctx, private(textOld))
+	})
+}
+
+// Commands lists the definitions of all commands.
+func (s *Set) Commands() []discord.CommandSpec {
+	return []discord.CommandSpec{
+		{Name: "generate", Description: descGenerate, DMs: true, Options: []discord.OptionSpec{
+			{
+				Name: "prompt", Description: descPrompt, Type: discord.OptionString, Required: true,
+				MinLength: new(1), MaxLength: new(maxPrompt),
+			},
+			{Name: "negative", Description: descNegative, Type: discord.OptionString, MaxLength: new(maxNegative)},
+			{Name: "model", Description: descModel, Type: discord.OptionString, Autocomplete: true, MaxLength: new(maxModel)},
+			{Name: "size", Description: descSize, Type: discord.OptionString, Autocomplete: true, MaxLength: new(maxModel)},
+			{
+				Name: "steps", Description: descSteps, Type: discord.OptionInteger,
+				Min: new(1.0), Max: new(float64(horde.MaxSteps)),
+			},
+			{Name: "seed", Description: descSeed, Type: discord.OptionString, MaxLength: new(maxSeed)},
+			{Name: "amount", Description: descAmount, Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(maxAmount))},
+			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
+		}},
+		{Name: "login", Description: descLogin, DMs: true, Options: []discord.OptionSpec{
+			{Name: "key", Description: descKey, Type: discord.OptionString, Choices: []discord.Choice{{Name: choiceNewKey, Value: keyNew}}},
+		}},
+		{Name: "logout", Description: descLogout, DMs: true},
+		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
+			{Name: "user", Description: descUser, Type: discord.OptionUser},
+		}},
+		{Name: "kudos", Description: descKudos, DMs: true, Subcommands: []discord.SubcommandSpec{
+			{Name: "balance", Description: descBalance},
+			{Name: "gift", Description: descGift, Options: []discord.OptionSpec{
+				{Name: "user", Description: descTo, Type: discord.OptionUser, Required: true},
+				{
+					Name: "amount", Description: descGiven, Type: discord.OptionInteger, Required: true,
+					Min: new(1.0), Max: new(float64(maxGift)),
+				},
+				{Name: "note", Description: descNote, Type: discord.OptionString, MaxLength: new(maxNote)},
+			}},
+		}},
+		{Name: "help", Description: descHelp, DMs: true},
+	}
+}
+
+// Run continues the messages that were open when the process ended, and follows requests until ctx ends.
+func (s *Set) Run(ctx context.Context) error { return s.follow.run(ctx) }
+
+// cmd makes a command clickable.
+func (s *Set) cmd(path string) string { return s.bot.CommandMention(path) }

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"stablemate/horde"
+	"stablemate/horde/engine"
+	"stablemate/internal/discord"
+)
+
+// How messages are edited. A countdown in the message moves by itself, so most edits are not needed.
+const (
+	urgentGap    = 2 * time.Second  // least time between an edit and one that shows an image or the end
+	progressTime = 10 * time.Second // one edit that shows progress, its retries included
+	resultTime   = 45 * time.Second // one edit that shows the end
+	saveTime     = 5 * time.Second
+	retryFirst   = 2 * time.Second // pause after a result did not land; doubles
+	retryMost    = time.Minute
+	giveUpAfter  = 24 * time.Hour // of trying to show a result
+	maxReads     = 5              // attempts to read images before the result is shown without them
+	maxBroken    = 3              // attempts at a result that Discord calls malformed
+	handOverLead = 30 * time.Second
+)
+
+// Discord's codes that a result goes around.
+const (
+	codeOldMessage  = 30046  // too many edits of a message that is older than an hour
+	codeBlockedText = 200000 // the guild's filter
+	codeBlockedLink = 240000 // likewise, for links
+)
+
+// pace is the least time between two edits that show progress, by the age of the request.
+func pace(age time.Duration) time.Duration {
+	switch {
+	case age < time.Minute:
+		return 5 * time.Second
+	case age < 5*time.Minute:
+		return 10 * time.Second
+	case age < 15*time.Minute:
+		return 20 * time.Second
+	}
+	return time.Minute
+}
+
+// editor brings one message up to date, once.
+type editor struct {
+	*follower
+	*live
+	now time.Time
+}
+
+// step looks at the request and changes the message where needed. It returns when to look again, or that all is done.
+func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
+	if e.landed {
+		return e.finish(ctx)
+	}
+	e.takeNotes(ctx)
+	if e.end == nil && e.row.Request == "" {
+		if next, ok := e.place(ctx); !ok {
+			return next, false
+		}
+	}
+	if e.end == nil {
+		st, err := e.s.engine.Status(e.request)
+		refusal, refused := errors.AsType[*horde.Error](err)
+		switch {
+		case refused && refusal.Code == horde.CodeRequestNotFound:
+			e.end = &ending{kind: endExpired, at: e.now}
+		case err != nil:
+			return e.retry(), false
+		case st.Done:
+			e.end = &ending{kind: endDone, status: st, at: e.now}
+		default:
+			return e.report(ctx, st)
+		}
+		e.tries = 0
+	}
+	return e.deliver(ctx)
+}
+
+// takeNotes brings what others left for this message into its row.
+func (e *editor) takeNotes(ctx context.Context) {
+	e.mu.Lock()
+	by := e.cancelledBy
+	e.mu.Unlock()
+	dirty := false
+	if by != e.p.CancelledBy {
+		e.p.CancelledBy = by
+		if params, err := json.Marshal(e.p); err == nil {
+			e.row.Params, dirty = params, true
+		}
+	}
+	if e.token != "" && !e.now.Before(e.row.TokenEnds) {
+		e.token, e.row.Sealed, dirty = "", []byte{}, true
+	}
+	if dirty {
+		e.save(ctx, e.row)
+	}
+}
+
+// place asks the core for a request that it may or may not have got before: the key makes it one. It reports whether
+// there is something to look at now.
+func (e *editor) place(ctx context.Context) (next time.Time, ok bool) {
+	if e.now.Sub(e.row.Created) >= horde.RequestTTL {
+		// Whether the core had it once cannot be told any more, and nobody should pay twice.
+		e.end = &ending{kind: endLost, at: e.now}
+		return next, true
+	}
+	from, err := originOf(e.row.Guild, e.row.Person)
+	if err != nil {
+		e.s.log.Error().Err(err).Str("key", e.row.Key).Msg("unreadable row of a message")
+		e.end = &ending{kind: endLost, at: e.now}
+		return next, true
+	}
+	asked, err := engine.Do(ctx, e.s.engine, horde.Enqueue{NewImage: e.p.newImage(e.row.Key, from)})
+	refusal, refused := errors.AsType[*horde.Error](err)
+	switch {
+	case refused:
+		e.end = &ending{kind: endRefused, words: e.s.words(refusal), at: e.now}
+		return next, true
+	case err != nil:
+		return e.retry(), false
+	}
+	e.tries = 0
+	e.row.Request = asked.ID.String()
+	e.mu.Lock()
+	e.request = asked.ID
+	e.byRequest[asked.ID] = e.live
+	e.mu.Unlock()
+	e.save(ctx, e.row)
+	return next, true
+}
+
+// retry counts a failure and says when to try again.
+func (e *editor) retry() time.Time {
+	pause := min(retryFirst<<min(e.tries, 10), retryMost)
+	e.tries++
+	return e.now.Add(pause)
+}
+
+// report shows how far the request is, when that is news and the pace allows it.
+func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, over bool) {
+	gap := pace(e.now.Sub(e.row.Created))
+	if e.row.Ephemeral {
+		if last := e.row.TokenEnds.Add(-handOverLead); !e.now.Before(last) {
+			return e.leave(ctx)
+		} else if e.now.Add(gap).After(last) {
+			gap = last.Sub(e.now)
+		}
+	}
+	ready := e.countdown(st)
+	m := e.s.progress(e.row, e.p, st, ready, e.files > 0)
+	more := len(st.Generations) > e.files && e.p.Amount > 1
+	if m.Content == e.shown && !more {
+		return e.now.Add(gap), false
+	}
+	least := gap
+	if more || e.p.CancelledBy != "" {
+		least = min(gap, urgentGap)
+	}
+	if at := e.lastEdit.Add(least); e.now.Before(at) {
+		return at, false
+	}
+	m.Optional = !e.lastEdit.IsZero()
+	if more {
+		files, _, _, _, _, err := e.s.images(ctx, e.row, e.p, st, true)
+		if err == nil {
+			m.Files, m.KeepFiles = files, false
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, progressTime)
+	defer cancel()
+	err := e.s.bot.EditMessage(limited, e.ref(), m)
+	e.lastEdit = e.s.now()
+	switch {
+	case err == nil:
+		e.shown, e.ready, e.tries = m.Content, ready, 0
+		if more {
+			e.files = len(st.Generations)
+		}
+	case discord.IsUnknownMessage(err):
+		// Somebody tidied up. The request itself goes on: it is paid for, and may be looked up by other means.
+		return e.finish(ctx)
+	case ctx.Err() == nil:
+		e.s.log.Debug().Err(err).Str("key", e.row.Key).Msg("progress not shown")
+	}
+	return e.now.Add(gap), false
+}
+
+// countdown keeps the shown time while the estimate agrees with it to a fifth, so that the message is left alone.
+func (e *editor) countdown(st horde.Status) time.Time {
+	ready := e.now.Add(max(st.Wait, time.Second))
+	if st.Wait <= 0 {
+		ready = e.now
+	}
+	if e.ready.After(e.now) {
+		if off := ready.Sub(e.ready).Abs(); off <= max(e.ready.Sub(e.now)/5, 2*time.Second) {
+			return e.ready
+		}
+	}
+	return ready
+}
+
+// leave says goodbye in a private message while its token lives: a button shows the result from then on.
+func (e *editor) leave(ctx context.Context) (next time.Time, over bool) {
+	limited, cancel := context.WithTimeout(ctx, progressTime)
+	defer cancel()
+	err := e.s.bot.EditMessage(limited, e.ref(), e.s.handOver(e.row, e.p))
+	if err != nil && !discord.IsUnknownMessage(err) && e.now.Before(e.row.TokenEnds) {
+		return e.now.Add(urgentGap), false
+	}
+	return e.finish(ctx)
+}
+
+// deliver shows how the request ended, however long that takes.
+func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
+	if at := e.lastEdit.Add(urgentGap); e.now.Before(at) {
+		return at, false
+	}
+	m, err := e.s.result(ctx, e.row, e.p, *e.end, e.how)
+	if err != nil {
+		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("cannot read the images of a result")
+		if e.tries+1 >= maxReads {
+			e.how.noRead = true
+		}
+		return e.retry(), false
+	}
+	limited, cancel := context.WithTimeout(ctx, resultTime)
+	defer cancel()
+	err = e.s.bot.EditMessage(limited, e.ref(), m)
+	e.lastEdit = e.s.now()
+	if err == nil {
+		return e.finish(ctx)
+	}
+	if ctx.Err() != nil {
+		return e.now.Add(retryMost), false // the next process shows it
+	}
+	api, _ := errors.AsType[*discord.APIError](err)
+	switch {
+	case discord.IsUnknownMessage(err):
+		return e.finish(ctx)
+	case errors.Is(err, discord.ErrUnreachable), discord.IsMissingPermission(err):
+		// The message cannot be reached any more; its person can. The buttons belong to the channel.
+		m.Components = nil
+		err = e.s.dm(limited, e.row.Person, m)
+	case api != nil && api.Code == codeOldMessage:
+		var ref discord.MessageRef
+		if ref, err = e.s.bot.SendMessage(limited, e.row.Channel, m); err == nil {
+			e.row.Message = ref.MessageID // reactions to it thank the right person
+		}
+	case discord.IsTooLarge(err) && !e.how.noFiles:
+		e.how.noFiles = true
+		return e.now.Add(urgentGap), false
+	case api != nil && (api.Code == codeBlockedText || api.Code == codeBlockedLink) && !e.how.noWords:
+		e.how.noWords = true
+		return e.now.Add(urgentGap), false
+	}
+	broken := api != nil && api.Status >= 400 && api.Status < 500 && api.Status != 429
+	switch {
+	case err == nil:
+		return e.finish(ctx)
+	case broken && e.tries+1 >= maxBroken, e.now.Sub(e.end.at) > giveUpAfter:
+		e.s.log.Error().Err(err).Str("key", e.row.Key).Msg("a result cannot be shown")
+		return e.finish(ctx)
+	}
+	e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("result not shown yet")
+	return e.retry(), false
+}
+
+// finish closes the row, as often as it takes.
+func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
+	if !e.landed {
+		e.landed, e.tries = true, 0
+	}
+	if e.close(ctx, e.row) {
+		return next, true
+	}
+	return e.retry(), false
+}

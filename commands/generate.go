@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"stablemate/commands/chat"
+	"stablemate/horde"
+	"stablemate/horde/engine"
+	"stablemate/horde/kudos"
+	"stablemate/horde/origin"
+	"stablemate/internal/discord"
+)
+
+// Bounds of a request from chat, beside those of the core. Lengths are in characters.
+const (
+	maxPrompt   = 4000
+	maxNegative = 2000
+	maxSeed     = 100
+	maxModel    = 100 // what Discord lets a suggestion have
+	maxAmount   = 4
+)
+
+// checkTime is how long checks may take before the acknowledgement; what is slower goes on after it.
+const checkTime = 1200 * time.Millisecond
+
+// clientAgent is how the chat door names itself to the core.
+const clientAgent = "stablemate-chat:1:discord"
+
+// keyPrefix begins the idempotency keys of requests from chat; the interaction's ID follows.
+const keyPrefix = "discord:"
+
+func keyOf(interaction string) string { return keyPrefix + interaction }
+
+// params are the parameters of a request, as kept in its row. They are not for logs: prompts are private.
+type params struct {
+	Prompt   string  `json:"prompt"`
+	Negative string  `json:"negative,omitempty"`
+	Model    string  `json:"model,omitempty"` // empty means any
+	Width    int     `json:"width"`
+	Height   int     `json:"height"`
+	Steps    int     `json:"steps"`
+	Seed     string  `json:"seed,omitempty"`
+	Amount   int     `json:"amount"`
+	CFG      float64 `json:"cfg"`
+	Sampler  string  `json:"sampler"`
+	Karras   bool    `json:"karras,omitempty"`
+
+	// What happened to the request, beside its parameters.
+	User        horde.UserID  `json:"user"`                   // who pays
+	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
+	CancelledBy string        `json:"cancelled_by,omitempty"` // Discord ID
+}
+
+// read turns the options of /generate into parameters. It refuses what the core would not notice.
+func (s *Set) read(o discord.OptionValues) (params, error) {
+	p := params{
+		Prompt: strings.TrimSpace(o.String("prompt")), Negative: strings.TrimSpace(o.String("negative")),
+		Model: s.opts.Model, Seed: strings.TrimSpace(o.String("seed")),
+		Steps: int(o.Int("steps", int64(s.opts.Steps))), Amount: int(o.Int("amount", 1)),
+		CFG: s.opts.CFG, Sampler: s.opts.Sampler, Karras: s.opts.Karras,
+	}
+	if o.Has("model") {
+		p.Model = strings.TrimSpace(o.String("model"))
+		if strings.EqualFold(p.Model, choiceAny) || strings.EqualFold(p.Model, "any") {
+			p.Model = ""
+		}
+	}
+	if n := utf8.RuneCountInString(p.Prompt); n > maxPrompt {
+		return p, horde.Refuse(horde.CodeInvalidPromptSize, "%s", textLongPrompt(n, maxPrompt))
+	}
+	if n := utf8.RuneCountInString(p.Negative); n > maxNegative {
+		return p, horde.Refuse(horde.CodeInvalidPromptSize, "%s", textLongNegative(n, maxNegative))
+	}
+	switch {
+	case utf8.RuneCountInString(p.Seed) > maxSeed:
+		return p, horde.Refuse(horde.CodeBadRequest, "%s", textLongSeed(maxSeed))
+	case utf8.RuneCountInString(p.Model) > maxModel:
+		return p, horde.Refuse(horde.CodeBadRequest, "%s", textLongModel(maxModel))
+	case p.Amount < 1 || p.Amount > maxAmount:
+		return p, horde.Refuse(horde.CodeBadRequest, "%s", textAmount(maxAmount))
+	}
+	size, ok := s.size(o.String("size"))
+	if !ok {
+		return p, horde.Refuse(horde.CodeInvalidSize, textBadSize)
+	}
+	p.Width, p.Height = size.Width, size.Height
+	return p, nil
+}
+
+var sizePattern = regexp.MustCompile(`^(\d{1,4})(?: ?[x×X*] ?(\d{1,4}))?$`)
+
+// size reads a size: a name of ours, or width and height. Whether the sides are allowed is the core's to say.
+func (s *Set) size(text string) (Size, bool) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return s.opts.Sizes[0], true
+	}
+	for _, z := range s.opts.Sizes {
+		if strings.EqualFold(text, z.Name) || text == sizeChoice(z) {
+			return z, true
+		}
+	}
+	m := sizePattern.FindStringSubmatch(text)
+	if m == nil {
+		return Size{}, false
+	}
+	if m[2] == "" {
+		m[2] = m[1]
+	}
+	w, err1 := strconv.Atoi(m[1])
+	h, err2 := strconv.Atoi(m[2])
+	return Size{Width: w, Height: h}, err1 == nil && err2 == nil
+}
+
+// newImage is the core's form of a request.
+func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
+	prompt := p.Prompt
+	if p.Negative != "" {
+		prompt += " ### " + p.Negative
+	}
+	n := horde.NewImage{
+		User: p.User, Origin: from, Client: clientAgent, Key: key, N: p.Amount,
+		Image: horde.Image{
+			Prompt: prompt, Sampler: p.Sampler, CFG: p.CFG, Width: p.Width, Height: p.Height, Steps: p.Steps,
+			Seed: p.Seed, Karras: p.Karras,
+		},
+		CensorNSFW: true, SlowWorkers: true,
+	}
+	if p.Model != "" {
+		n.Models = []string{p.Model}
+	}
+	return n
+}
+
+// originOf is where limits count a person: their stand-in within the guild.
+func originOf(guild, person string) (origin.Origin, error) {
+	g := uint64(0)
+	if guild != "" {
+		var err error
+		if g, err = strconv.ParseUint(guild, 10, 64); err != nil {
+			return origin.Origin{}, fmt.Errorf("guild: %w", err)
+		}
+	}
+	p, err := strconv.ParseUint(person, 10, 64)
+	if err != nil {
+		return origin.Origin{}, fmt.Errorf("person: %w", err)
+	}
+	return origin.FromDiscord(g, p), nil
+}
+
+func (s *Set) generate(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	p, err := s.read(in.Command.Options)
+	if err != nil {
+		return err
+	}
+	return s.start(ctx, in, r, p, in.Command.Options.Bool("private", false))
+}
+
+// start asks for images on behalf of whoever caused the interaction. Everything that can be refused in time is refused
+// before the acknowledgement. Then the row comes before the request, and the request carries the row's key, so that a
+// crash in between leads to one request and not to two.
+func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Responder, p params, hidden bool) error {
+	if s.follow.full() {
+		return r.Reply(ctx, private(textBusy))
+	}
+	key := keyOf(in.ID)
+	from, err := originOf(in.GuildID, in.User.ID)
+	if err != nil {
+		return err
+	}
+	early, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	err = s.payer(early, in, &p)
+	if err == nil {
+		try := p.newImage(key, from)
+		try.DryRun = true
+		_, err = engine.Do(early, s.engine, horde.Enqueue{NewImage: try})
+	}
+	slow := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
+	if err != nil && !slow {
+		return err
+	}
+	ref, err := s.promise(ctx, in, r, hidden)
+	if err != nil {
+		return err
+	}
+	if slow {
+		if err := s.payer(ctx, in, &p); err != nil {
+			return err
+		}
+	}
+	if _, known, err := s.deps.Messages.MessageByKey(ctx, key); err != nil || known {
+		return err // Discord told us twice about it
+	}
+	row := chat.Message{
+		Key: key, App: ref.AppID, Guild: in.GuildID, Channel: ref.ChannelID, Message: ref.MessageID, Person: in.User.ID,
+		TokenEnds: ref.Expires, Ephemeral: ref.Ephemeral, Created: s.now(), Open: true,
+	}
+	if row.Params, err = json.Marshal(p); err != nil {
+		return fmt.Errorf("encode parameters: %w", err)
+	}
+	if row.Sealed, err = s.deps.Seal([]byte(ref.Token), []byte(key)); err != nil {
+		return fmt.Errorf("seal token: %w", err)
+	}
+	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
+		return fmt.Errorf("save message: %w", err)
+	}
+	asked, err := engine.Do(ctx, s.engine, horde.Enqueue{NewImage: p.newImage(key, from)})
+	if refusal, ok := errors.AsType[*horde.Error](err); ok {
+		row.Open, row.Sealed = false, []byte{}
+		if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
+			s.log.Warn().Err(err).Str("interaction", in.ID).Msg("cannot close the message of a refused request")
+		}
+		return refusal
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("interaction", in.ID).Msg("request not placed yet, trying again")
+	} else {
+		row.Request = asked.ID.String()
+		if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
+			s.log.Warn().Err(err).Str("interaction", in.ID).Msg("cannot note the request of a message") // its key still finds it
+		}
+	}
+	s.follow.add(row, p, ref.Token)
+	return nil
+}
+
+// payer decides which account pays: the person's own, or the shared one of strangers.
+func (s *Set) payer(ctx context.Context, in *discord.Interaction, p *params) error {
+	u, opened, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
+	switch {
+	case err != nil:
+		return err
+	case !ok && !s.opts.AnonymousAllowed:
+		return horde.Refuse(horde.CodeAnonForbidden, textNeedLogin)
+	case !ok:
+		p.User = horde.Anonymous
+		return nil
+	}
+	p.User = u.ID
+	if opened {
+		p.Opened = &u.Balance
+	}
+	return nil
+}
+
+// promise acknowledges with a message of its own, which is filled later, and says which message that is.
+func (s *Set) promise(ctx context.Context, in *discord.Interaction, r *discord.Responder, hidden bool) (discord.MessageRef, error) {
+	if err := r.Defer(ctx, hidden); err != nil {
+		return discord.MessageRef{}, err
+	}
+	first := discord.Message{Content: textPlacing, Ephemeral: hidden}
+	switch {
+	case !r.Deferred():
+	case in.Type == discord.ComponentPress:
+		// The router was quicker and stopped the button's waiting only; our message is still to be made.
+		return r.Followup(ctx, first)
+	default:
+		// Likewise for a command: its "thinking…" is public, and the router counts it as unanswered.
+		if err := r.Reply(ctx, first); err != nil {
+			return discord.MessageRef{}, err
+		}
+	}
+	ref, err := r.Message(ctx)
+	if err != nil {
+		return discord.MessageRef{}, fmt.Errorf("find the reply: %w", err)
+	}
+	return ref, nil
+}
+
+// complete suggests models and sizes.
+func (s *Set) complete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	typed := in.Command.Options.String(in.Command.Focused)
+	var choices []discord.Choice
+	switch in.Command.Focused {
+	case "model":
+		choices = s.completeModel(typed)
+	case "size":
+		choices = s.completeSize(typed)
+	}
+	err := r.Autocomplete(ctx, choices)
+	if errors.Is(err, discord.ErrTooLate) {
+		return nil
+	}
+	return err
+}
+
+func (s *Set) completeModel(typed string) []discord.Choice {
+	typed = strings.ToLower(strings.TrimSpace(typed))
+	var served, others []discord.Choice
+	for _, m := range s.engine.Models() {
+		if utf8.RuneCountInString(m.Name) > maxModel || !strings.Contains(strings.ToLower(m.Name), typed) {
+			continue
+		}
+		c := discord.Choice{Name: plain(modelChoice(m)), Value: m.Name}
+		if m.Threads > 0 {
+			served = append(served, c)
+		} else {
+			others = append(others, c)
+		}
+	}
+	choices := served
+	if strings.Contains(strings.ToLower(choiceAny), typed) {
+		choices = append([]discord.Choice{{Name: choiceAny, Value: choiceAny}}, choices...)
+	}
+	choices = append(choices, others...)
+	return choices[:min(len(choices), discord.MaxChoices)]
+}
+
+func (s *Set) completeSize(typed string) []discord.Choice {
+	typed = strings.ToLower(strings.TrimSpace(typed))
+	var choices []discord.Choice
+	add := func(z Size) {
+		text := sizeChoice(z)
+		for _, c := range choices {
+			if c.Name == text {
+				return
+			}
+		}
+		choices = append(choices, discord.Choice{Name: text, Value: fmt.Sprintf("%dx%d", z.Width, z.Height)})
+	}
+	if sizePattern.MatchString(typed) {
+		if z, ok := s.size(typed); ok {
+			add(Size{Width: snap(z.Width), Height: snap(z.Height)})
+		}
+	}
+	for _, z := range s.opts.Sizes {
+		if strings.Contains(strings.ToLower(sizeChoice(z)), strings.ReplaceAll(typed, "x", "×")) || strings.Contains(strings.ToLower(z.Name), typed) {
+			add(z)
+		}
+	}
+	return choices[:min(len(choices), discord.MaxChoices)]
+}
+
+// snap is the nearest side that the horde takes.
+func snap(side int) int {
+	return min(max((side+horde.SideStep/2)/horde.SideStep*horde.SideStep, horde.MinSide), horde.MaxSide)
+}

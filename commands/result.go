@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"stablemate/commands/chat"
+	"stablemate/horde"
+	"stablemate/internal/discord"
+)
+
+// Bounds of a result's files, in bytes.
+const (
+	maxImage = 8 << 20
+	maxFiles = discord.DefaultAttachmentLimit - 256<<10 // all files of a message
+)
+
+// endKind says how a request ended.
+type endKind int
+
+const (
+	endDone    endKind = iota // finished, faulted or cancelled: the status says which
+	endExpired                // the core has forgotten it
+	endLost                   // it was never placed, and that was long ago
+	endRefused                // the core refused it
+)
+
+// ending is how and when a request ended.
+type ending struct {
+	kind   endKind
+	status horde.Status // of endDone
+	words  string       // of endRefused
+	at     time.Time
+}
+
+// showing is what a result must leave out because Discord refused it.
+type showing struct {
+	noFiles bool // too large
+	noWords bool // the guild's filter forbids the prompt
+	noRead  bool // images cannot be read, and were tried often enough
+}
+
+// look is the line about how an image is made.
+func (p *params) look() string { return escape(lookText(p.Model, p.Width, p.Height)) }
+
+// notes are the lines about the account that pays.
+func (s *Set) notes(p *params) string {
+	switch {
+	case p.Opened != nil:
+		return textOpened(*p.Opened, s.cmd("login"))
+	case p.User == horde.Anonymous:
+		return textAnonymous(s.cmd("login"))
+	}
+	return ""
+}
+
+// progress is the message of a request that is not finished. ready is when it should be; a time that has passed shows no
+// countdown.
+func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.Time, hasFiles bool) discord.Message {
+	countdown := textSoon
+	if ready.After(s.now().Add(time.Second)) {
+		countdown = stamp(ready)
+	}
+	var state string
+	switch {
+	case p.CancelledBy != "":
+		state = textCancelled
+	case !st.Possible:
+		state = textImpossible(escape(st.Why), st.Expiry)
+	case st.Processing > 0 || st.Finished > 0:
+		state = textWorking(st.Progress, p.Amount, countdown)
+	default:
+		state = textQueued(st.Position, countdown)
+	}
+	m := discord.Message{
+		Content:   lines("**"+shown(p.Prompt)+"**", state, "-# "+p.look()+" · "+mention(row.Person), s.notes(&p)),
+		KeepFiles: hasFiles,
+	}
+	if p.CancelledBy == "" {
+		m.Components = []discord.Row{{Buttons: []discord.Button{
+			button(labelCancel, "", verbCancel, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary),
+		}}}
+	}
+	return m
+}
+
+// result is the message of a request that has ended. It fails when images cannot be read now.
+func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending, how showing) (discord.Message, error) {
+	st := end.status
+	files, seeds, model, censored, missing, err := s.images(ctx, row, p, st, how.noRead)
+	if err != nil {
+		return discord.Message{}, err
+	}
+	made := len(st.Generations)
+	var state []string
+	switch {
+	case end.kind == endExpired:
+		state = append(state, textExpired)
+	case end.kind == endLost:
+		state = append(state, textLost)
+	case end.kind == endRefused:
+		state = append(state, textRefused(end.words))
+	case st.Faulted && made == 0:
+		state = append(state, textFaulted)
+	case st.Faulted:
+		state = append(state, textFaulted, textSome(made, p.Amount))
+	case p.CancelledBy != "" && made < p.Amount:
+		state = append(state, textCancelledBy(p.CancelledBy))
+		if made > 0 {
+			state = append(state, textSome(made, p.Amount))
+		}
+	case made == 0:
+		state = append(state, textNothing)
+	case made < p.Amount:
+		state = append(state, textSome(made, p.Amount))
+	}
+	if censored > 0 {
+		state = append(state, textCensored(censored))
+	}
+	if missing > 0 {
+		state = append(state, textMissing(missing))
+	}
+	if how.noFiles && len(files) > 0 {
+		state = append(state, textTooLarge)
+		files = nil
+	}
+	if made == 0 && st.Kudos > 0 {
+		state = append(state, textSpent(st.Kudos))
+	}
+	title := "**" + shown(p.Prompt) + "**"
+	if how.noWords {
+		title = textBlocked
+		for i := range files {
+			files[i].Description = strings.TrimSuffix(altText(""), ": ")
+		}
+	}
+	parts := []string{title, strings.Join(state, "\n")}
+	if made > 0 {
+		detail := []string{escape(lookText(model, p.Width, p.Height)), textSeeds(seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
+		parts = append(parts, "-# "+strings.Join(append(detail, mention(row.Person)), " · "))
+	} else {
+		parts = append(parts, "-# "+p.look()+" · "+mention(row.Person))
+	}
+	id := strings.TrimPrefix(row.Key, keyPrefix)
+	return discord.Message{
+		Content: lines(append(parts, s.notes(&p))...), Files: files,
+		Components: []discord.Row{{Buttons: []discord.Button{
+			button(labelAgain, "🔁", verbAgain, id, discord.Primary), button(labelDelete, "🗑️", verbDelete, id, discord.Secondary),
+		}}},
+	}, nil
+}
+
+// handOver is the last state of a private message that cannot be edited much longer.
+func (s *Set) handOver(row chat.Message, p params) discord.Message {
+	return discord.Message{
+		Content: lines("**"+shown(p.Prompt)+"**", textHandOver, "-# "+p.look()),
+		Components: []discord.Row{{Buttons: []discord.Button{
+			button(labelShow, "👀", verbShow, strings.TrimPrefix(row.Key, keyPrefix), discord.Primary),
+		}}},
+	}
+}
+
+// images reads what was delivered: the files to attach, and what there is to say about them. Censored images are not
+// shown, images that are not kept any more are counted.
+func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.Status, giveUp bool) (
+	files []discord.File, seeds []string, model string, censored, missing int, err error,
+) {
+	total := 0
+	alt := altText(discord.Clip(plain(p.Prompt), promptShown))
+	name := strings.TrimPrefix(row.Key, keyPrefix)
+	for i, g := range st.Generations {
+		model = g.Model
+		if g.Censored {
+			censored++
+			continue
+		}
+		data, err := s.deps.Images.Read(ctx, g.Blob, maxImage)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), err != nil && giveUp:
+			missing++
+			continue
+		case err != nil:
+			return nil, nil, "", 0, 0, fmt.Errorf("read image: %w", err)
+		}
+		seeds = append(seeds, strconv.FormatUint(uint64(g.Seed), 10))
+		if total += len(data); total > maxFiles {
+			missing++
+			continue
+		}
+		kind, ending := imageKind(data)
+		files = append(files, discord.File{
+			Name: name + "-" + strconv.Itoa(i+1) + ending, ContentType: kind, Data: data, Description: alt,
+		})
+	}
+	if len(seeds) == 0 {
+		for _, g := range st.Generations {
+			seeds = append(seeds, strconv.FormatUint(uint64(g.Seed), 10))
+		}
+	}
+	return files, seeds, model, censored, missing, nil
+}
+
+// imageKind tells a file's type by its content.
+func imageKind(data []byte) (contentType, ending string) {
+	switch kind := http.DetectContentType(data); kind {
+	case "image/webp":
+		return kind, ".webp"
+	case "image/png":
+		return kind, ".png"
+	case "image/jpeg":
+		return kind, ".jpg"
+	default:
+		return "application/octet-stream", ".bin"
+	}
+}
