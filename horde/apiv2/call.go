@@ -32,6 +32,10 @@ const (
 	// MaxDecodes is how many images may be decoded or encoded at once.
 	MaxDecodes = 2
 
+	// maxValues is how many values one body may hold: decoded, each takes far more memory than the few bytes it
+	// was sent with.
+	maxValues = 50_000
+
 	largeWait  = 10 * time.Second // for a place among the large bodies
 	largeRead  = 60 * time.Second // to send one
 	maxAgent   = 1000             // bytes of Client-Agent that are kept
@@ -177,11 +181,13 @@ func (s *Server) readBody(c *call, limit int64, use func([]byte) error) error {
 		late := time.AfterFunc(largeRead, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 		defer late.Stop()
 	}
-	buf := buffers.Get().(*bytes.Buffer) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	buf := buffers.Get().(*bytes.Buffer) // the pool holds nothing else
 	defer putBuffer(buf)
+	if r.ContentLength > 0 {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead) // within the limit, so that it never grows by copying
+	}
 	if _, err := buf.ReadFrom(http.MaxBytesReader(c.w, r.Body, limit)); err != nil {
-		var tooMany *http.MaxBytesError
-		if errors.As(err, &tooMany) {
+		if _, much := errors.AsType[*http.MaxBytesError](err); much {
 			return errBody(http.StatusRequestEntityTooLarge, tooLong(limit))
 		}
 		return errBody(http.StatusBadRequest, "The body ended too early.")
@@ -245,6 +251,9 @@ func (s *Server) lenientBody(c *call) (object, error) {
 
 // decode reads one JSON value and nothing after it. Numbers stay as they were written.
 func decode(data []byte) (any, error) {
+	if tooMany(data) {
+		return nil, errors.New("it holds too many values")
+	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	var v any
@@ -257,9 +266,36 @@ func decode(data []byte) (any, error) {
 	return v, nil
 }
 
+// tooMany reports whether a JSON text holds more than maxValues values. It only counts what separates them.
+func tooMany(data []byte) bool {
+	n := 0
+	for at := 0; at < len(data); at++ {
+		switch data[at] {
+		case '"':
+			at++
+			for {
+				next := bytes.IndexAny(data[min(at, len(data)):], `"\\`)
+				if next < 0 {
+					return false // the string does not end; whoever decodes finds out
+				}
+				at += next
+				if data[at] == '"' {
+					break
+				}
+				at += 2
+			}
+		case ',', '[', '{':
+			if n++; n > maxValues {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // reply writes a success as JSON, through the mask if there is one.
 func (c *call) reply(status int, v any) error {
-	buf := buffers.Get().(*bytes.Buffer) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	buf := buffers.Get().(*bytes.Buffer) // the pool holds nothing else
 	defer putBuffer(buf)
 	if err := encode(buf, v); err != nil {
 		return err

@@ -78,8 +78,6 @@ type httpError struct {
 func (e *httpError) Error() string { return e.body.Message }
 
 // errBusy says that too much memory is in use for large images.
-//
-//nolint:gochecknoglobals // an error value, never changed
 var errBusy error = &httpError{
 	status: http.StatusServiceUnavailable, retry: 5,
 	body: errorBody{Message: "Too many large images at once. Please try again in a moment."},

@@ -4,9 +4,9 @@ package apiv2
 
 import (
 	"encoding/json"
-	"maps"
-	"net/http"
+	"errors"
 	"slices"
+	"time"
 
 	"stablemate/horde"
 )
@@ -36,10 +36,11 @@ func Violations(name string, data []byte) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.check(v); err != nil {
-		return err.(*httpError).body.Errors, nil //nolint:errorlint,forcetypeassert // check returns nothing else
+	_, err = s.check(v)
+	if he, ok := errors.AsType[*httpError](err); ok {
+		return he.body.Errors, nil
 	}
-	return nil, nil
+	return nil, err
 }
 
 // Offer reads a checked pop body the way the door does.
@@ -100,15 +101,17 @@ func Coerced(data []byte) (to string, toOK bool, amount int64, amountOK bool) {
 // FromBase64 is fromBase64.
 func FromBase64(text string) ([]byte, error) { return fromBase64(text) }
 
-// Breaking returns the server with one more path, whose handler panics.
-func (s *Server) Breaking(path string) http.Handler {
+// Break adds a path whose handler panics.
+func (s *Server) Break(path string) {
 	s.mux.Handle(path, &entry{s: s, handle: func(*Server, *call) error { panic("a handler broke") }})
-	return s
 }
 
-// Windows is how many windows the limiter holds.
-func (s *Server) Windows() int {
-	s.limits.mu.Lock()
-	defer s.limits.mu.Unlock()
-	return len(slices.Collect(maps.Keys(s.limits.windows)))
+// Windows is how many windows remain of a number of callers.
+func Windows(callers int) int {
+	now := time.Unix(1_800_000_000, 0)
+	l := newLimiter(func() time.Time { return now })
+	for i := range callers {
+		l.hit(windowKey{what: uint64(i)}, byDefault(), now)
+	}
+	return len(l.windows)
 }

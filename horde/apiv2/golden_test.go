@@ -26,7 +26,6 @@ import (
 	"stablemate/internal/clock"
 )
 
-//nolint:gochecknoglobals // a flag of the test binary
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // description finds the contract's machine-readable form where a developer keeps it, beside the repository.

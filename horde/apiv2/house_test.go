@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"image"
 	"image/color"
 	"io"
@@ -39,7 +40,7 @@ type house struct {
 	*engine.Engine
 	url   string
 	blobs *blob.Store
-	log   *bytes.Buffer // valid when the server has stopped
+	door  *apiv2.Server
 
 	accounts int
 }
@@ -53,6 +54,7 @@ type plan struct {
 	log     io.Writer
 	models  []string
 	before  func(http.Handler) http.Handler
+	wrap    func(engine.Store) engine.Store
 }
 
 type ids struct{ *idgen.Source }
@@ -64,8 +66,8 @@ func (s ids) Uint32() uint32 {
 	return binary.BigEndian.Uint32(u[:])
 }
 
-func build(t testing.TB, p plan) *house {
-	t.Helper()
+func build(tb testing.TB, p plan) *house {
+	tb.Helper()
 	if p.clock == nil {
 		p.clock = clock.System{}
 	}
@@ -73,7 +75,7 @@ func build(t testing.TB, p plan) *house {
 		p.random = idgen.Replay(1)
 	}
 	if p.store.Engine == "" {
-		p.store = store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db")}
+		p.store = store.Options{Engine: store.SQLite, Path: filepath.Join(tb.TempDir(), "horde.db")}
 	}
 	log := zerolog.Nop()
 	if p.log != nil {
@@ -81,11 +83,15 @@ func build(t testing.TB, p plan) *house {
 	}
 	source := ids{idgen.New(p.random, p.clock.Now)}
 
-	db, err := store.Open(t.Context(), p.store)
+	db, err := store.Open(tb.Context(), p.store)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	e, err := engine.Open(t.Context(), db, engine.Options{
+	var memory engine.Store = db
+	if p.wrap != nil {
+		memory = p.wrap(db)
+	}
+	e, err := engine.Open(tb.Context(), memory, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: true, AnonymousKey: apiv2.HashKey([]byte(secret), apiv2.AnonymousKey),
 			TransfersAllowed: true, KnownModels: p.models,
@@ -93,25 +99,25 @@ func build(t testing.TB, p plan) *house {
 		Now: p.clock.Now, IDs: source, Log: log,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	running, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1) // holds Run's only answer
 	go func() { ended <- e.Run(running) }()
 
-	blobs, err := blob.NewStore(t.TempDir())
+	blobs, err := blob.NewStore(tb.TempDir())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	signer, err := blob.NewSigner([]byte(secret), "http://links.invalid", p.clock.Now)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	door, err := apiv2.New(apiv2.Deps{
 		Engine: e, Blobs: blobs, Signer: signer, Secret: []byte(secret), IDs: source, Now: p.clock.Now, Log: log,
 	}, p.options)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle(blob.PathPrefix, blob.Handler(blobs, signer, blob.HandlerOptions{}))
@@ -121,43 +127,43 @@ func build(t testing.TB, p plan) *house {
 		handler = p.before(handler)
 	}
 	server := httptest.NewServer(handler)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		server.Close()
 		stop()
 		if err := <-ended; err != nil {
-			t.Errorf("the engine ended with %v", err)
+			tb.Errorf("the engine ended with %v", err)
 		}
 		if err := db.Close(); err != nil {
-			t.Errorf("close the store: %v", err)
+			tb.Errorf("close the store: %v", err)
 		}
 	})
-	return &house{Engine: e, url: server.URL, blobs: blobs}
+	return &house{Engine: e, url: server.URL, blobs: blobs, door: door}
 }
 
 // account opens one with kudos and roles and returns its number and key.
-func (h *house) account(t testing.TB, name string, roles horde.Role, award int64) (horde.UserID, string) {
-	t.Helper()
+func (h *house) account(tb testing.TB, name string, roles horde.Role, award int64) (horde.UserID, string) {
+	tb.Helper()
 	h.accounts++
 	key := (name + "-key-0000000000000000000000")[:idgen.KeyLength]
-	u, err := engine.Do(t.Context(), h.Engine, horde.CreateUser{
+	u, err := engine.Do(tb.Context(), h.Engine, horde.CreateUser{
 		External: "d_" + name, Name: name, Key: apiv2.HashKey([]byte(secret), key), Roles: roles,
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if award != 0 {
-		if _, err := engine.Do(t.Context(), h.Engine, horde.SetUser{User: u.ID, Award: kudos.Whole(award), AwardKey: "test:" + name}); err != nil {
-			t.Fatal(err)
+		if _, err := engine.Do(tb.Context(), h.Engine, horde.SetUser{User: u.ID, Award: kudos.Whole(award), AwardKey: "test:" + name}); err != nil {
+			tb.Fatal(err)
 		}
 	}
 	return u.ID, key
 }
 
-func (h *house) client(t testing.TB, key string) *client.Client {
-	t.Helper()
+func (h *house) client(tb testing.TB, key string) *client.Client {
+	tb.Helper()
 	c, err := client.New(h.url, key, client.Options{Agent: "tests:1:nobody"})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -170,7 +176,7 @@ type answer struct {
 }
 
 // send makes one call; head holds pairs of header name and value.
-func (h *house) send(t testing.TB, method, path, body string, head ...string) answer {
+func (h *house) send(t *testing.T, method, path, body string, head ...string) answer {
 	t.Helper()
 	var in io.Reader
 	if body != "" {
@@ -202,17 +208,17 @@ func (h *house) send(t testing.TB, method, path, body string, head ...string) an
 }
 
 // picture is a small real WebP image.
-func picture(t testing.TB, side int) []byte {
-	t.Helper()
+func picture(tb testing.TB, side int) []byte {
+	tb.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, side, side))
 	for y := range side {
 		for x := range side {
-			img.Set(x, y, color.RGBA{uint8(x * 255 / side), uint8(y * 255 / side), 80, 255}) //nolint:gosec // below 256
+			img.Set(x, y, color.RGBA{uint8(x * 255 / side), uint8(y * 255 / side), 80, 255})
 		}
 	}
 	var buf bytes.Buffer
 	if err := encoder.Encode(&buf, img, &encoder.Options{Quality: 80}); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return buf.Bytes()
 }
@@ -224,23 +230,17 @@ func offer(name string, models ...string) wire.PopRequest {
 	return wire.PopRequest{Name: name, Models: models, BridgeAgent: reGen, MaxPixels: 4 << 20, AllowLora: true, AllowControlNet: true}
 }
 
-// work pops and delivers until ctx ends: every other image through its upload link, the others as base64.
+// work pops and delivers until ctx ends, then returns what its last call said of that: every other image through its upload link, the others as base64.
 func work(ctx context.Context, c *client.Client, o wire.PopRequest, img []byte) error {
-	for ctx.Err() == nil {
+	for {
 		job, err := c.Pop(ctx, o, 20*time.Second)
+		for i, id := range job.IDs {
+			err = errors.Join(err, deliver(ctx, c, job, i, id, img))
+		}
 		if err != nil {
-			if ctx.Err() != nil {
-				break
-			}
 			return err
 		}
-		for i, id := range job.IDs {
-			if err := deliver(ctx, c, job, i, id, img); err != nil && ctx.Err() == nil {
-				return err
-			}
-		}
 	}
-	return nil
 }
 
 func deliver(ctx context.Context, c *client.Client, job wire.PopReply, i int, id string, img []byte) error {
@@ -256,12 +256,12 @@ func deliver(ctx context.Context, c *client.Client, job wire.PopReply, i int, id
 }
 
 // eventually asks until ok, or fails after a while.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
+func eventually(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			tb.Fatalf("waited in vain for %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

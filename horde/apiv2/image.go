@@ -205,7 +205,7 @@ func (s *Server) check(c *call) error {
 	if c.mask != nil {
 		return c.reply(http.StatusOK, answer)
 	}
-	buf := buffers.Get().(*bytes.Buffer) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+	buf := buffers.Get().(*bytes.Buffer) // the pool holds nothing else
 	defer putBuffer(buf)
 	buf.Grow(maxCheck)
 	out := append(answer.AppendJSON(buf.AvailableBuffer()), '\n')

@@ -150,7 +150,7 @@ func (s *Server) keepResult(ctx context.Context, key, text string) error {
 }
 
 // recode decodes a checked image and encodes it as WebP. It also tells whether any of it is see-through.
-func (s *Server) recode(ctx context.Context, data []byte, format blob.Format, quality float32) (out []byte, clear bool, err error) {
+func (s *Server) recode(ctx context.Context, data []byte, format blob.Format, quality float32) (out []byte, through bool, err error) {
 	select {
 	case s.decodes <- struct{}{}:
 		defer func() { <-s.decodes }()
@@ -190,11 +190,11 @@ func (s *Server) keepSources(c *call, n *horde.NewImage, body object) error {
 	if _, err := do(s, c, horde.Enqueue{NewImage: trial}); err != nil {
 		return err
 	}
-	source, clear, err := s.source(c.r.Context(), body.text("source_image", ""))
+	source, through, err := s.source(c.r.Context(), body.text("source_image", ""))
 	if err != nil {
 		return err
 	}
-	if n.Image.SourceMask == "" && n.Image.Processing == "inpainting" && !clear {
+	if n.Image.SourceMask == "" && n.Image.Processing == "inpainting" && !through {
 		return horde.Refuse(horde.CodeInpaintingMissingMask, "Inpainting needs a source_mask, or a source image with see-through parts.")
 	}
 	id := s.deps.IDs.UUID().String()
@@ -217,7 +217,7 @@ func (s *Server) keepSources(c *call, n *horde.NewImage, body object) error {
 
 // source decodes one source image and encodes it small. Addresses are not fetched: whoever asks could make
 // this server call machines behind its own walls.
-func (s *Server) source(ctx context.Context, text string) (data []byte, clear bool, err error) {
+func (s *Server) source(ctx context.Context, text string) (data []byte, through bool, err error) {
 	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
 		return nil, false, badImage(codeSourceURL, "this horde takes source images as base64 only")
 	}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"strings"
 	"testing"
 
@@ -17,7 +18,7 @@ import (
 func b64(data []byte) string { return base64.StdEncoding.EncodeToString(data) }
 
 // start runs a worker until the test ends.
-func (h *house) start(t testing.TB, key string, o wire.PopRequest, img []byte) {
+func (h *house) start(t *testing.T, key string, o wire.PopRequest, img []byte) {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1) // holds the worker's only answer
@@ -25,7 +26,7 @@ func (h *house) start(t testing.TB, key string, o wire.PopRequest, img []byte) {
 	go func() { ended <- work(ctx, worker, o, img) }()
 	t.Cleanup(func() {
 		stop()
-		if err := <-ended; err != nil {
+		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("the worker ended with %v", err)
 		}
 	})

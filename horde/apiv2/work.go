@@ -5,6 +5,7 @@ package apiv2
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -107,9 +108,7 @@ func (s *Server) popReply(c *call, job horde.Job, agent string) (wire.PopReply, 
 		Skipped: map[string]int{}, SourceProcessing: "img2img",
 	}
 	if len(job.Generations) == 0 {
-		for why, n := range job.Skipped {
-			answer.Skipped[why] = n
-		}
+		maps.Copy(answer.Skipped, job.Skipped)
 		return answer, nil
 	}
 	for _, id := range job.Generations {

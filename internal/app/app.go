@@ -25,6 +25,7 @@ import (
 	"stablemate/internal/discord"
 	"stablemate/internal/sandbox"
 	"stablemate/internal/schedule"
+	"stablemate/internal/web"
 )
 
 // sandboxWelcome is what people in the sandbox start with, so that they can try giving.
@@ -115,9 +116,20 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the API: %w", err)
 	}
+	pages, err := web.Handler(web.Deps{
+		Engine: a.engine, HashKey: a.hashKey, NewKey: a.ids.APIKey, NewIdentity: func() string { return a.ids.V4().String() },
+		Caller: func(r *http.Request) string { return api.Origin(r).String() }, Now: systemClock.Now, Log: a.log,
+	}, web.Options{
+		Name: a.cfg.Horde.Name, Registration: a.cfg.Horde.Registration, RateLimits: a.cfg.Server.RateLimits, PublicURL: a.cfg.Server.PublicURL,
+		Version: Version,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the pages: %w", err)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
 	mux.Handle(blob.PathPrefix, blob.Handler(a.images, signer, blob.HandlerOptions{Log: a.log}))
+	mux.Handle("/", pages)
 	return mux, nil
 }
 
@@ -159,9 +171,9 @@ func (a *assembly) pool() error {
 	if len(models) == 0 {
 		return errors.New("the local pool has no model")
 	}
-	self, err := os.Executable()
+	self, err := ownProgram()
 	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
+		return err
 	}
 	a.models = models
 	opts := inference.Options{
@@ -238,4 +250,17 @@ func reachable(addr net.Addr) string {
 		return net.JoinHostPort("127.0.0.1", port)
 	}
 	return addr.String()
+}
+
+// ownProgram is what to start as a runner: this very program, even when its file was replaced meanwhile.
+func ownProgram() (string, error) {
+	const self = "/proc/self/exe"
+	if _, err := os.Stat(self); err == nil {
+		return self, nil
+	}
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	return path, nil
 }

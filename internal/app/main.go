@@ -55,14 +55,19 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 0 {
 		args = []string{"run"}
 	}
+	if args[0] == runnerCommand {
+		if err := runRunner(context.Background(), stderr); err != nil {
+			_, _ = fmt.Fprintf(stderr, "%v\n", err)
+			return 1
+		}
+		return 0
+	}
 	ctx, stop := signals()
 	defer stop()
 	var err error
 	switch command, rest := args[0], args[1:]; command {
 	case "run":
 		err = withConfig(rest, func(cfg config.Config) error { return Run(ctx, p, cfg, stdout, stderr) })
-	case runnerCommand:
-		err = runRunner(ctx, stderr)
 	case "fetch-runtime":
 		err = fetchRuntime(ctx, stdout)
 	case "audit":

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"stablemate/inference"
 	"stablemate/inference/diffusion"
@@ -16,7 +19,10 @@ import (
 // runnerCommand is the hidden sub-command of a runner process. Only such processes load ONNX Runtime.
 const runnerCommand = "runner"
 
+// runRunner ends when its parent closes its standard input, not by signals: those reach the whole group, and the parent
+// wants to let running jobs finish.
 func runRunner(ctx context.Context, _ io.Writer) error {
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	in, out, err := inference.Stdio()
 	if err != nil {
 		return fmt.Errorf("runner: %w", err)

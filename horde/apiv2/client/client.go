@@ -11,8 +11,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -84,10 +86,16 @@ func (e *Error) Error() string {
 	if e.Code != "" {
 		text = e.Code + ": " + text
 	}
-	for path, why := range e.Violations {
-		text += "; " + path + ": " + why
+	out := "the horde answered " + strconv.Itoa(e.Status) + ": " + text
+	if len(e.Violations) == 0 {
+		return out
 	}
-	return fmt.Sprintf("the horde answered %d: %s", e.Status, text)
+	parts := make([]string, 0, len(e.Violations))
+	for path, why := range e.Violations {
+		parts = append(parts, path+": "+why)
+	}
+	slices.Sort(parts)
+	return out + ": " + strings.Join(parts, "; ")
 }
 
 // Code is the return code inside err, or "" when err is no answer of a server.
@@ -238,6 +246,7 @@ func (c *Client) Upload(ctx context.Context, link, contentType string, image []b
 	if err != nil {
 		return fmt.Errorf("upload image: %w", err)
 	}
+	defer func() { _ = res.Body.Close() }()
 	defer drain(res.Body)
 	if res.StatusCode/100 != 2 {
 		return fmt.Errorf("upload image: %w", refusal(res))
@@ -255,6 +264,7 @@ func (c *Client) Download(ctx context.Context, link string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("download image: %w", err)
 	}
+	defer func() { _ = res.Body.Close() }()
 	defer drain(res.Body)
 	if res.StatusCode/100 != 2 {
 		return nil, fmt.Errorf("download image: %w", refusal(res))
@@ -284,9 +294,7 @@ func (c *Client) call(ctx context.Context, method, path string, head http.Header
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	for key, values := range head {
-		req.Header[key] = values
-	}
+	maps.Copy(req.Header, head)
 	req.Header.Set("apikey", c.key)
 	req.Header.Set("Client-Agent", c.agent)
 	if in != nil {
@@ -296,6 +304,7 @@ func (c *Client) call(ctx context.Context, method, path string, head http.Header
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
+	defer func() { _ = res.Body.Close() }()
 	defer drain(res.Body)
 	if res.StatusCode/100 != 2 {
 		return fmt.Errorf("%s: %w", name, refusal(res))
@@ -326,7 +335,6 @@ func refusal(res *http.Response) error {
 }
 
 // drain reads a little of what is left, so that the connection can be used again.
-func drain(body io.ReadCloser) {
+func drain(body io.Reader) {
 	_, _ = io.CopyN(io.Discard, body, 64<<10) // best effort
-	_ = body.Close()
 }
