@@ -52,12 +52,24 @@ func Capabilities(agent string) Capability {
 		levels = []level{
 			{1, CanImg2Img | CanInpainting | CanKarras | CanPostProcess | CanR2 | CanR2Source | CanControlNet |
 				CanReturnControl | CanHiresFix | CanTiling | CanClipSkip},
-			{2, CanLora | CanTI | CanAllSamplers}, {3, CanLoraVersions}, {8, CanTransparent},
+			{2, CanLora | CanTI | CanAllSamplers},
+			{3, CanLoraVersions},
+			{8, CanTransparent},
 		}
 	case "AI Horde Worker":
 		levels = []level{
-			{3, CanImg2Img}, {4, CanInpainting}, {6, CanKarras}, {7, CanPostProcess}, {8, CanR2}, {11, CanAllSamplers},
-			{13, CanHiresFix | CanClipSkip}, {14, CanR2Source}, {15, CanControlNet}, {18, CanReturnControl}, {22, CanLora}, {24, CanTI},
+			{3, CanImg2Img},
+			{4, CanInpainting},
+			{6, CanKarras},
+			{7, CanPostProcess},
+			{8, CanR2},
+			{11, CanAllSamplers},
+			{13, CanHiresFix | CanClipSkip},
+			{14, CanR2Source},
+			{15, CanControlNet},
+			{18, CanReturnControl},
+			{22, CanLora},
+			{24, CanTI},
 		}
 	case "SD-WebUI Stable Horde Worker Bridge":
 		levels = []level{{1, CanInpainting | CanKarras | CanR2 | CanAllSamplers}, {2, CanTiling}, {3, CanR2Source}, {4, CanClipSkip}}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -46,8 +47,10 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
-	w := &world{t: t, s: s, now: now, mint: make(map[kudos.Account]kudos.Amount), rows: newRows(),
-		c: horde.NewChange(now, &ids{rand.New(rand.NewPCG(1, 2))})}
+	w := &world{
+		t: t, s: s, now: now, mint: make(map[kudos.Account]kudos.Amount), rows: newRows(),
+		c: horde.NewChange(now, &ids{rand.New(rand.NewPCG(1, 2))}),
+	}
 	do(w, horde.CreateUser{External: horde.ExternalAnonymous, Name: "Anonymous"})
 	w.owner = w.user("owner", 0)
 	return w
@@ -194,8 +197,7 @@ func TestLifeOfARequest(t *testing.T) {
 }
 
 func codeOf(err error) horde.Code {
-	var refusal *horde.Error
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*horde.Error](err); ok {
 		return refusal.Code
 	}
 	return ""
@@ -455,8 +457,12 @@ type rows struct {
 
 func newRows() rows {
 	return rows{
-		map[horde.UserID]horde.User{}, map[horde.WorkerID]horde.Worker{}, map[horde.RequestID]horde.Request{},
-		map[horde.GenerationID]horde.Generation{}, map[kudos.Account]kudos.Amount{}, new(int64),
+		map[horde.UserID]horde.User{},
+		map[horde.WorkerID]horde.Worker{},
+		map[horde.RequestID]horde.Request{},
+		map[horde.GenerationID]horde.Generation{},
+		map[kudos.Account]kudos.Amount{},
+		new(int64),
 	}
 }
 
@@ -481,9 +487,7 @@ func (r rows) take(b *horde.Batch) {
 			}
 		}
 	}
-	for a, amount := range b.System {
-		r.system[a] = amount
-	}
+	maps.Copy(r.system, b.System)
 	for _, e := range b.Ledger {
 		*r.last = e.ID
 	}

@@ -10,11 +10,14 @@ import (
 // UUID is 16 raw bytes, printed in lower case with dashes.
 type UUID [16]byte
 
-// RequestID, GenerationID and WorkerID are UUIDs that cannot be mixed up.
+// Identifiers that cannot be mixed up.
 type (
-	RequestID    struct{ UUID }
+	// RequestID names a request; who knows it may read the request.
+	RequestID struct{ UUID }
+	// GenerationID names a generation.
 	GenerationID struct{ UUID }
-	WorkerID     struct{ UUID }
+	// WorkerID names a worker.
+	WorkerID struct{ UUID }
 )
 
 // UserID numbers accounts from 0, which is the anonymous one.

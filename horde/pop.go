@@ -165,7 +165,7 @@ func (p *popper) fromQueue() *Request {
 		}
 		r := best.b.entries[0].r
 		if r.waiting(p.now) {
-			why := ""
+			var why string
 			if !p.offers(r) {
 				why = "models"
 			} else {
@@ -331,7 +331,7 @@ func (s *State) assign(c *Change, r *Request, w *Worker, amount int) Job {
 	s.handOut(r, n)
 	for i := range n {
 		g := &Generation{
-			ID: GenerationID{c.IDs.UUID()}, Request: r.ID, Worker: w.ID, Model: model, Seed: job.Seed + uint32(i), //nolint:gosec // seeds wrap
+			ID: GenerationID{c.IDs.UUID()}, Request: r.ID, Worker: w.ID, Model: model, Seed: job.Seed + uint32(i),
 			Started: c.Now, Deadline: c.Now.Add(ttl), request: r,
 		}
 		s.generations[g.ID] = g
@@ -388,10 +388,10 @@ func seedOf(r *Request, waiting int, ids IDSource) uint32 {
 	}
 	seed := FoldSeed(r.Image.Seed)
 	if r.Image.SeedVariation > 0 {
-		seed += uint32(r.Image.SeedVariation) * uint32(waiting) //nolint:gosec // wraps by design
+		seed += uint32(r.Image.SeedVariation) * uint32(waiting)
 	} else {
 		// Images of one request differ: the n-th handed out is seed + n.
-		seed += uint32(r.Jobs - waiting) //nolint:gosec // wraps by design
+		seed += uint32(r.Jobs - waiting)
 	}
 	return seed
 }

@@ -95,7 +95,11 @@ type entries []entry
 func (e entries) Len() int           { return len(e) }
 func (e entries) Less(i, j int) bool { return before(e[i].r, e[j].r) }
 func (e entries) Swap(i, j int)      { e[i], e[j] = e[j], e[i] }
-func (e *entries) Push(x any)        { *e = append(*e, x.(entry)) }
+
+// Push is for container/heap.
+func (e *entries) Push(x any) { *e = append(*e, x.(entry)) }
+
+// Pop is for container/heap.
 func (e *entries) Pop() any {
 	old := *e
 	x := old[len(old)-1]
@@ -276,7 +280,11 @@ func (h deadlineHeap) Less(i, j int) bool {
 	return h[i].seq < h[j].seq
 }
 func (h deadlineHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *deadlineHeap) Push(x any)   { *h = append(*h, x.(deadline)) }
+
+// Push is for container/heap.
+func (h *deadlineHeap) Push(x any) { *h = append(*h, x.(deadline)) }
+
+// Pop is for container/heap.
 func (h *deadlineHeap) Pop() any {
 	old := *h
 	x := old[len(old)-1]

@@ -277,9 +277,18 @@ func (n need) String() string {
 		bit  need
 		name string
 	}{
-		{needNSFW, "NSFW images"}, {needTrusted, "a trusted owner"}, {needFast, "enough speed"}, {needR2, "uploads by link"},
-		{needImg2Img, "source images"}, {needPainting, "inpainting"}, {needPost, "post-processing"}, {needLora, "LoRAs"},
-		{needTI, "textual inversions"}, {needControl, "ControlNet"}, {needHires, "hires fix"}, {needTiling, "tiling"},
+		{needNSFW, "NSFW images"},
+		{needTrusted, "a trusted owner"},
+		{needFast, "enough speed"},
+		{needR2, "uploads by link"},
+		{needImg2Img, "source images"},
+		{needPainting, "inpainting"},
+		{needPost, "post-processing"},
+		{needLora, "LoRAs"},
+		{needTI, "textual inversions"},
+		{needControl, "ControlNet"},
+		{needHires, "hires fix"},
+		{needTiling, "tiling"},
 		{needTransparent, "transparency"},
 	}
 	var out []string

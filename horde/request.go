@@ -3,6 +3,7 @@
 package horde
 
 import (
+	"slices"
 	"time"
 
 	"stablemate/horde/kudos"
@@ -202,7 +203,7 @@ type Warning struct {
 	Message string
 }
 
-// Warning codes.
+// WarnNoWorker is the code of the warning that no worker can take a request now.
 const WarnNoWorker = "NoAvailableWorker"
 
 // Enqueue puts an image request into the queue.
@@ -324,14 +325,7 @@ func (s *State) waitingFor(u *User, models []string) int {
 }
 
 func overlap(a, b []string) bool {
-	for _, x := range a {
-		for _, y := range b {
-			if x == y {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(a, func(x string) bool { return slices.Contains(b, x) })
 }
 
 // Cancel takes back what is not handed out yet. What is in flight may still be delivered and is paid.

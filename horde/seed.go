@@ -24,5 +24,5 @@ func FoldSeed(text string) uint32 {
 	for n.BitLen() > 32 {
 		n.Rsh(n, 32)
 	}
-	return uint32(n.Uint64()) //nolint:gosec // at most 32 bits by the loop above
+	return uint32(n.Uint64()) // at most 32 bits, by the loop above
 }

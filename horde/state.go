@@ -5,6 +5,7 @@ package horde
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"sort"
 	"strconv"
 	"time"
@@ -91,9 +92,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	for _, m := range settings.KnownModels {
 		s.known[m] = true
 	}
-	for a, amount := range snap.System {
-		s.system[a] = amount
-	}
+	maps.Copy(s.system, snap.System)
 	for i := range snap.Users {
 		u := snap.Users[i]
 		s.addUser(&u)
@@ -203,7 +202,7 @@ func (s *State) Total() kudos.Amount {
 // SetModes switches modes of the whole horde.
 type SetModes struct{ Modes }
 
-func (op SetModes) apply(s *State, c *Change) (Modes, error) {
+func (op SetModes) apply(s *State, c *Change) (Modes, error) { //nolint:unparam // all operations look alike
 	s.modes = op.Modes
 	c.modes = true
 	c.writes++

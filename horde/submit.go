@@ -202,7 +202,7 @@ func (s *State) fault(c *Change, g *Generation) {
 // results. It reports whether anything changed.
 type Expire struct{}
 
-func (op Expire) apply(s *State, c *Change) (int, error) {
+func (op Expire) apply(s *State, c *Change) (int, error) { //nolint:unparam // all operations look alike
 	ended := 0
 	for ended < maxExpiriesPerRun {
 		at, ok := s.deadlines.next()

@@ -4,6 +4,7 @@ package horde
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -115,12 +116,7 @@ func checkImage(n *NewImage) error {
 }
 
 func oneOf(s string, list []string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }
 
 func wordCount(s string) int {

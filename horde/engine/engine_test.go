@@ -49,12 +49,12 @@ type running struct {
 	stop  func()
 }
 
-func start(t testing.TB, so store.Options, wrap func(engine.Store) engine.Store) *running {
-	t.Helper()
+func start(tb testing.TB, so store.Options, wrap func(engine.Store) engine.Store) *running {
+	tb.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	st, err := store.Open(ctx, so)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var es engine.Store = st
 	if wrap != nil {
@@ -65,7 +65,7 @@ func start(t testing.TB, so store.Options, wrap func(engine.Store) engine.Store)
 		Settings: horde.Settings{AnonymousAllowed: true, TransfersAllowed: true}, Now: c.Now, IDs: ids{idgen.Secure(c.Now)}, Log: zerolog.Nop(),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = e.Run(ctx) })
@@ -74,15 +74,15 @@ func start(t testing.TB, so store.Options, wrap func(engine.Store) engine.Store)
 		wg.Wait()
 		_ = st.Close()
 	})
-	t.Cleanup(stop)
+	tb.Cleanup(stop)
 	return &running{e, st, stop}
 }
 
-func person(t testing.TB, e *engine.Engine, name string, welcome kudos.Amount) horde.UserID {
-	t.Helper()
-	u, err := engine.Do(t.Context(), e, horde.CreateUser{External: "d_" + name, Name: name, Key: horde.KeyHash([]byte(fmt.Sprintf("%-32s", name))), Welcome: welcome})
+func person(tb testing.TB, e *engine.Engine, name string, welcome kudos.Amount) horde.UserID {
+	tb.Helper()
+	u, err := engine.Do(tb.Context(), e, horde.CreateUser{External: "d_" + name, Name: name, Key: horde.KeyHash([]byte(fmt.Sprintf("%-32s", name))), Welcome: welcome})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return u.ID
 }

@@ -44,7 +44,8 @@ func Run(ctx context.Context, p Program, cfg config.Config, out, logs io.Writer)
 	}
 	defer c.close()
 
-	listener, err := net.Listen("tcp", cfg.Server.Listen)
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", cfg.Server.Listen)
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
@@ -217,8 +218,10 @@ func (a *assembly) chat() (page string, err error) {
 		opts.Token, opts.BaseURL, opts.GuildID = box.Token(), box.APIURL(), ""
 		set.Welcome = sandboxWelcome
 		set.Sizes = []commands.Size{
-			{Name: "small", Width: sandboxSize, Height: sandboxSize}, {Name: "square", Width: 512, Height: 512},
-			{Name: "portrait", Width: 512, Height: 768}, {Name: "landscape", Width: 768, Height: 512},
+			{Name: "small", Width: sandboxSize, Height: sandboxSize},
+			{Name: "square", Width: 512, Height: 512},
+			{Name: "portrait", Width: 512, Height: 768},
+			{Name: "landscape", Width: 768, Height: 512},
 		}
 		page = box.URL()
 	}

@@ -39,30 +39,29 @@ const maxControlBody = 16 << 20
 
 // userOrder is what an operator wants of an account.
 type userOrder struct {
-	Do          string // add, set or list
-	ID          int64
-	Name        string
-	Grant       []string
-	Revoke      []string
-	Kudos       string
-	Concurrency int
-	NewKey      bool
-	Once        string // makes a repeated order with kudos count once
+	Do          string   `json:"do"` // add, set or list
+	ID          int64    `json:"id"`
+	Name        string   `json:"name"`
+	Grant       []string `json:"grant"`
+	Revoke      []string `json:"revoke"`
+	Kudos       string   `json:"kudos"`
+	Concurrency int      `json:"concurrency"`
+	NewKey      bool     `json:"new_key"`
+	Once        string   `json:"once"` // makes a repeated order with kudos count once
 }
 
 // userReply is what came of it.
 type userReply struct {
-	Error string
-	Key   string // a new API key, shown once
-	Users []userLine
+	Error string     `json:"error"`
+	Key   string     `json:"key"` // a new API key, shown once
+	Users []userLine `json:"users"`
 }
 
 type userLine struct {
-	ID          int64
-	Alias       string
-	Kudos       string
-	Concurrency int
-	Roles       string
+	Alias       string `json:"alias"`
+	Kudos       string `json:"kudos"`
+	Concurrency int    `json:"concurrency"`
+	Roles       string `json:"roles"`
 }
 
 // userCommand does "user add|set|list": through the running horde when there is one, else on the store itself.
@@ -173,7 +172,7 @@ func callControl(ctx context.Context, socket string, order userOrder) (reply use
 	if err != nil {
 		return reply, fmt.Errorf("speak to the running horde: %w", err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxControlBody)).Decode(&reply); err != nil {
 		return reply, fmt.Errorf("read the running horde's answer: %w", err)
 	}
@@ -184,7 +183,8 @@ func callControl(ctx context.Context, socket string, order userOrder) (reply use
 func (c *core) serveControl(ctx context.Context) error {
 	path := filepath.Join(c.cfg.Server.DataDir, controlSocket)
 	_ = os.Remove(path) // left by a crash; the store's lock says that nobody else runs
-	l, err := net.Listen("unix", path)
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "unix", path)
 	if err != nil {
 		return fmt.Errorf("listen for operators: %w", err)
 	}
@@ -275,7 +275,7 @@ func line(u horde.User) userLine {
 		}
 	}
 	slices.Sort(roles)
-	return userLine{ID: int64(u.ID), Alias: u.Alias(), Kudos: u.Balance.String(), Concurrency: u.Concurrency, Roles: strings.Join(roles, " ")}
+	return userLine{Alias: u.Alias(), Kudos: u.Balance.String(), Concurrency: u.Concurrency, Roles: strings.Join(roles, " ")}
 }
 
 // audit proves that the ledger balances. It only reads, so it may run beside the horde.

@@ -64,7 +64,7 @@ func openSecrets(ctx context.Context, st *store.Store, configured string) (*secr
 
 // seal encrypts what the store may keep but not read, bound to the row it belongs to.
 func (s *secrets) seal(secret, bind []byte) ([]byte, error) {
-	return s.tokens.Seal(nil, nil, secret, bind), nil
+	return s.tokens.Seal(nil, nil, secret, bind), nil //nolint:gosec // this mode draws its nonce itself
 }
 
 // unseal is the inverse of seal.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -57,9 +58,9 @@ func runStages(ctx context.Context, stages []stage) error {
 	if cause := context.Cause(failed); cause != nil && !errors.Is(cause, context.Canceled) {
 		errs = append(errs, cause)
 	}
-	for i := len(up) - 1; i >= 0; i-- {
-		up[i].stop()
-		if err := up[i].wait(); err != nil && (len(errs) == 0 || !errors.Is(errs[0], err)) {
+	for _, r := range slices.Backward(up) {
+		r.stop()
+		if err := r.wait(); err != nil && (len(errs) == 0 || !errors.Is(errs[0], err)) {
 			errs = append(errs, err)
 		}
 	}

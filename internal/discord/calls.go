@@ -1,0 +1,285 @@
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// FetchedMessage is what the bot may see of somebody's message.
+type FetchedMessage struct {
+	ID          string       `json:"id"`
+	ChannelID   string       `json:"channel_id"`
+	Author      User         `json:"author"`
+	WebhookID   string       `json:"webhook_id"` // set when no person and no bot user wrote it
+	Content     string       `json:"content"`    // empty unless the bot may read it
+	Attachments []Attachment `json:"attachments"`
+	Interaction struct {
+		User User `json:"user"` // whose command the message answers
+	} `json:"interaction_metadata"`
+}
+
+// EditMessage replaces a message, whoever sent it to us and whenever: by its interaction token while that lives, with the
+// bot token afterwards. ErrUnreachable says that neither can work; IsUnknownMessage tells that it was deleted. It retries
+// within the deadline of ctx, or a minute.
+func (b *Bot) EditMessage(ctx context.Context, ref MessageRef, m Message) error {
+	if err := m.Validate(); err != nil {
+		return fmt.Errorf("edit message: %w", err)
+	}
+	return b.withMessage(ref, func(req call) error {
+		req.method, req.route, req.optional = http.MethodPatch, "PATCH "+req.route, m.Optional
+		req.vital = !m.Optional
+		var keep []string
+		if m.KeepFiles && len(m.Files) > 0 {
+			var err error
+			if keep, err = b.attachmentIDs(ctx, req); err != nil {
+				return err
+			}
+		}
+		req.json, req.files = m.edit(keep), m.Files
+		_, err := b.rest.do(ctx, req)
+		return err
+	})
+}
+
+// DeleteMessage deletes a message of the bot. One that is gone already is no error.
+func (b *Bot) DeleteMessage(ctx context.Context, ref MessageRef) error {
+	err := b.withMessage(ref, func(req call) error {
+		req.method, req.route = http.MethodDelete, "DELETE "+req.route
+		_, err := b.rest.do(ctx, req)
+		return err
+	})
+	if IsUnknownMessage(err) {
+		return nil
+	}
+	return err
+}
+
+// withMessage calls do with the path that reaches the message now, and again with the bot token when the interaction
+// token turns out to be dead.
+func (b *Bot) withMessage(ref MessageRef, do func(call) error) error {
+	var first error
+	if ref.Token != "" && b.opts.Now().Before(ref.Expires) {
+		first = do(call{
+			path:  webhookPath(ref.AppID, ref.Token) + "/messages/" + pathEscape(ref.MessageID),
+			route: "interaction message", bucket: "webhook " + tail(ref.Token),
+		})
+		if first == nil || !IsExpiredToken(first) {
+			return first
+		}
+	}
+	if ref.Ephemeral || ref.ChannelID == "" || ref.MessageID == "" || ref.MessageID == "@original" {
+		return errors.Join(ErrUnreachable, first)
+	}
+	return do(call{
+		path:  "/channels/" + pathEscape(ref.ChannelID) + "/messages/" + pathEscape(ref.MessageID),
+		route: "channel message", bucket: "message " + ref.ChannelID, bot: true,
+	})
+}
+
+func (b *Bot) attachmentIDs(ctx context.Context, req call) ([]string, error) {
+	req.method, req.route = http.MethodGet, "GET message"
+	body, err := b.rest.do(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	var m FetchedMessage
+	if err := json.Unmarshal(body, &m); err != nil {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	var ids []string
+	for _, a := range m.Attachments {
+		ids = append(ids, a.ID)
+	}
+	return ids, nil
+}
+
+// deleteOriginal removes the first answer of an interaction.
+func (b *Bot) deleteOriginal(ctx context.Context, in *Interaction) error {
+	_, err := b.rest.do(ctx, call{
+		method: http.MethodDelete, path: webhookPath(in.AppID, in.Token) + "/messages/@original",
+		route: "DELETE original reply", bucket: "webhook " + tail(in.Token),
+	})
+	return err
+}
+
+// SendMessage posts into a channel with the bot token. An answer that is lost on the way is asked for again without
+// posting twice.
+func (b *Bot) SendMessage(ctx context.Context, channelID string, m Message) (MessageRef, error) {
+	return b.send(ctx, channelID, m, false)
+}
+
+// DM sends a direct message. IsCannotDM tells that the person takes none: leave them alone for a day.
+func (b *Bot) DM(ctx context.Context, userID string, m Message) (MessageRef, error) {
+	body, err := b.rest.do(ctx, call{
+		method: http.MethodPost, path: "/users/@me/channels", route: "POST direct channel", bot: true, optional: true,
+		json: map[string]string{"recipient_id": userID},
+	})
+	if err != nil {
+		return MessageRef{}, err
+	}
+	var channel struct {
+		ID string `json:"id"`
+	}
+	if err := json.Unmarshal(body, &channel); err != nil || channel.ID == "" {
+		return MessageRef{}, errors.New("open direct channel: unreadable answer")
+	}
+	return b.send(ctx, channel.ID, m, true)
+}
+
+func (b *Bot) send(ctx context.Context, channelID string, m Message, optional bool) (MessageRef, error) {
+	if err := m.Validate(); err != nil {
+		return MessageRef{}, fmt.Errorf("send message: %w", err)
+	}
+	if m.blank() {
+		return MessageRef{}, errors.New("send message: the message shows nothing")
+	}
+	m.Ephemeral = false
+	w := m.create()
+	w.Nonce, w.EnforceNonce = b.nonce(), true
+	body, err := b.rest.do(ctx, call{
+		method: http.MethodPost, path: "/channels/" + pathEscape(channelID) + "/messages",
+		route: "POST message", bucket: "send " + channelID, bot: true, json: w, files: m.Files, optional: optional || m.Optional,
+	})
+	if err != nil {
+		return MessageRef{}, err
+	}
+	ref := MessageRef{ChannelID: channelID}
+	return ref, readRef(body, &ref)
+}
+
+// FetchMessage reads a message with the bot token.
+func (b *Bot) FetchMessage(ctx context.Context, channelID, messageID string) (FetchedMessage, error) {
+	body, err := b.rest.do(ctx, call{
+		method: http.MethodGet, path: "/channels/" + pathEscape(channelID) + "/messages/" + pathEscape(messageID),
+		route: "GET message", bucket: "fetch " + channelID, bot: true,
+	})
+	if err != nil {
+		return FetchedMessage{}, err
+	}
+	var m FetchedMessage
+	if err := json.Unmarshal(body, &m); err != nil {
+		return FetchedMessage{}, fmt.Errorf("read message: %w", err)
+	}
+	return m, nil
+}
+
+// AddReaction puts the bot's reaction under a message. emoji is a Unicode emoji or name:id.
+func (b *Bot) AddReaction(ctx context.Context, channelID, messageID, emoji string) error {
+	_, err := b.rest.do(ctx, call{
+		method: http.MethodPut, path: reactionPath(channelID, messageID, emoji) + "/@me",
+		route: "PUT reaction", bucket: "reactions " + channelID, bot: true, optional: true,
+	})
+	return err
+}
+
+// RemoveReaction takes back a reaction: the bot's own when userID is empty, else that person's, which needs
+// ManageMessages.
+func (b *Bot) RemoveReaction(ctx context.Context, channelID, messageID, emoji, userID string) error {
+	if userID == "" {
+		userID = "@me"
+	}
+	_, err := b.rest.do(ctx, call{
+		method: http.MethodDelete, path: reactionPath(channelID, messageID, emoji) + "/" + pathEscape(userID),
+		route: "DELETE reaction", bucket: "reactions " + channelID, bot: true, optional: true,
+	})
+	return err
+}
+
+// AddRole gives a member a role. The reason is shown in the guild's audit log.
+func (b *Bot) AddRole(ctx context.Context, guildID, userID, roleID, reason string) error {
+	return b.role(ctx, http.MethodPut, guildID, userID, roleID, reason)
+}
+
+// RemoveRole takes a role from a member. The reason is shown in the guild's audit log.
+func (b *Bot) RemoveRole(ctx context.Context, guildID, userID, roleID, reason string) error {
+	return b.role(ctx, http.MethodDelete, guildID, userID, roleID, reason)
+}
+
+func (b *Bot) role(ctx context.Context, method, guildID, userID, roleID, reason string) error {
+	_, err := b.rest.do(ctx, call{
+		method: method, path: "/guilds/" + pathEscape(guildID) + "/members/" + pathEscape(userID) + "/roles/" + pathEscape(roleID),
+		route: method + " member role", bucket: "roles " + guildID, bot: true, optional: true, reason: reason,
+	})
+	return err
+}
+
+// Download reads a file that a person attached to a command. Only Discord's file hosts are read (or the stand-in's), and
+// at most limit bytes; a larger file is an error.
+func (b *Bot) Download(ctx context.Context, address string, limit int64) ([]byte, error) {
+	u, err := url.Parse(address)
+	if err != nil {
+		return nil, errors.New("download: unreadable address")
+	}
+	if b.base != nil {
+		if u.Host != b.base.Host {
+			return nil, fmt.Errorf("download: refused host %s", u.Hostname())
+		}
+	} else if u.Scheme != "https" || u.Port() != "" || !slices.Contains(cdnHosts[:], u.Hostname()) {
+		return nil, fmt.Errorf("download: refused host %s", u.Hostname())
+	}
+	ctx, cancel := context.WithTimeout(ctx, callBudget)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("download: %w", err)
+	}
+	resp, err := b.files.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("download: %w", err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing was written
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("download: status %d", resp.StatusCode)
+	}
+	data, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("download: %w", err)
+	}
+	if int64(len(data)) > limit {
+		return nil, fmt.Errorf("download: file is larger than %d bytes", limit)
+	}
+	return data, nil
+}
+
+func webhookPath(appID, token string) string {
+	return "/webhooks/" + pathEscape(appID) + "/" + pathEscape(token)
+}
+
+func reactionPath(channelID, messageID, emoji string) string {
+	return "/channels/" + pathEscape(channelID) + "/messages/" + pathEscape(messageID) + "/reactions/" + pathEscape(emoji)
+}
+
+func pathEscape(s string) string {
+	switch s {
+	case "@original", "@me":
+		return s
+	case ".", "..":
+		return strings.ReplaceAll(s, ".", "%2E") // must not climb
+	}
+	return url.PathEscape(s)
+}
+
+func readRef(body []byte, ref *MessageRef) error {
+	var m struct {
+		ID        string `json:"id"`
+		ChannelID string `json:"channel_id"`
+	}
+	if err := json.Unmarshal(body, &m); err != nil || m.ID == "" {
+		return errors.New("message was sent, but the answer is unreadable")
+	}
+	ref.MessageID = m.ID
+	if m.ChannelID != "" {
+		ref.ChannelID = m.ChannelID
+	}
+	return nil
+}
+
+// tail shortens a token to what tells buckets apart without being the secret.
+func tail(s string) string { return s[max(0, len(s)-12):] }

@@ -1,0 +1,85 @@
+package discord
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+)
+
+// APIError is Discord's refusal of a request. It never contains a token.
+type APIError struct {
+	Status     int    // HTTP status
+	Code       int    // Discord's own code, 0 when the answer had none
+	Message    string // Discord's text, for logs
+	Route      string // which of our calls it was
+	RetryAfter time.Duration
+}
+
+func (e *APIError) Error() string {
+	return fmt.Sprintf("%s: %d %s (code %d)", e.Route, e.Status, e.Message, e.Code)
+}
+
+// Errors that are not Discord's words.
+var (
+	// ErrTooLate says that the interaction has been acknowledged already, by the automatic deferral for example, and the
+	// wanted first response (a form, suggestions) is impossible now.
+	ErrTooLate = errors.New("interaction is already acknowledged")
+	// ErrBreaker says that the call was not sent because Discord has refused too many of our requests lately.
+	ErrBreaker = errors.New("too many refused requests lately")
+	// ErrUnreachable says that the message can no longer be edited: it is ephemeral and its token has expired.
+	ErrUnreachable = errors.New("message is out of reach")
+)
+
+// Discord's error codes that code here branches on.
+const (
+	codeUnknownChannel      = 10003
+	codeUnknownMessage      = 10008
+	codeUnknownWebhook      = 10015
+	codeUnknownInteraction  = 10062
+	codeAlreadyAcknowledged = 40060
+	codeMissingAccess       = 50001
+	codeCannotDM            = 50007
+	codeMissingPermissions  = 50013
+	codeInvalidToken        = 50027
+	codeFileTooLarge        = 50045
+	codeEntityTooLarge      = 40005
+	codeNoMutualGuild       = 50278
+)
+
+func hasCode(err error, codes ...int) bool {
+	api, ok := errors.AsType[*APIError](err)
+	return ok && slices.Contains(codes, api.Code)
+}
+
+// IsUnknownMessage reports that the message or its channel is gone: stop updating it.
+func IsUnknownMessage(err error) bool {
+	return hasCode(err, codeUnknownMessage, codeUnknownChannel)
+}
+
+// IsExpiredToken reports that the interaction can no longer be answered with its token.
+func IsExpiredToken(err error) bool {
+	if hasCode(err, codeInvalidToken, codeUnknownWebhook, codeUnknownInteraction) {
+		return true
+	}
+	api, ok := errors.AsType[*APIError](err)
+	return ok && api.Status == http.StatusUnauthorized
+}
+
+// IsMissingPermission reports that the bot may not do this here.
+func IsMissingPermission(err error) bool {
+	return hasCode(err, codeMissingPermissions, codeMissingAccess)
+}
+
+// IsCannotDM reports that the person takes no direct messages from the bot.
+func IsCannotDM(err error) bool { return hasCode(err, codeCannotDM, codeNoMutualGuild) }
+
+// IsTooLarge reports that a file or the whole request was too large.
+func IsTooLarge(err error) bool {
+	if hasCode(err, codeFileTooLarge, codeEntityTooLarge) {
+		return true
+	}
+	api, ok := errors.AsType[*APIError](err)
+	return ok && api.Status == http.StatusRequestEntityTooLarge
+}

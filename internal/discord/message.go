@@ -1,0 +1,321 @@
+package discord
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Limits of Discord that Message and Modal are checked against before they are sent. Lengths are in characters.
+const (
+	MaxContent          = 2000
+	MaxEmbeds           = 10
+	MaxEmbedTotal       = 6000 // over all texts of all embeds of one message
+	MaxEmbedTitle       = 256
+	MaxEmbedDescription = 4096
+	MaxEmbedFields      = 25
+	MaxFieldName        = 256
+	MaxFieldValue       = 1024
+	MaxFooter           = 2048
+	MaxRows             = 5
+	MaxButtons          = 5 // per row
+	MaxLabel            = 80
+	MaxSelectOptions    = 25
+	MaxFiles            = 10
+	MaxDescription      = 1024 // alt text of a file
+	MaxCustomID         = 100
+	MaxChoices          = 25
+	MaxModalInputs      = 5
+	MaxModalTitle       = 45
+	MaxInputLabel       = 45
+	MaxInputValue       = 4000
+)
+
+// Message is everything a message shows. Sending it creates that message; editing with it replaces the whole message, so
+// an absent part is cleared (files excepted when KeepFiles is set). Mentions never ping anybody.
+type Message struct {
+	Content    string
+	Embeds     []Embed
+	Components []Row
+	Files      []File
+
+	// Ephemeral shows a reply or follow-up to the person who caused it and to nobody else. It has no meaning in an edit:
+	// the first answer decides.
+	Ephemeral bool
+	// KeepFiles keeps, in an edit, the files that the message already has.
+	KeepFiles bool
+	// Optional marks an edit that may be dropped when Discord refuses too many of our requests: a progress report.
+	Optional bool
+}
+
+// Embed is a framed block of a message. URLs may be https or attachment://name for a file of the same message.
+type Embed struct {
+	Title       string
+	Description string
+	URL         string
+	Color       int // 0xRRGGBB; 0 is Discord's default
+	Fields      []Field
+	Image       string
+	Thumbnail   string
+	Footer      string
+	Author      string
+	Time        time.Time // zero for none
+}
+
+// Field is one name and value of an embed.
+type Field struct {
+	Name, Value string
+	Inline      bool
+}
+
+// Row is one line of components: up to five buttons, or one select.
+type Row struct {
+	Buttons []Button
+	Select  *Select
+}
+
+// ButtonStyle is the colour of a button.
+type ButtonStyle int
+
+// The styles a button can have. A button with a URL is a link whatever its style says.
+const (
+	Secondary ButtonStyle = iota // grey; the zero value
+	Primary                      // blue
+	Success                      // green
+	Danger                       // red
+)
+
+// Button is a button of a message. Exactly one of CustomID and URL is set.
+type Button struct {
+	Label    string
+	Emoji    string // one Unicode emoji, or empty
+	CustomID string // see CustomID.String
+	URL      string
+	Style    ButtonStyle
+	Disabled bool
+}
+
+// Select is a menu of texts.
+type Select struct {
+	CustomID    string
+	Placeholder string
+	Options     []SelectOption
+	Min, Max    int // how many may be chosen; 0, 0 means exactly one
+	Disabled    bool
+}
+
+// SelectOption is one line of a Select.
+type SelectOption struct {
+	Label, Value, Description string
+	Default                   bool
+}
+
+// File is a file to upload.
+type File struct {
+	Name        string // file name with extension; attachment://Name refers to it
+	ContentType string // empty means application/octet-stream
+	Data        []byte
+	Description string // alt text, at most MaxDescription characters
+	Spoiler     bool
+}
+
+// Modal is a form in a dialog.
+type Modal struct {
+	CustomID string
+	Title    string
+	Inputs   []Input
+}
+
+// Input is one text field of a Modal.
+type Input struct {
+	CustomID    string
+	Label       string
+	Placeholder string
+	Value       string // what the field holds at first
+	Paragraph   bool   // several lines
+	Required    bool
+	Min, Max    int // characters; Max 0 means MaxInputValue
+}
+
+// Choice is one suggestion for an option, or one of the fixed values of an option. Value is a string, an int64 or a
+// float64, as the type of its option wants.
+type Choice struct {
+	Name  string
+	Value any
+}
+
+// MessageRef names a message for later edits. It is a plain value: stored and loaded again after a restart, it still
+// names the same message.
+type MessageRef struct {
+	ChannelID string    `json:"channel_id"`
+	MessageID string    `json:"message_id"`
+	AppID     string    `json:"app_id,omitempty"`
+	Token     string    `json:"token,omitempty"`     // interaction token, a secret; empty for messages sent with the bot token
+	Expires   time.Time `json:"expires,omitzero"`    // until when Token is used, 14 minutes after the interaction
+	Ephemeral bool      `json:"ephemeral,omitempty"` // only Token reaches it; after Expires nothing does
+}
+
+// Clip shortens s to at most limit characters, ending in an ellipsis when something was cut.
+func Clip(s string, limit int) string {
+	if utf8.RuneCountInString(s) <= limit {
+		return s
+	}
+	if limit < 1 {
+		return ""
+	}
+	return strings.TrimRight(string([]rune(s)[:limit-1]), " \n") + "…"
+}
+
+// Validate reports the first limit of Discord that the message breaks. Every sending method calls it.
+func (m Message) Validate() error {
+	if n := utf8.RuneCountInString(m.Content); n > MaxContent {
+		return fmt.Errorf("content has %d characters, limit %d", n, MaxContent)
+	}
+	if len(m.Embeds) > MaxEmbeds {
+		return fmt.Errorf("%d embeds, limit %d", len(m.Embeds), MaxEmbeds)
+	}
+	total := 0
+	for _, e := range m.Embeds {
+		n, err := e.validate()
+		if err != nil {
+			return err
+		}
+		total += n
+	}
+	if total > MaxEmbedTotal {
+		return fmt.Errorf("embeds have %d characters in all, limit %d", total, MaxEmbedTotal)
+	}
+	if len(m.Components) > MaxRows {
+		return fmt.Errorf("%d component rows, limit %d", len(m.Components), MaxRows)
+	}
+	seen := map[string]bool{}
+	for _, row := range m.Components {
+		if err := row.validate(seen); err != nil {
+			return err
+		}
+	}
+	if len(m.Files) > MaxFiles {
+		return fmt.Errorf("%d files, limit %d", len(m.Files), MaxFiles)
+	}
+	for _, f := range m.Files {
+		if f.Name == "" {
+			return errors.New("a file has no name")
+		}
+		if utf8.RuneCountInString(f.Description) > MaxDescription {
+			return fmt.Errorf("description of file %q is longer than %d", f.Name, MaxDescription)
+		}
+	}
+	return nil
+}
+
+// blank reports whether Discord would refuse to create the message because it shows nothing.
+func (m Message) blank() bool {
+	return m.Content == "" && len(m.Embeds) == 0 && len(m.Components) == 0 && len(m.Files) == 0
+}
+
+func (e Embed) validate() (int, error) {
+	total := 0
+	within := func(what, s string, limit int) error {
+		n := utf8.RuneCountInString(s)
+		total += n
+		if n > limit {
+			return fmt.Errorf("embed %s has %d characters, limit %d", what, n, limit)
+		}
+		return nil
+	}
+	if len(e.Fields) > MaxEmbedFields {
+		return 0, fmt.Errorf("embed has %d fields, limit %d", len(e.Fields), MaxEmbedFields)
+	}
+	type part struct {
+		what, text string
+		limit      int
+	}
+	parts := []part{
+		{"title", e.Title, MaxEmbedTitle},
+		{"description", e.Description, MaxEmbedDescription},
+		{"footer", e.Footer, MaxFooter},
+		{"author", e.Author, MaxEmbedTitle},
+	}
+	for _, f := range e.Fields {
+		if f.Name == "" || f.Value == "" {
+			return 0, fmt.Errorf("embed field %q has no name or no value", f.Name+f.Value)
+		}
+		parts = append(parts, part{"field name", f.Name, MaxFieldName}, part{"field value", f.Value, MaxFieldValue})
+	}
+	for _, p := range parts {
+		if err := within(p.what, p.text, p.limit); err != nil {
+			return 0, err
+		}
+	}
+	return total, nil
+}
+
+func (r Row) validate(seen map[string]bool) error {
+	custom := func(id string) error {
+		switch {
+		case id == "" || utf8.RuneCountInString(id) > MaxCustomID:
+			return fmt.Errorf("custom id %q must have 1 to %d characters", id, MaxCustomID)
+		case seen[id]:
+			return fmt.Errorf("custom id %q is used twice", id)
+		}
+		seen[id] = true
+		return nil
+	}
+	switch {
+	case r.Select != nil && len(r.Buttons) > 0:
+		return errors.New("a row holds buttons or one select, not both")
+	case r.Select != nil:
+		if n := len(r.Select.Options); n < 1 || n > MaxSelectOptions {
+			return fmt.Errorf("select has %d options, want 1 to %d", n, MaxSelectOptions)
+		}
+		return custom(r.Select.CustomID)
+	case len(r.Buttons) < 1 || len(r.Buttons) > MaxButtons:
+		return fmt.Errorf("row has %d buttons, want 1 to %d", len(r.Buttons), MaxButtons)
+	}
+	for _, b := range r.Buttons {
+		if (b.CustomID == "") == (b.URL == "") {
+			return fmt.Errorf("button %q needs a custom id or a URL, and not both", b.Label)
+		}
+		if b.Label == "" && b.Emoji == "" {
+			return errors.New("a button has neither label nor emoji")
+		}
+		if utf8.RuneCountInString(b.Label) > MaxLabel {
+			return fmt.Errorf("button label %q is longer than %d", b.Label, MaxLabel)
+		}
+		if b.URL == "" {
+			if err := custom(b.CustomID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Validate reports the first limit of Discord that the modal breaks.
+func (m Modal) Validate() error {
+	if n := utf8.RuneCountInString(m.Title); n < 1 || n > MaxModalTitle {
+		return fmt.Errorf("modal title has %d characters, want 1 to %d", n, MaxModalTitle)
+	}
+	if n := utf8.RuneCountInString(m.CustomID); n < 1 || n > MaxCustomID {
+		return fmt.Errorf("modal custom id has %d characters, want 1 to %d", n, MaxCustomID)
+	}
+	if n := len(m.Inputs); n < 1 || n > MaxModalInputs {
+		return fmt.Errorf("modal has %d inputs, want 1 to %d", n, MaxModalInputs)
+	}
+	seen := map[string]bool{}
+	for _, in := range m.Inputs {
+		if n := utf8.RuneCountInString(in.Label); n < 1 || n > MaxInputLabel {
+			return fmt.Errorf("input label %q must have 1 to %d characters", in.Label, MaxInputLabel)
+		}
+		if n := utf8.RuneCountInString(in.CustomID); n < 1 || n > MaxCustomID || seen[in.CustomID] {
+			return fmt.Errorf("input custom id %q must have 1 to %d characters and be unique", in.CustomID, MaxCustomID)
+		}
+		seen[in.CustomID] = true
+		if in.Min < 0 || in.Min > MaxInputValue || in.Max < 0 || in.Max > MaxInputValue {
+			return fmt.Errorf("input %q has lengths %d to %d, limit %d", in.CustomID, in.Min, in.Max, MaxInputValue)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package discord
+
+import (
+	"strconv"
+	"time"
+)
+
+const (
+	flagEphemeral = 1 << 6
+
+	callbackReply       = 4
+	callbackDefer       = 5
+	callbackDeferUpdate = 6
+	callbackUpdate      = 7
+	callbackChoices     = 8
+	callbackModal       = 9
+)
+
+// wireMessage is a message as requests carry it. Pointers tell "leave as it is" (nil) from "clear" (empty).
+type wireMessage struct {
+	Content         *string           `json:"content,omitempty"`
+	Embeds          *[]wireEmbed      `json:"embeds,omitempty"`
+	Components      *[]wireComponent  `json:"components,omitempty"`
+	Attachments     *[]wireAttachment `json:"attachments,omitempty"`
+	AllowedMentions wireMentions      `json:"allowed_mentions"`
+	Flags           int               `json:"flags,omitempty"`
+	Nonce           string            `json:"nonce,omitempty"`
+	EnforceNonce    bool              `json:"enforce_nonce,omitempty"`
+}
+
+type wireMentions struct {
+	Parse []string `json:"parse"`
+}
+
+type wireAttachment struct {
+	ID          string `json:"id"`
+	Filename    string `json:"filename,omitempty"`
+	Description string `json:"description,omitempty"`
+}
+
+type wireEmbed struct {
+	Title       string      `json:"title,omitempty"`
+	Description string      `json:"description,omitempty"`
+	URL         string      `json:"url,omitempty"`
+	Color       int         `json:"color,omitempty"`
+	Timestamp   string      `json:"timestamp,omitempty"`
+	Fields      []wireField `json:"fields,omitempty"`
+	Image       *wireMedia  `json:"image,omitempty"`
+	Thumbnail   *wireMedia  `json:"thumbnail,omitempty"`
+	Footer      *wireFooter `json:"footer,omitempty"`
+	Author      *wireAuthor `json:"author,omitempty"`
+}
+
+type wireField struct {
+	Name   string `json:"name"`
+	Value  string `json:"value"`
+	Inline bool   `json:"inline,omitempty"`
+}
+
+type wireMedia struct {
+	URL string `json:"url"`
+}
+
+type wireFooter struct {
+	Text string `json:"text"`
+}
+
+type wireAuthor struct {
+	Name string `json:"name"`
+}
+
+type wireComponent struct {
+	Type        int             `json:"type"`
+	Components  []wireComponent `json:"components,omitempty"`
+	Style       int             `json:"style,omitempty"`
+	Label       string          `json:"label,omitempty"`
+	Emoji       *wireEmoji      `json:"emoji,omitempty"`
+	CustomID    string          `json:"custom_id,omitempty"`
+	URL         string          `json:"url,omitempty"`
+	Disabled    bool            `json:"disabled,omitempty"`
+	Placeholder string          `json:"placeholder,omitempty"`
+	Options     []wireSelect    `json:"options,omitempty"`
+	MinValues   *int            `json:"min_values,omitempty"`
+	MaxValues   *int            `json:"max_values,omitempty"`
+	MinLength   *int            `json:"min_length,omitempty"`
+	MaxLength   *int            `json:"max_length,omitempty"`
+	Required    *bool           `json:"required,omitempty"`
+	Value       string          `json:"value,omitempty"`
+}
+
+type wireEmoji struct {
+	Name string `json:"name"`
+}
+
+type wireSelect struct {
+	Label       string `json:"label"`
+	Value       string `json:"value"`
+	Description string `json:"description,omitempty"`
+	Default     bool   `json:"default,omitempty"`
+}
+
+// create is the body that makes the message: absent parts are left out.
+func (m Message) create() wireMessage {
+	w := wireMessage{AllowedMentions: wireMentions{Parse: []string{}}}
+	if m.Content != "" {
+		w.Content = &m.Content
+	}
+	if len(m.Embeds) > 0 {
+		w.Embeds = wireEmbeds(m.Embeds)
+	}
+	if len(m.Components) > 0 {
+		w.Components = wireRows(m.Components)
+	}
+	if len(m.Files) > 0 {
+		w.Attachments = m.attachments(nil)
+	}
+	if m.Ephemeral {
+		w.Flags = flagEphemeral
+	}
+	return w
+}
+
+// edit is the body that replaces the message: absent parts are cleared. keep lists the ids of files that stay beside new
+// ones.
+func (m Message) edit(keep []string) wireMessage {
+	w := wireMessage{
+		Content: &m.Content, Embeds: wireEmbeds(m.Embeds), Components: wireRows(m.Components),
+		AllowedMentions: wireMentions{Parse: []string{}},
+	}
+	if !m.KeepFiles || len(m.Files) > 0 {
+		w.Attachments = m.attachments(keep)
+	}
+	return w
+}
+
+func (m Message) attachments(keep []string) *[]wireAttachment {
+	list := []wireAttachment{}
+	for _, id := range keep {
+		list = append(list, wireAttachment{ID: id})
+	}
+	for i, f := range m.Files {
+		list = append(list, wireAttachment{ID: strconv.Itoa(i), Filename: fileName(f), Description: f.Description})
+	}
+	return &list
+}
+
+func wireEmbeds(embeds []Embed) *[]wireEmbed {
+	list := []wireEmbed{}
+	for _, e := range embeds {
+		w := wireEmbed{Title: e.Title, Description: e.Description, URL: e.URL, Color: e.Color}
+		for _, f := range e.Fields {
+			w.Fields = append(w.Fields, wireField(f))
+		}
+		if e.Image != "" {
+			w.Image = &wireMedia{URL: e.Image}
+		}
+		if e.Thumbnail != "" {
+			w.Thumbnail = &wireMedia{URL: e.Thumbnail}
+		}
+		if e.Footer != "" {
+			w.Footer = &wireFooter{Text: e.Footer}
+		}
+		if e.Author != "" {
+			w.Author = &wireAuthor{Name: e.Author}
+		}
+		if !e.Time.IsZero() {
+			w.Timestamp = e.Time.UTC().Format(time.RFC3339)
+		}
+		list = append(list, w)
+	}
+	return &list
+}
+
+func wireRows(rows []Row) *[]wireComponent {
+	list := []wireComponent{}
+	for _, r := range rows {
+		row := wireComponent{Type: 1}
+		for _, b := range r.Buttons {
+			row.Components = append(row.Components, b.wire())
+		}
+		if r.Select != nil {
+			row.Components = append(row.Components, r.Select.wire())
+		}
+		list = append(list, row)
+	}
+	return &list
+}
+
+func (b Button) wire() wireComponent {
+	w := wireComponent{Type: 2, Label: b.Label, CustomID: b.CustomID, URL: b.URL, Disabled: b.Disabled}
+	switch {
+	case b.URL != "":
+		w.Style = 5
+	case b.Style == Primary:
+		w.Style = 1
+	case b.Style == Success:
+		w.Style = 3
+	case b.Style == Danger:
+		w.Style = 4
+	default:
+		w.Style = 2
+	}
+	if b.Emoji != "" {
+		w.Emoji = &wireEmoji{Name: b.Emoji}
+	}
+	return w
+}
+
+func (s Select) wire() wireComponent {
+	w := wireComponent{Type: 3, CustomID: s.CustomID, Placeholder: s.Placeholder, Disabled: s.Disabled}
+	if s.Min != 0 || s.Max != 0 {
+		w.MinValues, w.MaxValues = &s.Min, &s.Max
+	}
+	for _, o := range s.Options {
+		w.Options = append(w.Options, wireSelect(o))
+	}
+	return w
+}
+
+type wireModal struct {
+	CustomID   string          `json:"custom_id"`
+	Title      string          `json:"title"`
+	Components []wireComponent `json:"components"`
+}
+
+func (m Modal) wire() wireModal {
+	w := wireModal{CustomID: m.CustomID, Title: m.Title}
+	for _, in := range m.Inputs {
+		field := wireComponent{
+			Type: 4, CustomID: in.CustomID, Label: in.Label, Placeholder: in.Placeholder, Value: in.Value, Style: 1,
+			Required: &in.Required,
+		}
+		if in.Paragraph {
+			field.Style = 2
+		}
+		if in.Min > 0 {
+			field.MinLength = &in.Min
+		}
+		if in.Max > 0 {
+			field.MaxLength = &in.Max
+		}
+		w.Components = append(w.Components, wireComponent{Type: 1, Components: []wireComponent{field}})
+	}
+	return w
+}
+
+func wireChoices(choices []Choice) []wireChoice {
+	list := []wireChoice{}
+	for _, c := range choices[:min(len(choices), MaxChoices)] {
+		c.Name = Clip(c.Name, 100)
+		list = append(list, wireChoice(c))
+	}
+	return list
+}

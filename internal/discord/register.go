@@ -1,0 +1,316 @@
+package discord
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+)
+
+// OptionType is the kind of value a command option takes; the numbers are Discord's.
+type OptionType int
+
+// The kinds of options.
+const (
+	optionSubcommand OptionType = 1
+	optionGroup      OptionType = 2
+	OptionString     OptionType = 3
+	OptionInteger    OptionType = 4
+	OptionBoolean    OptionType = 5
+	OptionUser       OptionType = 6
+	OptionChannel    OptionType = 7
+	OptionRole       OptionType = 8
+	OptionNumber     OptionType = 10
+	OptionAttachment OptionType = 11
+)
+
+// CommandSpec defines a slash command. It has options, or sub-commands, or groups of sub-commands.
+type CommandSpec struct {
+	Name        string // 1–32 lower case letters, digits, '-' and '_'
+	Description string // 1–100 characters
+	Options     []OptionSpec
+	Subcommands []SubcommandSpec
+
+	// DMs offers the command in direct messages with the bot too. Without it the command exists in guilds only.
+	DMs bool
+	// UserInstall offers the command to people who installed the app for themselves too.
+	UserInstall bool
+	// Permissions hides the command from members who lack them, unless the guild's administrators decide otherwise. nil
+	// shows it to everyone. Handlers must check again.
+	Permissions *Permissions
+}
+
+// SubcommandSpec defines a sub-command, or a group of them when Subcommands is set (one level).
+type SubcommandSpec struct {
+	Name        string
+	Description string
+	Options     []OptionSpec
+	Subcommands []SubcommandSpec
+}
+
+// OptionSpec defines one option of a command.
+type OptionSpec struct {
+	Name         string
+	Description  string
+	Type         OptionType
+	Required     bool
+	Autocomplete bool // not together with Choices
+	Choices      []Choice
+	Min, Max     *float64 // of OptionInteger and OptionNumber
+	MinLength    *int     // of OptionString, 0–6000
+	MaxLength    *int     // of OptionString, 1–6000
+}
+
+// Paths returns every path of the command that can be run, as Interaction.Command.Path has them.
+func (c CommandSpec) Paths() []string {
+	if len(c.Subcommands) == 0 {
+		return []string{c.Name}
+	}
+	var paths []string
+	for _, s := range c.Subcommands {
+		if len(s.Subcommands) == 0 {
+			paths = append(paths, c.Name+" "+s.Name)
+		}
+		for _, ss := range s.Subcommands {
+			paths = append(paths, c.Name+" "+s.Name+" "+ss.Name)
+		}
+	}
+	return paths
+}
+
+func commandName(s string) bool {
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '_' && r != '-' {
+			return false
+		}
+	}
+	return len(s) >= 1 && len(s) <= 32
+}
+
+// Validate reports the first rule of Discord that the definition breaks.
+func (c CommandSpec) Validate() error {
+	if err := validateNames(c.Name, c.Description); err != nil {
+		return err
+	}
+	if len(c.Options) > 0 && len(c.Subcommands) > 0 {
+		return fmt.Errorf("command %q has options and sub-commands", c.Name)
+	}
+	if err := validateOptions(c.Name, c.Options); err != nil {
+		return err
+	}
+	return validateSubcommands(c.Name, c.Subcommands, 1)
+}
+
+func validateSubcommands(path string, subs []SubcommandSpec, depth int) error {
+	if len(subs) > 25 {
+		return fmt.Errorf("command %q has %d sub-commands, limit 25", path, len(subs))
+	}
+	for _, s := range subs {
+		if err := validateNames(s.Name, s.Description); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if len(s.Subcommands) > 0 && (depth > 1 || len(s.Options) > 0) {
+			return fmt.Errorf("%s %s: groups nest once and have no options", path, s.Name)
+		}
+		if err := validateOptions(path+" "+s.Name, s.Options); err != nil {
+			return err
+		}
+		if err := validateSubcommands(path+" "+s.Name, s.Subcommands, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func validateNames(name, description string) error {
+	if !commandName(name) {
+		return fmt.Errorf("name %q must be 1 to 32 of a-z, 0-9, _ and -", name)
+	}
+	if n := utf8.RuneCountInString(description); n < 1 || n > 100 {
+		return fmt.Errorf("description of %q has %d characters, want 1 to 100", name, n)
+	}
+	return nil
+}
+
+func validateOptions(path string, options []OptionSpec) error {
+	if len(options) > 25 {
+		return fmt.Errorf("command %q has %d options, limit 25", path, len(options))
+	}
+	optional := false
+	for _, o := range options {
+		if err := validateNames(o.Name, o.Description); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		switch {
+		case o.Required && optional:
+			return fmt.Errorf("%s: required option %q comes after an optional one", path, o.Name)
+		case len(o.Choices) > MaxChoices:
+			return fmt.Errorf("%s: option %q has %d choices, limit %d", path, o.Name, len(o.Choices), MaxChoices)
+		case len(o.Choices) > 0 && o.Autocomplete:
+			return fmt.Errorf("%s: option %q has choices and autocomplete", path, o.Name)
+		case (o.Min != nil || o.Max != nil) && o.Type != OptionInteger && o.Type != OptionNumber:
+			return fmt.Errorf("%s: option %q has a range but is no number", path, o.Name)
+		case (o.MinLength != nil || o.MaxLength != nil) && o.Type != OptionString:
+			return fmt.Errorf("%s: option %q has lengths but is no text", path, o.Name)
+		}
+		optional = optional || !o.Required
+	}
+	return nil
+}
+
+type wireCommand struct {
+	ID               string              `json:"id,omitempty"`
+	Type             int                 `json:"type"`
+	Name             string              `json:"name"`
+	Description      string              `json:"description"`
+	Options          []wireCommandOption `json:"options,omitempty"`
+	Permissions      *string             `json:"default_member_permissions"`
+	Contexts         []int               `json:"contexts,omitempty"`
+	IntegrationTypes []int               `json:"integration_types,omitempty"`
+}
+
+type wireCommandOption struct {
+	Type         OptionType          `json:"type"`
+	Name         string              `json:"name"`
+	Description  string              `json:"description"`
+	Required     bool                `json:"required,omitempty"`
+	Autocomplete bool                `json:"autocomplete,omitempty"`
+	Choices      []wireChoice        `json:"choices,omitempty"`
+	Options      []wireCommandOption `json:"options,omitempty"`
+	Min          *float64            `json:"min_value,omitempty"`
+	Max          *float64            `json:"max_value,omitempty"`
+	MinLength    *int                `json:"min_length,omitempty"`
+	MaxLength    *int                `json:"max_length,omitempty"`
+}
+
+type wireChoice struct {
+	Name  string `json:"name"`
+	Value any    `json:"value"`
+}
+
+func (c CommandSpec) wire() wireCommand {
+	w := wireCommand{Type: 1, Name: c.Name, Description: c.Description, Contexts: []int{0}, IntegrationTypes: []int{0}}
+	if c.DMs {
+		w.Contexts = append(w.Contexts, 1)
+	}
+	if c.UserInstall {
+		w.Contexts = append(w.Contexts, 2)
+		w.IntegrationTypes = append(w.IntegrationTypes, 1)
+	}
+	if c.Permissions != nil {
+		bits := strconv.FormatUint(uint64(*c.Permissions), 10)
+		w.Permissions = &bits
+	}
+	w.Options = wireOptions(c.Options)
+	for _, s := range c.Subcommands {
+		w.Options = append(w.Options, s.wire())
+	}
+	return w
+}
+
+func (s SubcommandSpec) wire() wireCommandOption {
+	w := wireCommandOption{Type: optionSubcommand, Name: s.Name, Description: s.Description, Options: wireOptions(s.Options)}
+	for _, ss := range s.Subcommands {
+		w.Type = optionGroup
+		w.Options = append(w.Options, ss.wire())
+	}
+	return w
+}
+
+func wireOptions(options []OptionSpec) []wireCommandOption {
+	var out []wireCommandOption
+	for _, o := range options {
+		w := wireCommandOption{
+			Type: o.Type, Name: o.Name, Description: o.Description, Required: o.Required, Autocomplete: o.Autocomplete,
+			Min: o.Min, Max: o.Max, MinLength: o.MinLength, MaxLength: o.MaxLength,
+		}
+		for _, ch := range o.Choices {
+			w.Choices = append(w.Choices, wireChoice(ch))
+		}
+		out = append(out, w)
+	}
+	return out
+}
+
+// register makes the commands that Discord knows equal to the router's. It writes only when something differs, and
+// remembers the ids for mentions.
+func (b *Bot) register(ctx context.Context, appID string) error {
+	path := "/applications/" + appID + "/commands"
+	if b.opts.GuildID != "" {
+		path = "/applications/" + appID + "/guilds/" + b.opts.GuildID + "/commands"
+	}
+	body, err := b.rest.do(ctx, call{method: "GET", path: path, route: "GET commands", bot: true})
+	if err != nil {
+		return fmt.Errorf("read registered commands: %w", err)
+	}
+	var current []wireCommand
+	if err := json.Unmarshal(body, &current); err != nil {
+		return fmt.Errorf("read registered commands: %w", err)
+	}
+	wanted := make([]wireCommand, 0, len(b.router.specs))
+	for _, spec := range b.router.specs {
+		wanted = append(wanted, spec.wire())
+	}
+	if !sameCommands(current, wanted, b.opts.GuildID != "") {
+		body, err := b.rest.do(ctx, call{method: "PUT", path: path, route: "PUT commands", bot: true, json: wanted})
+		if err != nil {
+			return fmt.Errorf("register %d commands: %w", len(wanted), err)
+		}
+		if err := json.Unmarshal(body, &current); err != nil {
+			return fmt.Errorf("register %d commands: %w", len(wanted), err)
+		}
+		b.log.Info().Int("commands", len(wanted)).Msg("commands registered")
+	}
+	ids := map[string]string{}
+	for _, c := range current {
+		ids[c.Name] = c.ID
+	}
+	b.commandIDs.Store(&ids)
+	return nil
+}
+
+// sameCommands compares by meaning: order of commands, ids and what Discord adds by itself do not count. Discord does not
+// keep contexts of guild commands.
+func sameCommands(current, wanted []wireCommand, guild bool) bool {
+	byName := func(list []wireCommand) map[string]any {
+		out := map[string]any{}
+		for _, c := range list {
+			c.ID = ""
+			if guild {
+				c.Contexts, c.IntegrationTypes = nil, nil
+			}
+			slices.Sort(c.Contexts)
+			slices.Sort(c.IntegrationTypes)
+			b, err := json.Marshal(c)
+			if err != nil {
+				return nil
+			}
+			var v any
+			if json.Unmarshal(b, &v) != nil {
+				return nil
+			}
+			out[strconv.Itoa(c.Type)+c.Name] = v
+		}
+		return out
+	}
+	return maps.EqualFunc(byName(current), byName(wanted), func(a, b any) bool { return reflect.DeepEqual(a, b) })
+}
+
+// CommandMention returns text that shows as a clickable command, or plain text before the commands are registered.
+func (b *Bot) CommandMention(path string) string {
+	name := path
+	for i, r := range path {
+		if r == ' ' {
+			name = path[:i]
+			break
+		}
+	}
+	if ids := b.commandIDs.Load(); ids != nil && (*ids)[name] != "" {
+		return "</" + path + ":" + (*ids)[name] + ">"
+	}
+	return "`/" + path + "`"
+}
