@@ -63,7 +63,7 @@ type class struct {
 // any model will do, or under the workers they are aimed at. Inside, one heap per class.
 type queue struct {
 	shelves map[shelf]*shelfQueue
-	length  int // requests in it
+	waiting map[RequestID]*Request
 }
 
 // shelf is a model name, or a worker for requests aimed at workers.
@@ -119,7 +119,10 @@ func before(a, b *Request) bool {
 	return bytes.Compare(a.ID.UUID[:], b.ID.UUID[:]) < 0
 }
 
-func (q *queue) init() { q.shelves = make(map[shelf]*shelfQueue) }
+func (q *queue) init() {
+	q.shelves = make(map[shelf]*shelfQueue)
+	q.waiting = make(map[RequestID]*Request)
+}
 
 // enqueue files a request with images left under its shelves.
 func (s *State) enqueue(r *Request) {
@@ -128,7 +131,7 @@ func (s *State) enqueue(r *Request) {
 	}
 	r.ticket++
 	r.queued = true
-	s.queue.length++
+	s.queue.waiting[r.ID] = r
 	s.count(r, +r.N)
 	for _, at := range shelvesOf(r) {
 		q := s.queue.shelves[at]
@@ -153,7 +156,7 @@ func (s *State) dequeue(r *Request) {
 		return
 	}
 	r.queued = false
-	s.queue.length--
+	delete(s.queue.waiting, r.ID)
 	s.count(r, -r.N)
 	// Entries left behind would pin memory on a shelf nobody asks for: sweep the ones at the top.
 	for _, at := range shelvesOf(r) {
@@ -170,7 +173,7 @@ func (s *State) sweep(at shelf, q *shelfQueue, b *bucket) {
 	for len(b.entries) > 0 && b.entries[0].stale() {
 		heap.Pop(&b.entries)
 	}
-	if n := len(b.entries); n > 64 && n > 4*s.queue.length {
+	if n := len(b.entries); n > 64 && n > 4*len(s.queue.waiting) {
 		kept := b.entries[:0]
 		for _, e := range b.entries {
 			if !e.stale() {

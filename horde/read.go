@@ -156,11 +156,9 @@ func (s *State) estimate(r *Request, at Place, now time.Time) time.Duration {
 
 // Waiting lists the queue in its order, for places.
 func (s *State) Waiting() []QueueEntry {
-	out := make([]QueueEntry, 0, s.queue.length)
-	for _, r := range s.requests {
-		if r.queued {
-			out = append(out, QueueEntry{r.ID, r.Rank, r.Created, int64(r.N) * r.Image.Things(), r.N})
-		}
+	out := make([]QueueEntry, 0, len(s.queue.waiting))
+	for _, r := range s.queue.waiting {
+		out = append(out, QueueEntry{r.ID, r.Rank, r.Created, int64(r.N) * r.Image.Things(), r.N})
 	}
 	return out
 }
@@ -198,7 +196,7 @@ func Places(q []QueueEntry, fleet Fleet) map[RequestID]Place {
 }
 
 // QueueLength is the number of waiting requests.
-func (s *State) QueueLength() int { return s.queue.length }
+func (s *State) QueueLength() int { return len(s.queue.waiting) }
 
 // possible reports whether some worker that is online could take the request.
 func (s *State) possible(r *Request, now time.Time) bool {

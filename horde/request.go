@@ -216,6 +216,8 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		return Enqueued{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
 	case u.Has(RoleDeleted):
 		return Enqueued{}, refuse(CodeDeletedUser, "this account is marked as deleted")
+	case s.modes.Maintenance:
+		return Enqueued{}, refuse(CodeMaintenanceMode, "this horde is in maintenance mode; please try again later")
 	}
 	op.Models = unique(op.Models)
 	if len(op.Workers) > MaxListedWorkers {

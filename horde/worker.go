@@ -199,7 +199,7 @@ func (s *State) checkIn(c *Change, owner *User, offer Offer, from origin.Origin)
 	gap := c.Now.Sub(w.LastSeen)
 	w.Offer = offer
 	w.derive()
-	if gap >= CheckInEvery || c.Now.Sub(w.Created) < CheckInEvery {
+	if gap >= CheckInEvery { // what changed in between lives in memory; a restart asks the worker again
 		if gap < WorkerOnline {
 			w.Uptime += int64(gap / time.Second)
 		}

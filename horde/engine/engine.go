@@ -24,7 +24,8 @@ const (
 	commitTimeout = 30 * time.Second // then the commit counts as failed and the state is loaded anew
 	reloadFirst   = 100 * time.Millisecond
 	reloadMost    = 5 * time.Second
-	placesFresh   = time.Second // how old queue places may be
+	placesFresh   = time.Second          // how old queue places may be
+	placesLeast   = 5 * time.Millisecond // a burst of checks shares one look at a short queue
 	perEntryFresh = 5 * time.Microsecond
 )
 

@@ -33,7 +33,7 @@ func (e *Engine) order(now time.Time) *places {
 	e.mu.RLock()
 	length := e.state.QueueLength()
 	e.mu.RUnlock()
-	fresh := min(placesFresh, time.Duration(length)*perEntryFresh)
+	fresh := min(placesFresh, max(placesLeast, time.Duration(length)*perEntryFresh))
 	if p != nil && (now.Sub(p.at) < fresh || length > 0 && e.sorting.Load()) {
 		return p
 	}
