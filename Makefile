@@ -87,6 +87,11 @@ bench: setup ## measure, beside the limits of this machine; BENCH=Cycle picks so
 fuzz: ## every fuzz test for FUZZTIME=30s each
 	@internal/tools/fuzz.sh $(FUZZTIME)
 
+SEEDS ?= 500
+.PHONY: sim
+sim: ## play SEEDS=500 communities with faults on the real engine; a failure prints its seed
+	@SIM_SEEDS=$(SEEDS) $(GO) test -count=1 -timeout 60m ./internal/sim
+
 .PHONY: cover
 cover: ## coverage of all packages by all tests, as build/cover.html
 	@mkdir -p build

@@ -107,10 +107,26 @@ type receipt struct {
 	amount   kudos.Amount
 }
 
-// receiptOf reads a transfer back from its postings; for other events it is empty.
+// knows reports whether a key was used, lately or, by what was looked up, ever.
+func (s *State) knows(key string, prior *kudos.Event) bool {
+	_, ok := s.receipts[key]
+	return ok || prior != nil
+}
+
+// receiptOf reads a gift or an award back from its postings; for other events it is empty.
 func receiptOf(e kudos.Event) receipt {
 	var r receipt
-	if e.Kind != kudos.KindTransfer {
+	switch e.Kind {
+	case kudos.KindTransfer:
+	case kudos.KindAward:
+		r.from = UserID(kudos.Treasury)
+		for _, p := range e.Postings {
+			if id, _, ok := p.Account.User(); ok {
+				r.to, r.amount = UserID(id), p.Amount
+			}
+		}
+		return r
+	default:
 		return r
 	}
 	for _, p := range e.Postings {

@@ -204,7 +204,8 @@ type SetUser struct {
 	Grant       Role
 	Revoke      Role
 	Award       kudos.Amount // added to, or taken from, the balance
-	AwardKey    string       // unique for this award; required with Award
+	AwardKey    string       // unique for this award; required with Award: a repeat awards nothing more
+	Prior       *kudos.Event // the ledger's event for the key, looked up by whoever uses one
 }
 
 func (op SetUser) apply(s *State, c *Change) (User, error) {
@@ -236,13 +237,14 @@ func (op SetUser) apply(s *State, c *Change) (User, error) {
 		u.Roles |= RoleTrusted
 	}
 	c.saveUser(u)
-	if op.Award != 0 {
+	if op.Award != 0 && !s.knows(AwardKey(op.AwardKey), op.Prior) {
 		amount := op.Award
 		if amount < 0 {
 			amount = -min(-amount, u.Available())
 		}
 		u.Details.Admin += amount
-		c.post(s, "award:"+op.AwardKey, kudos.KindAward, kudos.Move(kudos.Treasury, spendable(u.ID), amount))
+		c.post(s, AwardKey(op.AwardKey), kudos.KindAward, kudos.Move(kudos.Treasury, spendable(u.ID), amount))
+		s.remember(AwardKey(op.AwardKey), receipt{UserID(kudos.Treasury), u.ID, amount}, c.Now)
 	}
 	if u.Has(RoleTrusted) && u.Evaluated > 0 {
 		c.post(s, "promotion:"+strconv.FormatInt(int64(u.ID), 10)+":"+strconv.FormatInt(c.Now.UnixMicro(), 10), kudos.KindPromotion,
@@ -250,6 +252,9 @@ func (op SetUser) apply(s *State, c *Change) (User, error) {
 	}
 	return *u, nil
 }
+
+// AwardKey is an award's key in the ledger.
+func AwardKey(key string) string { return "award:" + key }
 
 func spendable(u UserID) kudos.Account { return kudos.Of(int64(u), kudos.Spendable) }
 func held(u UserID) kudos.Account      { return kudos.Of(int64(u), kudos.Held) }

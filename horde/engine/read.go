@@ -185,6 +185,18 @@ func (e *Engine) Transfer(ctx context.Context, op horde.Transfer) (horde.Transfe
 	return Do(ctx, e, op)
 }
 
+// SetUser changes an account. An award with a key happens once for ever, like a gift.
+func (e *Engine) SetUser(ctx context.Context, op horde.SetUser) (horde.User, error) {
+	if op.Award != 0 {
+		prior, err := e.store.LedgerEvent(ctx, horde.AwardKey(op.AwardKey))
+		if err != nil {
+			return horde.User{}, fmt.Errorf("%w: look up award: %w", ErrUnavailable, err)
+		}
+		op.Prior = prior
+	}
+	return Do(ctx, e, op)
+}
+
 // maxPopWait bounds how long a pop may wait for work.
 const maxPopWait = time.Minute
 

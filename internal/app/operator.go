@@ -259,7 +259,7 @@ func (c *core) change(ctx context.Context, o userOrder) (reply userReply, err er
 		}
 		reply.Key = fresh
 	}
-	u, err := engine.Do(ctx, c.engine, set)
+	u, err := c.engine.SetUser(ctx, set)
 	if err != nil {
 		return reply, err
 	}
