@@ -90,7 +90,7 @@ func Default() Config {
 			Name: "Stablemate", Anonymous: true, Registration: true, Transfers: true,
 		},
 		Discord: Discord{KudosEmoji: "🙏", KudosAmount: 10},
-		Sandbox: Sandbox{Enabled: "auto", Listen: "127.0.0.1:0"},
+		Sandbox: Sandbox{Enabled: "auto", Listen: "127.0.0.1:7789"},
 		Pool: Pool{
 			Enabled: true, WorkerName: "Stablemate pool", Provider: "auto", Slots: 1, MaxPixels: 1 << 20,
 		},
