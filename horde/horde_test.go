@@ -168,7 +168,7 @@ func TestLifeOfARequest(t *testing.T) {
 	}
 	w.pass(2 * time.Second)
 	receipt := w.deliver(job)
-	price := kudos.Image(kudos.ImageJob{Width: 512, Height: 512, Steps: 20})
+	price := kudos.Image(kudos.ImageJob{Width: 512, Height: 512, Steps: 20, Sampler: "k_euler", Karras: true})
 	if receipt.Reward != price {
 		t.Errorf("reward %s, want %s", receipt.Reward, price)
 	}

@@ -155,7 +155,8 @@ func (s *State) remember(key string, r receipt, at time.Time) {
 		drop++
 	}
 	if drop > 0 {
-		s.receiptLog = append(s.receiptLog[:0:0], s.receiptLog[drop:]...)
+		clear(s.receiptLog[:drop]) // the next growth of the log leaves them behind
+		s.receiptLog = s.receiptLog[drop:]
 	}
 }
 

@@ -52,8 +52,9 @@ const (
 
 	ReceiptWindow = time.Hour // how long idempotency keys are remembered in memory
 
-	// candidatesPerClass bounds how deep a pop looks past requests it may not have.
-	candidatesPerClass = 24
+	// candidatesPerClass bounds how deep a pop looks past requests it may not have. A short one would let a few of
+	// them hide all that wait behind.
+	candidatesPerClass = 256
 )
 
 // Balance floors by class of account. A debit stops at the floor, and what it could not take is posted

@@ -81,11 +81,15 @@ type popper struct {
 func (p *popper) fromFriends(users []UserID) *Request {
 	var own []*Request
 	for i, u := range users {
-		if u == Anonymous || i > 0 && p.w.Maintenance {
+		if u == Anonymous || i > 0 && (p.w.Maintenance || p.w.Paused) {
 			continue
 		}
-		for _, r := range p.s.byUser[u] {
-			if r.queued && p.fits(class{r.needs, int32(r.Image.Width * r.Image.Height)}) && p.offers(r) {
+		d := p.s.desks[u]
+		if d == nil {
+			continue
+		}
+		for _, r := range d.waiting {
+			if p.fits(class{r.needs, int32(r.Image.Width * r.Image.Height)}) && p.offers(r) {
 				own = append(own, r)
 			}
 		}
@@ -321,12 +325,11 @@ func safeAmount(w *Worker, r *Request, amount int) int {
 // assign hands out images of a request to a worker.
 func (s *State) assign(c *Change, r *Request, w *Worker, amount int) Job {
 	n := safeAmount(w, r, amount)
-	before := r.N
 	model := chooseModel(r, w, c.IDs.Uint32())
 	ttl := JobTTL(&r.Image, w.Offer.ExtraSlow)
 	job := Job{
 		Request: r.ID, Model: model, Image: r.Image, TTL: ttl, R2: r.R2, Worker: w.ID,
-		CensorNSFW: r.CensorNSFW && !r.NSFW, Seed: seedOf(r, before, c.IDs),
+		CensorNSFW: r.CensorNSFW && !r.NSFW, Seed: seedOf(r, n, c.IDs),
 	}
 	s.handOut(r, n)
 	for i := range n {
@@ -381,19 +384,31 @@ func chooseModel(r *Request, w *Worker, random uint32) string {
 }
 
 // seedOf reads the request's seed: digits are a number, other text its bytes as a little-endian number,
-// both shifted right by 32 bits until they fit 32. Without one it is random per hand-out.
-func seedOf(r *Request, waiting int, ids IDSource) uint32 {
+// both shifted right by 32 bits until they fit 32. Without one it is random per hand-out. It is asked for before
+// n images leave the queue.
+func seedOf(r *Request, n int, ids IDSource) uint32 {
 	if r.Image.Seed == "" {
 		return ids.Uint32()
 	}
 	seed := FoldSeed(r.Image.Seed)
 	if r.Image.SeedVariation > 0 {
-		seed += uint32(r.Image.SeedVariation) * uint32(waiting)
-	} else {
-		// Images of one request differ: the n-th handed out is seed + n.
-		seed += uint32(r.Jobs - waiting)
+		return seed + uint32(r.Image.SeedVariation)*uint32(r.N)
 	}
-	return seed
+	// Images of one request differ: a hand-out takes the first n seeds in a row that no other one has, so that
+	// the seed of an image that failed is drawn again.
+	taken := make(map[uint32]bool, len(r.generations))
+	for _, g := range r.generations {
+		if g.State != GenerationFaulted {
+			taken[g.Seed] = true
+		}
+	}
+	first := uint32(0)
+	for i := uint32(0); i < first+uint32(n); i++ {
+		if taken[seed+i] {
+			first = i + 1
+		}
+	}
+	return seed + first
 }
 
 func later(a, b time.Time) time.Time {

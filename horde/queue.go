@@ -132,6 +132,7 @@ func (s *State) enqueue(r *Request) {
 	r.ticket++
 	r.queued = true
 	s.queue.waiting[r.ID] = r
+	s.desks[r.User].waiting[r.ID] = r
 	s.count(r, +r.N)
 	for _, at := range shelvesOf(r) {
 		q := s.queue.shelves[at]
@@ -157,10 +158,14 @@ func (s *State) dequeue(r *Request) {
 	}
 	r.queued = false
 	delete(s.queue.waiting, r.ID)
+	delete(s.desks[r.User].waiting, r.ID)
 	s.count(r, -r.N)
 	// Entries left behind would pin memory on a shelf nobody asks for: sweep the ones at the top.
 	for _, at := range shelvesOf(r) {
 		q := s.queue.shelves[at]
+		if q == nil {
+			continue
+		}
 		if b := q.byClass[class{r.needs, int32(r.Image.Width * r.Image.Height)}]; b != nil {
 			s.sweep(at, q, b)
 		}

@@ -381,9 +381,23 @@ func (s *State) WorkersOf(u UserID) []WorkerID {
 
 // RequestsOf lists a person's live requests, oldest first.
 func (s *State) RequestsOf(u UserID) []RequestID {
-	out := make([]RequestID, 0, len(s.byUser[u]))
-	for _, r := range s.byUser[u] {
-		out = append(out, r.ID)
+	d := s.desks[u]
+	if d == nil {
+		return nil
+	}
+	live := make([]*Request, 0, len(d.live))
+	for _, r := range d.live {
+		live = append(live, r)
+	}
+	sort.Slice(live, func(i, j int) bool {
+		if !live[i].Created.Equal(live[j].Created) {
+			return live[i].Created.Before(live[j].Created)
+		}
+		return string(live[i].ID.UUID[:]) < string(live[j].ID.UUID[:])
+	})
+	out := make([]RequestID, len(live))
+	for i, r := range live {
+		out[i] = r.ID
 	}
 	return out
 }

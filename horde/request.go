@@ -219,7 +219,9 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	case s.modes.Maintenance:
 		return Enqueued{}, refuse(CodeMaintenanceMode, "this horde is in maintenance mode; please try again later")
 	}
-	op.Models = unique(op.Models)
+	// An empty name names no model.
+	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
+	op.Workers = unique(op.Workers)
 	if len(op.Workers) > MaxListedWorkers {
 		op.Workers = op.Workers[:MaxListedWorkers]
 	}
@@ -227,7 +229,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		return Enqueued{}, err
 	}
 	if id, ok := s.requestKeys[requestKey{op.User, op.Key}]; ok && op.Key != "" {
-		if r, live := s.requests[id]; live {
+		if r, live := s.requests[id]; live && c.Now.Before(r.Expiry) {
 			return Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}, nil
 		}
 	}
@@ -245,7 +247,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	}
 
 	price := kudos.Image(priceOf(&op.Image, op.Baseline))
-	debit := kudos.ImageDebit(price, op.Image.Source != "", !op.SlowWorkers, op.Exclude)
+	debit := kudos.ImageDebit(price, op.Image.Source != "", !op.SlowWorkers, op.Exclude && len(op.Workers) > 0, op.Image.Post...)
 	total := debit*kudos.Amount(op.N) + kudos.ActivationImage
 	hold, reason := kudos.Amount(0), s.upfrontReason(&op.NewImage, c.Now)
 	switch {
@@ -255,7 +257,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	case op.AllowDowngrade:
 		s.downgrade(&op.NewImage, c.Now)
 		price = kudos.Image(priceOf(&op.Image, op.Baseline))
-		total = kudos.ImageDebit(price, op.Image.Source != "", false, op.Exclude)*kudos.Amount(op.N) + kudos.ActivationImage
+		total = kudos.ImageDebit(price, op.Image.Source != "", false, op.Exclude, op.Image.Post...)*kudos.Amount(op.N) + kudos.ActivationImage
 	default:
 		return Enqueued{}, refuse(CodeKudosUpfront,
 			"%s: this needs %s kudos up front and %s has %s to spend; a smaller image or fewer steps needs none",
@@ -294,8 +296,9 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 
 func priceOf(i *Image, baseline float64) kudos.ImageJob {
 	return kudos.ImageJob{
-		Width: i.Width, Height: i.Height, Steps: i.Steps, PostProcessors: len(i.Post), LoRAs: len(i.Loras),
-		TIs: len(i.TIs) > 0, ControlNet: i.Control != "", Source: i.Source != "", Baseline: baseline,
+		Width: i.Width, Height: i.Height, Steps: i.Steps, Sampler: i.Sampler, Karras: i.Karras, HiresFix: i.HiresFix,
+		Source: i.Source != "", Mask: i.SourceMask != "", Processing: i.Processing, Denoising: i.Denoising,
+		Control: i.Control, Post: i.Post, LoRAs: len(i.Loras), TIs: len(i.TIs) > 0, Baseline: baseline,
 	}
 }
 
@@ -317,7 +320,11 @@ func rankOf(u *User, now time.Time) int64 {
 // those that share a model, so that one busy model does not lock out the others.
 func (s *State) waitingFor(u *User, models []string) int {
 	sum := 0
-	for _, r := range s.byUser[u.ID] {
+	d := s.desks[u.ID]
+	if d == nil {
+		return 0
+	}
+	for _, r := range d.waiting {
 		if r.State == RequestFaulted || u.ID == Anonymous && len(models) > 0 && !overlap(r.Models, models) {
 			continue
 		}

@@ -31,7 +31,7 @@ type State struct {
 	byExternal map[string]UserID
 	byKey      map[KeyHash]UserID
 	nextUser   UserID
-	byUser     map[UserID][]*Request // live requests of each user, oldest first
+	desks      map[UserID]*desk // live requests of each user
 
 	workers      map[WorkerID]*Worker
 	workerByName map[string]WorkerID
@@ -62,6 +62,12 @@ type requestKey struct {
 	key  string
 }
 
+// desk holds what one user has in the horde: everything live, and of that what waits in the queue. The second is bounded
+// by the user's concurrency, the first is not.
+type desk struct {
+	live, waiting map[RequestID]*Request
+}
+
 type pair struct{ from, to UserID }
 
 // Snapshot is what a store hands back at start: every row, in any order.
@@ -82,7 +88,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	s := &State{
 		settings: settings, known: make(map[string]bool),
 		users: make(map[UserID]*User), byExternal: make(map[string]UserID), byKey: make(map[KeyHash]UserID),
-		byUser: make(map[UserID][]*Request), workers: make(map[WorkerID]*Worker), workerByName: make(map[string]WorkerID),
+		desks: make(map[UserID]*desk), workers: make(map[WorkerID]*Worker), workerByName: make(map[string]WorkerID),
 		byOwner: make(map[UserID]int), requests: make(map[RequestID]*Request), generations: make(map[GenerationID]*Generation),
 		requestKeys: make(map[requestKey]RequestID), load: make(map[string]*load), receipts: make(map[string]receipt),
 		lastGift: make(map[pair]time.Time), system: make(map[kudos.Account]kudos.Amount),
@@ -95,6 +101,9 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	maps.Copy(s.system, snap.System)
 	for i := range snap.Users {
 		u := snap.Users[i]
+		if u.ID == Anonymous { // the well-known key's hash follows the deployment's secret, which may have changed
+			u.Key = settings.AnonymousKey
+		}
 		s.addUser(&u)
 	}
 	for i := range snap.Workers {
@@ -162,7 +171,12 @@ func (s *State) index(r *Request) {
 	if r.Key != "" {
 		s.requestKeys[requestKey{r.User, r.Key}] = r.ID
 	}
-	s.byUser[r.User] = append(s.byUser[r.User], r)
+	d := s.desks[r.User]
+	if d == nil {
+		d = &desk{live: make(map[RequestID]*Request), waiting: make(map[RequestID]*Request)}
+		s.desks[r.User] = d
+	}
+	d.live[r.ID] = r
 	s.deadlines.push(r.Expiry, deadline{request: r.ID})
 	if r.ready() {
 		s.enqueue(r)

@@ -97,7 +97,7 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Amount {
 	requester, owner := s.users[r.User], s.users[w.Owner]
 	worth := r.Price
-	debit := kudos.ImageDebit(worth, r.Image.Source != "", !r.SlowWorkers, r.Exclude && len(r.Workers) > 0)
+	debit := kudos.ImageDebit(worth, r.Image.Source != "", !r.SlowWorkers, r.Exclude && len(r.Workers) > 0, r.Image.Post...)
 	if g.Censored {
 		debit = kudos.ImageDebit(0, false, !r.SlowWorkers, r.Exclude && len(r.Workers) > 0)
 	}
@@ -152,9 +152,10 @@ func (s *State) charge(c *Change, u *User, key string, kind kudos.Kind, amount k
 	c.post(s, key, kind, append(postings, to...))
 }
 
-// releaseIfDone gives back what is still held for a request that will deliver nothing more.
+// releaseIfDone gives back what is still held for a request that will deliver nothing more. What is in flight
+// when a request fails may still come, and is paid.
 func (s *State) releaseIfDone(c *Change, r *Request) {
-	if !r.Done() || r.Held == 0 {
+	if !r.Done() || r.processing > 0 || r.Held == 0 {
 		return
 	}
 	s.release(c, r)
@@ -243,18 +244,13 @@ func (s *State) remove(c *Change, r *Request) {
 		delete(s.generations, g.ID)
 	}
 	delete(s.requests, r.ID)
-	delete(s.requestKeys, requestKey{r.User, r.Key})
-	list := s.byUser[r.User]
-	for i, x := range list {
-		if x == r {
-			list = append(list[:i:i], list[i+1:]...)
-			break
-		}
+	if key := (requestKey{r.User, r.Key}); s.requestKeys[key] == r.ID {
+		delete(s.requestKeys, key)
 	}
-	if len(list) == 0 {
-		delete(s.byUser, r.User)
-	} else {
-		s.byUser[r.User] = list
+	d := s.desks[r.User]
+	delete(d.live, r.ID)
+	if len(d.live) == 0 {
+		delete(s.desks, r.User)
 	}
 	c.dirty.goneRequests.add(r.ID)
 	c.writes++

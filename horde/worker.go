@@ -143,9 +143,9 @@ func cleanOffer(o Offer) Offer {
 	return o
 }
 
-func unique(in []string) []string {
-	seen := make(map[string]bool, len(in))
-	out := make([]string, 0, len(in))
+func unique[T comparable](in []T) []T {
+	seen := make(map[T]bool, len(in))
+	out := make([]T, 0, len(in))
 	for _, x := range in {
 		if !seen[x] {
 			seen[x] = true

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chai2010/webp"
 
 	"stablemate/inference"
 	"stablemate/inference/inferencetest"
@@ -44,7 +43,7 @@ func draw(ctx context.Context, s *inference.Supervisor, f inference.Folder, prom
 // wantColour checks that a picture is what the test's model draws for a seed; WebP may round.
 func wantColour(t *testing.T, data []byte, want color.RGBA) {
 	t.Helper()
-	img, err := webp.Decode(bytes.NewReader(data))
+	img, err := inference.DecodeWebP(data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,13 +14,14 @@ import (
 // Run commits until ctx ends, then commits what was decided and returns nil. It returns an error when
 // another process took the lead: this one must not answer any more.
 func (e *Engine) Run(ctx context.Context) error {
+	defer e.end()
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
 	for {
 		var err error
 		select {
 		case <-ctx.Done():
-			return e.last(context.WithoutCancel(ctx))
+			return e.flush(context.WithoutCancel(ctx)) // what callers still wait for
 		case <-e.lost:
 			e.mu.Lock()
 			e.fail(e.pending)
@@ -37,14 +38,12 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-// last commits what callers still wait for, and refuses what comes later.
-func (e *Engine) last(ctx context.Context) error {
-	err := e.flush(ctx)
+// end refuses what comes later, and tells subscribers that there will be no more news.
+func (e *Engine) end() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.fail(e.pending)
 	e.news.close()
-	return err
 }
 
 // commit writes the gathered group, and loads the horde anew when that fails.
@@ -100,15 +99,16 @@ func (e *Engine) recover(ctx context.Context) error {
 	for {
 		e.mu.Lock()
 		e.fail(e.pending)
-		err := e.load(ctx)
+		e.mu.Unlock()
+		install, err := e.load(ctx)
 		if err == nil {
-			e.pending, e.down = e.newGroup(), false
+			e.mu.Lock()
+			install()
 			e.mu.Unlock()
 			e.opts.Log.Info().Msg("the horde is loaded and goes on")
 			e.news.publishAll()
 			return nil
 		}
-		e.mu.Unlock()
 		if errors.Is(err, horde.ErrLed) || errors.Is(err, horde.ErrFenced) {
 			return err
 		}
@@ -122,18 +122,26 @@ func (e *Engine) recover(ctx context.Context) error {
 	}
 }
 
+// applyExpire reports whether anything ended. Like an operation, it gives the state up when a rule breaks. The caller
+// holds mu.
+func (e *Engine) applyExpire() (ended bool) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.opts.Log.Error().Interface("panic", p).Msg("a rule broke; loading the horde anew")
+			e.fail(e.pending)
+		}
+	}()
+	n, err := horde.Apply(e.state, e.pending.change, horde.Expire{})
+	return n > 0 && err == nil
+}
+
 // expire ends what is out of time and sets the alarm for the next deadline.
 func (e *Engine) expire(ctx context.Context, alarm *time.Timer) error {
 	e.mu.Lock()
 	next := time.Second
 	if !e.down {
 		e.pending.change.At(e.opts.Now())
-		ended, err := horde.Apply(e.state, e.pending.change, horde.Expire{})
-		if err != nil {
-			e.mu.Unlock()
-			return fmt.Errorf("expire: %w", err)
-		}
-		if ended > 0 {
+		if e.applyExpire() {
 			e.pending.ops++
 		}
 		if at, ok := e.state.NextDeadline(); ok {

@@ -74,10 +74,11 @@ type group struct {
 // never used gets its anonymous account.
 func Open(ctx context.Context, store Store, opts Options) (*Engine, error) {
 	e := &Engine{store: store, opts: opts, bell: make(chan struct{}, 1), news: newExchange()}
-	if err := e.load(ctx); err != nil {
+	install, err := e.load(ctx)
+	if err != nil {
 		return nil, err
 	}
-	e.pending = e.newGroup()
+	install()
 	if _, ok := e.state.User(horde.Anonymous); !ok {
 		if _, err := horde.Apply(e.state, e.pending.change, horde.CreateUser{
 			External: horde.ExternalAnonymous, Name: "Anonymous", Key: opts.Settings.AnonymousKey, Roles: horde.RolePublicWorkers,
@@ -89,26 +90,29 @@ func Open(ctx context.Context, store Store, opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// load takes the lead and rebuilds the state from the store.
-func (e *Engine) load(ctx context.Context) error {
+// load takes the lead and rebuilds the state from the store. What it returns puts the state in place; that alone
+// needs mu, so that callers are refused at once while a store is slow to answer.
+func (e *Engine) load(ctx context.Context) (install func(), err error) {
 	term, lost, err := e.store.Lead(ctx)
 	if err != nil {
-		return fmt.Errorf("lead the store: %w", err)
+		return nil, fmt.Errorf("lead the store: %w", err)
 	}
 	snap, err := e.store.Load(ctx, e.opts.Now().Add(-horde.ReceiptWindow))
 	if err != nil {
-		return fmt.Errorf("load the horde: %w", err)
+		return nil, fmt.Errorf("load the horde: %w", err)
 	}
 	state, err := horde.NewState(e.opts.Settings, snap)
 	if err != nil {
-		return fmt.Errorf("rebuild the horde: %w", err)
+		return nil, fmt.Errorf("rebuild the horde: %w", err)
 	}
 	if total := state.Total(); total != 0 {
-		return fmt.Errorf("the ledger does not balance: all accounts together hold %s kudos", total)
+		return nil, fmt.Errorf("the ledger does not balance: all accounts together hold %s kudos", total)
 	}
-	e.state, e.term, e.lost = state, term, lost
-	e.places.Store(nil)
-	return nil
+	return func() {
+		e.state, e.term, e.lost = state, term, lost
+		e.pending, e.down = e.newGroup(), false
+		e.places.Store(nil)
+	}, nil
 }
 
 func (e *Engine) newGroup() *group {
@@ -200,6 +204,11 @@ func (e *Engine) fail(groups ...*group) {
 		default:
 			g.err = ErrUnavailable
 			close(g.done)
+		}
+		select {
+		case <-g.cut:
+		default:
+			close(g.cut) // whoever waits for room in the next group learns that there is none
 		}
 	}
 	e.ring()

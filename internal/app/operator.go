@@ -88,8 +88,12 @@ func userCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err := flags.Parse(rest); err != nil {
 		return errUsage
 	}
-	if subject == "" {
-		subject = flags.Arg(0)
+	rest = flags.Args()
+	if subject == "" && len(rest) > 0 {
+		subject, rest = rest[0], rest[1:]
+	}
+	if len(rest) > 0 {
+		return errUsage // a second word, or options behind it, would be lost
 	}
 	switch order.Do {
 	case "add":
@@ -112,10 +116,14 @@ func userCommand(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if reply.Error != "" {
-		return errors.New(reply.Error)
+	if reply.Error == "" {
+		return reply.print(out)
 	}
-	return reply.print(out)
+	err = errors.New(reply.Error)
+	if reply.Key != "" { // only part of the order was refused, and the key cannot be shown again
+		err = errors.Join(err, reply.print(out))
+	}
+	return err
 }
 
 func (r userReply) print(out io.Writer) error {
@@ -135,7 +143,7 @@ func (r userReply) print(out io.Writer) error {
 
 // command carries an order to the running horde, or opens the store when none runs.
 func command(ctx context.Context, cfg config.Config, order userOrder) (userReply, error) {
-	reply, err := callControl(ctx, filepath.Join(cfg.Server.DataDir, controlSocket), order)
+	reply, err := callControl(ctx, cfg.Server.DataDir, order)
 	if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, os.ErrNotExist) {
 		return reply, err
 	}
@@ -153,7 +161,29 @@ func command(ctx context.Context, cfg config.Config, order userOrder) (userReply
 	return reply, <-done
 }
 
-func callControl(ctx context.Context, socket string, order userOrder) (reply userReply, err error) {
+// maxSocketPath is what fits into the address of a socket on every system.
+const maxSocketPath = 100
+
+// socketPath is the way to the control socket: through an open folder when its name is too long for an address.
+// The path holds until release.
+func socketPath(dir string) (path string, release func(), err error) {
+	path = filepath.Join(dir, controlSocket)
+	if len(path) <= maxSocketPath {
+		return path, func() {}, nil
+	}
+	folder, err := os.Open(dir)
+	if err != nil {
+		return "", nil, fmt.Errorf("open the data folder: %w", err)
+	}
+	return fmt.Sprintf("/proc/self/fd/%d/%s", folder.Fd(), controlSocket), func() { _ = folder.Close() }, nil
+}
+
+func callControl(ctx context.Context, dir string, order userOrder) (reply userReply, err error) {
+	socket, release, err := socketPath(dir)
+	if err != nil {
+		return reply, err
+	}
+	defer release()
 	body, err := json.Marshal(order)
 	if err != nil {
 		return reply, fmt.Errorf("encode the order: %w", err)
@@ -181,7 +211,11 @@ func callControl(ctx context.Context, socket string, order userOrder) (reply use
 
 // serveControl answers operators' commands until ctx ends.
 func (c *core) serveControl(ctx context.Context) error {
-	path := filepath.Join(c.cfg.Server.DataDir, controlSocket)
+	path, release, err := socketPath(c.cfg.Server.DataDir)
+	if err != nil {
+		return err
+	}
+	defer release()
 	_ = os.Remove(path) // left by a crash; the store's lock says that nobody else runs
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "unix", path)
@@ -251,7 +285,7 @@ func (c *core) change(ctx context.Context, o userOrder) (reply userReply, err er
 		if err != nil {
 			return reply, err
 		}
-		reply.Key, set.User = fresh, u.ID
+		reply.Key, reply.Users, set.User = fresh, []userLine{line(u)}, u.ID
 	}
 	if o.NewKey && o.Do == "set" {
 		if _, err := engine.Do(ctx, c.engine, horde.SetKey{User: set.User, Key: apiv2.HashKey(c.secrets.keys, fresh)}); err != nil {
