@@ -403,9 +403,10 @@ func seedOf(r *Request, n int, ids IDSource) uint32 {
 		}
 	}
 	first := uint32(0)
-	for i := uint32(0); i < first+uint32(n); i++ {
+	for i, free := uint32(0), 0; free < n; i++ {
+		free++
 		if taken[seed+i] {
-			first = i + 1
+			first, free = i+1, 0
 		}
 	}
 	return seed + first

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-
 	"stablemate/inference"
 	"stablemate/inference/inferencetest"
 )
