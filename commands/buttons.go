@@ -36,7 +36,7 @@ func governs(in *discord.Interaction, row chat.Message) bool {
 }
 
 func (s *Set) pressCancel(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	row, _, ok, err := s.pressed(ctx, in, r)
+	row, p, ok, err := s.pressed(ctx, in, r)
 	if err != nil || !ok {
 		return err
 	}
@@ -45,8 +45,8 @@ func (s *Set) pressCancel(ctx context.Context, in *discord.Interaction, r *disco
 	}
 	id, live, placed := s.follow.requestOf(row.Key)
 	switch {
-	case !live:
-		return r.Reply(ctx, private(textFinished))
+	case !live, in.Component.MessageID != row.Message:
+		return s.cancelUnfollowed(ctx, r, row, p)
 	case !placed:
 		return r.Reply(ctx, private(textNotYet))
 	}
@@ -63,6 +63,33 @@ func (s *Set) pressCancel(ctx context.Context, in *discord.Interaction, r *disco
 		return fmt.Errorf("cancel: %w", err)
 	}
 	return nil
+}
+
+// cancelUnfollowed cancels a private request whose message was left because its token ended, and says so in this one.
+func (s *Set) cancelUnfollowed(ctx context.Context, r *discord.Responder, row chat.Message, p params) error {
+	uuid, err := horde.ParseUUID(row.Request)
+	if err != nil {
+		return r.Reply(ctx, private(textFinished))
+	}
+	before, err := engine.Do(ctx, s.engine, horde.Cancel{Request: horde.RequestID{UUID: uuid}})
+	refusal, refused := errors.AsType[*horde.Error](err)
+	switch {
+	case refused && refusal.Code == horde.CodeRequestNotFound, err == nil && before.Done:
+		return r.Reply(ctx, private(textFinished))
+	case err != nil:
+		return fmt.Errorf("cancel: %w", err)
+	}
+	p.CancelledBy = row.Person
+	row.Open, row.Sealed = false, []byte{} // it may have been read just before it was closed
+	if row.Params, err = json.Marshal(p); err == nil {
+		err = s.deps.Messages.SaveMessage(ctx, row)
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot note who cancelled a request")
+	}
+	m := discord.Message{Content: lines("**"+shown(p.Prompt)+"**", textCancelled)}
+	m.Components = []discord.Row{{Buttons: []discord.Button{showButton(row)}}}
+	return r.Update(ctx, m)
 }
 
 // pressAgain asks for the same image with a new seed. Whoever presses, pays.
@@ -125,6 +152,11 @@ func (s *Set) pressShow(ctx context.Context, in *discord.Interaction, r *discord
 		m, err = s.result(ctx, row, p, ending{kind: endDone, status: st, at: s.now()}, showing{})
 	} else {
 		m = s.progress(row, p, st, s.now().Add(st.Wait), true)
+		// Nothing edits this message: the button looks again.
+		if len(m.Components) == 0 {
+			m.Components = []discord.Row{{}}
+		}
+		m.Components[0].Buttons = append([]discord.Button{showButton(row)}, m.Components[0].Buttons...)
 	}
 	if err != nil {
 		return err

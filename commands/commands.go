@@ -169,7 +169,10 @@ func (s *Set) Register(rt *discord.Router) {
 	rt.Component(verbShow, discord.Route{Handle: s.answered(s.pressShow), Private: true})
 	rt.ReactionAdd(s.reacted)
 	rt.OnError(s.fault)
-	rt.Unknown(func(ctx context.Context, _ *discord.Interaction, r *discord.Responder) error {
+	rt.Unknown(func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+		if in.Type == discord.CommandRun {
+			return r.Reply(ctx, private(textUnknown))
+		}
 		return r.Reply(ctx, private(textOld))
 	})
 }

@@ -71,6 +71,9 @@ func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
 		switch {
 		case refused && refusal.Code == horde.CodeRequestNotFound:
 			e.end = &ending{kind: endExpired, at: e.now}
+			if !e.known { // it may even have been made while nobody was here to show it
+				e.end.kind = endLost
+			}
 		case err != nil:
 			return e.retry(), false
 		case st.Done:
@@ -146,7 +149,11 @@ func (e *editor) retry() time.Time {
 // report shows how far the request is, when that is news and the pace allows it.
 func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, over bool) {
 	gap := pace(e.now.Sub(e.row.Created))
+	e.known = true
 	if e.row.Ephemeral {
+		if !e.now.Before(e.row.TokenEnds) {
+			return e.now.Add(gap), false // out of reach before anybody was told; deliver finds another way
+		}
 		if last := e.row.TokenEnds.Add(-handOverLead); !e.now.Before(last) {
 			return e.leave(ctx)
 		} else if e.now.Add(gap).After(last) {
@@ -211,7 +218,7 @@ func (e *editor) leave(ctx context.Context) (next time.Time, over bool) {
 	limited, cancel := context.WithTimeout(ctx, progressTime)
 	defer cancel()
 	err := e.s.bot.EditMessage(limited, e.ref(), e.s.handOver(e.row, e.p))
-	if err != nil && !discord.IsUnknownMessage(err) && e.now.Before(e.row.TokenEnds) {
+	if err != nil && !discord.IsUnknownMessage(err) {
 		return e.now.Add(urgentGap), false
 	}
 	return e.finish(ctx)

@@ -61,7 +61,7 @@ func (s *Set) words(e *horde.Error) string {
 		horde.CodeBadLoraVersion, horde.CodeTooManyTIs, horde.CodeUnexpectedModelName, horde.CodeSourceMaskUnnecessary,
 		horde.CodeInpaintingMissingMask, horde.CodeControlNetSource, horde.CodeControlNetInpainting, horde.CodeImageValidation,
 		horde.CodeSourceResolution, horde.CodeSourceSize, horde.CodeTooLongUserName, horde.CodeInvalidPriorityUser:
-		return "That does not go together: " + clause(e.Message) + "."
+		return "That does not work: " + clause(e.Message) + "."
 	case horde.CodeRequiresTrust:
 		return "Only trusted accounts may do that."
 	case horde.CodeInvalidAPIKey, horde.CodeUserNotFound:

@@ -266,7 +266,7 @@ func (s *Set) promise(ctx context.Context, in *discord.Interaction, r *discord.R
 		// The router was quicker and stopped the button's waiting only; our message is still to be made.
 		return r.Followup(ctx, first)
 	default:
-		// Likewise for a command: its "thinking…" is public, and the router counts it as unanswered.
+		// The router was quicker with a "thinking…" that everybody sees; a private message has to take its place.
 		if err := r.Reply(ctx, first); err != nil {
 			return discord.MessageRef{}, err
 		}

@@ -251,6 +251,27 @@ func TestAPrivateMessageIsLeftWithAButtonBeforeItsTokenDies(t *testing.T) {
 	r.see(sandbox.Newcomer, "the image", func(m sandbox.Message) bool { return m.Ephemeral && len(m.Attachments) == 1 })
 }
 
+func TestAPrivateRequestIsCancelledAfterItsTokenDied(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	id := r.generate(sandbox.Newcomer, map[string]any{"private": true})
+	r.message(sandbox.Newcomer, id, "No worker is online")
+	r.jump(13*time.Minute + 40*time.Second)
+	r.message(sandbox.Newcomer, id, "press the button to see the result")
+	r.click(sandbox.Newcomer, id, "Show result")
+	m := r.see(sandbox.Newcomer, "its state", func(m sandbox.Message) bool { return m.ID != id && holds(m, []string{"No worker is online"}) })
+	r.click(sandbox.Newcomer, m.ID, "Cancel")
+	r.message(sandbox.Newcomer, m.ID, "Cancelled")
+	u := r.user(sandbox.Newcomer).ID
+	for _, q := range r.p.engine.RequestsOf(u) {
+		if st, err := r.p.engine.Status(q); err != nil || !st.Done {
+			t.Errorf("the request is %+v (%v), want it cancelled", st.Progress, err)
+		}
+	}
+	r.click(sandbox.Newcomer, m.ID, "Show result")
+	r.see(sandbox.Newcomer, "who cancelled it", func(m sandbox.Message) bool { return holds(m, []string{"Cancelled by <@" + sandbox.Newcomer + ">"}) })
+}
+
 func TestAPublicMessageIsEditedAfterItsTokenDied(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -181,13 +181,13 @@ func TestAccount(t *testing.T) {
 		t.Errorf("the key belongs to %+v, %v", u, ok)
 	}
 	r.run(sandbox.Newcomer, "logout", nil)
-	r.whisper(sandbox.Newcomer, "worth nothing now")
+	r.whisper(sandbox.Newcomer, "no longer works")
 	if _, ok := r.p.engine.UserByKey(hashKey(key)); ok {
 		t.Error("the key works after /logout")
 	}
 
 	r.run(sandbox.Newcomer, "kudos balance", nil)
-	r.whisper(sandbox.Newcomer, "**125 kudos**; 100 of them can be given away")
+	r.whisper(sandbox.Newcomer, "**125 kudos**; 100 of them can be given away.")
 	r.run(sandbox.Newcomer, "userinfo", nil)
 	r.whisper(sandbox.Newcomer, `Newcomer#1`, "Kudos: 125", "Here since: <t:")
 	r.run(sandbox.Friend, "userinfo", map[string]any{"user": sandbox.Newcomer})

@@ -161,11 +161,14 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 // handOver is the last state of a private message that cannot be edited much longer.
 func (s *Set) handOver(row chat.Message, p params) discord.Message {
 	return discord.Message{
-		Content: lines("**"+shown(p.Prompt)+"**", textHandOver, "-# "+p.look()),
-		Components: []discord.Row{{Buttons: []discord.Button{
-			button(labelShow, "👀", verbShow, strings.TrimPrefix(row.Key, keyPrefix), discord.Primary),
-		}}},
+		Content:    lines("**"+shown(p.Prompt)+"**", textHandOver, "-# "+p.look()),
+		Components: []discord.Row{{Buttons: []discord.Button{showButton(row)}}},
 	}
+}
+
+// showButton makes the button that shows where a request stands.
+func showButton(row chat.Message) discord.Button {
+	return button(labelShow, "👀", verbShow, strings.TrimPrefix(row.Key, keyPrefix), discord.Primary)
 }
 
 // images reads what was delivered: the files to attach, and what there is to say about them. Censored images are not

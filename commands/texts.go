@@ -19,15 +19,15 @@ const (
 	descGenerate = "Make an image from words"
 	descPrompt   = "What the image shows"
 	descNegative = "What the image should not show"
-	descModel    = "Which model paints it"
+	descModel    = "Which model makes it"
 	descSize     = "A named size, or width × height in steps of 64"
 	descSteps    = "How many steps the model takes; more is slower and finer"
 	descSeed     = "Any text or number; the same seed gives the same image"
 	descAmount   = "How many images, 1 to 4"
-	descPrivate  = "Show it to you alone"
+	descPrivate  = "Only you see the image"
 	descLogin    = "Open your account, or get an API key"
-	descKey      = "A key for other programs; the one you had stops working"
-	descLogout   = "Make your API key worthless; account and kudos stay"
+	descKey      = "Make a key for other programs; the one you had stops working"
+	descLogout   = "Switch your API key off; account and kudos stay"
 	descUserInfo = "Your account, or somebody else's"
 	descUser     = "Whose account"
 	descKudos    = "See and give kudos"
@@ -63,11 +63,12 @@ const (
 	textFinished  = "This one is finished already."
 	textNotYet    = "Your request is still being taken down. Please try again in a moment."
 	textOld       = "This button is from an older message that I no longer know. Please start again with a command."
+	textUnknown   = "I do not know this command any more. Please look at the list of my commands again."
 	textNotYours  = "Only the person who asked for this image, or somebody who manages messages here, can do that."
 	textPrivate   = "Only the person who asked for this can see it."
 	textBusy      = "I am following very many requests right now. Please try again in a minute."
 	textFault     = "Something went wrong on my side, and I am sorry. Please try again in a moment."
-	textStoreAway = "My memory does not answer right now, so I cannot promise anything. Nothing was spent. Please try again in a moment."
+	textStoreAway = "My memory does not answer right now, so I cannot promise anything. Please try again in a moment."
 	textTooLarge  = "🖼️ The image is larger than Discord takes here, so I cannot show it."
 	textBlocked   = "-# This server does not allow the words of the prompt to be repeated."
 	textCannotDel = "I could not delete this message. Somebody who manages messages here can."
@@ -235,7 +236,7 @@ func textLogin(u horde.User, opened bool, cmd func(string) string, apiURL, emoji
 		fmt.Fprintf(&b, "👋 You are logged in as **%s** and have %s.\n", escape(u.Alias()), kudosWord(u.Balance))
 	}
 	b.WriteString("It belongs to your Discord account: there is no password, and nothing else to do.\n\n")
-	fmt.Fprintf(&b, "• %s makes an image. It is free: kudos only decide who comes first when many wait.\n", cmd("generate"))
+	fmt.Fprintf(&b, "• %s makes an image. Everybody may ask: kudos only decide who comes first when many wait.\n", cmd("generate"))
 	fmt.Fprintf(&b, "• %s gives kudos to somebody", cmd("kudos gift"))
 	if emoji != "" {
 		fmt.Fprintf(&b, ", and so does a %s under a message (%s to its author, once each)", emoji, kudosWord(amount))
@@ -246,13 +247,13 @@ func textLogin(u horde.User, opened bool, cmd func(string) string, apiURL, emoji
 		fmt.Fprintf(&b, " at %s", apiURL)
 	}
 	b.WriteString(". Lend your GPU with it and earn kudos.\n")
-	b.WriteString("-# Kept about you: your Discord number and name, your kudos, and what you ask for while it is being made.")
+	b.WriteString("-# Kept about you: your Discord number and name, your kudos, and for some weeks what you asked for, so that the buttons under it work.")
 	return b.String()
 }
 
 func textNewKey(key, apiURL string) string {
-	text := "🔑 Your new API key is ||`" + key + "`||.\nKeep it to yourself: whoever has it can spend your kudos. " +
-		"I keep only a fingerprint of it and cannot show it again; an older key has just stopped working."
+	text := "🔑 Your new API key is ||`" + key + "`||.\nKeep it to yourself: whoever has it can use your account. " +
+		"I keep only a fingerprint of it and cannot show it again. If you had a key before, it has just stopped working."
 	if apiURL != "" {
 		text += "\nThe API is at " + apiURL + "."
 	}
@@ -260,7 +261,7 @@ func textNewKey(key, apiURL string) string {
 }
 
 func textLogout(login string) string {
-	return "👋 Done: your API key, if you had one, is worth nothing now, so every program that used it is logged out. " +
+	return "👋 Done: your API key, if you had one, no longer works, so every program that used it is logged out. " +
 		"Your account and your kudos stay, and in Discord they are always yours. " + login + " with the option `key` makes a new key."
 }
 
@@ -272,9 +273,9 @@ func textOtherNoAccount(person string) string { return mention(person) + " has n
 
 func textBalance(u horde.User) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "💰 You have **%s**", kudosWord(u.Balance))
+	fmt.Fprintf(&b, "🐴 You have **%s**", kudosWord(u.Balance))
 	if u.Available() != u.Balance {
-		fmt.Fprintf(&b, "; %s of them can be given away, the rest is yours for good", u.Available())
+		fmt.Fprintf(&b, "; %s of them can be given away", max(u.Available(), 0))
 	}
 	b.WriteString(".")
 	if u.Held != 0 {
@@ -328,10 +329,10 @@ func helpText(cmd func(string) string, emoji string, amount kudos.Amount) string
 	fmt.Fprintf(&b, "%s — open your account in one step, or get an API key.\n", cmd("login"))
 	fmt.Fprintf(&b, "%s — your kudos; %s — thank somebody.\n", cmd("kudos balance"), cmd("kudos gift"))
 	fmt.Fprintf(&b, "%s — an account at a glance.\n", cmd("userinfo"))
-	fmt.Fprintf(&b, "%s — make your API key worthless.\n\n", cmd("logout"))
+	fmt.Fprintf(&b, "%s — switch your API key off.\n\n", cmd("logout"))
 	if emoji != "" {
-		fmt.Fprintf(&b, "React with %s to a message to give its author %s. On an image it goes to the person who asked for it.\n\n", emoji, kudosWord(amount))
+		fmt.Fprintf(&b, "React with %s to a message to give its author %s. On an image it goes to the person who asked for it. This happens without a word: %s shows what you have.\n\n", emoji, kudosWord(amount), cmd("kudos balance"))
 	}
-	b.WriteString("Kudos are thanks, not money. Images cost a few, and when you have none left you still get them: you only wait longer when many ask at once.")
+	b.WriteString("Kudos are a way to say thank you. An image takes a few, and when you have none left you still get images: you only wait longer when many ask at once.")
 	return b.String()
 }

@@ -260,7 +260,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		total = kudos.ImageDebit(price, op.Image.Source != "", false, op.Exclude, op.Image.Post...)*kudos.Amount(op.N) + kudos.ActivationImage
 	default:
 		return Enqueued{}, refuse(CodeKudosUpfront,
-			"%s: this needs %s kudos up front and %s has %s to spend; a smaller image or fewer steps needs none",
+			"%s: this needs %s kudos up front and %s has %s to set aside; a smaller image or fewer steps needs none",
 			reason, total, u.Alias(), u.Available())
 	}
 	if op.DryRun {

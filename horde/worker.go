@@ -261,6 +261,10 @@ func (s *State) mayRegister(owner *User, name string, from origin.Origin) error 
 	return nil
 }
 
+// ReasonDropped is the maintenance message of a worker that dropped too many jobs.
+const ReasonDropped = "this worker was put into maintenance mode because it dropped too many jobs; " +
+	"please check it, and take it out of maintenance when it is well"
+
 // drop counts a generation a worker did not deliver. Too many in an hour put it into maintenance.
 func (s *State) drop(c *Change, w *Worker) {
 	w.Uncompleted++
@@ -269,8 +273,7 @@ func (s *State) drop(c *Change, w *Worker) {
 	}
 	if w.Drops++; w.Drops > MaxDropped {
 		w.Maintenance = true
-		w.MaintReason = "this worker was put into maintenance mode because it dropped too many jobs; " +
-			"please check it, and take it out of maintenance when it is well"
+		w.MaintReason = ReasonDropped
 		w.Drops = 0
 		w.Suspicion++
 		if owner := s.users[w.Owner]; !owner.Has(RoleTrusted) {

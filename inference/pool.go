@@ -37,6 +37,7 @@ const (
 	restAfter      = 3 // failed jobs in a row, then the pool rests, longer each time
 	restFirst      = 30 * time.Second
 	restMost       = 3 * time.Minute
+	liftGap        = 30 * time.Minute // the pool ends its worker's maintenance no more often
 	abandonLimit   = 10 * time.Second
 	bridgeVersion  = ":1:local"
 	minWorkerRunes = 3
@@ -90,8 +91,9 @@ type Pool struct {
 	faulted   atomic.Int64
 	failures  atomic.Int64 // jobs failed in a row
 
-	mu    sync.Mutex          // guards loads
+	mu    sync.Mutex          // guards what follows
 	loads map[string]loadFate // by model
+	lift  time.Time           // when maintenance may be ended again
 }
 
 // loadFate remembers how loading a model went.
@@ -231,7 +233,7 @@ func (p *Pool) slot(ctx, work context.Context, s *Supervisor) {
 		}
 		switch {
 		case ctx.Err() != nil:
-		case err == nil:
+		case err == nil, p.liftMaintenance(ctx, err):
 			pause = retryFirst
 		default:
 			p.deps.Log.Warn().Err(err).Dur("again_in", pause).Msg("the pool takes no work")
@@ -311,6 +313,38 @@ func (p *Pool) rest(ctx context.Context) {
 	pause := min(restMost, restFirst<<min(n-restAfter, 10))
 	p.deps.Log.Error().Int64("failures", n).Dur("pause", pause).Msg("jobs keep failing; the pool rests")
 	sleep(ctx, pause)
+}
+
+// liftMaintenance ends the maintenance that the horde put the pool's worker into for dropping too many images, when err
+// is a pop refused for it: the pool has rested for its failures, and nobody else would. It waits liftGap before the next
+// time. What an owner or a moderator decided stays.
+func (p *Pool) liftMaintenance(ctx context.Context, err error) bool {
+	refusal, ok := errors.AsType[*horde.Error](err)
+	if !ok || refusal.Code != horde.CodeWorkerMaintenance {
+		return false
+	}
+	w, ok := p.deps.Engine.WorkerByName(p.opts.WorkerName)
+	if !ok || w.Owner != p.opts.Owner || w.MaintReason != horde.ReasonDropped || !p.mayLift() {
+		return false
+	}
+	if _, err := engine.Do(ctx, p.deps.Engine, horde.SetWorker{Worker: w.ID, By: p.opts.Owner, Maintenance: new(false)}); err != nil {
+		p.deps.Log.Error().Err(err).Msg("cannot end the maintenance of the pool's worker")
+		return false
+	}
+	p.deps.Log.Warn().Msg("the pool dropped many images and was put into maintenance; it tries again")
+	return true
+}
+
+// mayLift reports whether liftGap has passed since it last did so.
+func (p *Pool) mayLift() bool {
+	now := p.deps.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Before(p.lift) {
+		return false
+	}
+	p.lift = now.Add(liftGap)
+	return true
 }
 
 // Status is how a pool is doing.

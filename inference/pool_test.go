@@ -399,6 +399,58 @@ func TestPoolTakesBackWhatARunBeforeLeft(t *testing.T) {
 	}
 }
 
+// A worker that dropped too much is in maintenance until somebody ends it, and a pool is its own caretaker.
+func TestPoolEndsTheMaintenanceOfDroppedImages(t *testing.T) {
+	t.Parallel()
+	const byOwner = "the owner wants it to rest"
+	for name, c := range map[string]struct {
+		reason string // of somebody's own decision after the drops
+		works  bool
+	}{
+		"after too many drops it goes on":  {"", true},
+		"what its owner decided is obeyed": {byOwner, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			worker := func() horde.Worker { w, _ := h.WorkerByName(workerName); return w }
+			for n := 0; !worker().Maintenance; n++ {
+				if n > 10*horde.MaxDropped {
+					t.Fatal("the horde does not mind dropped images")
+				}
+				h.ask(t, "apple", 1)
+				job, err := h.Pop(t.Context(), horde.Pop{Owner: h.owner, Amount: 1, Offer: horde.Offer{
+					Name: workerName, Models: []string{"toy"}, BridgeAgent: horde.PoolAgent + ":1:local", MaxPixels: 1 << 20,
+				}}, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, id := range job.Generations {
+					if _, err := engine.Do(t.Context(), h.Engine, horde.Submit{Owner: h.owner, Generation: id, Faulted: true}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if c.reason != "" {
+				op := horde.SetWorker{Worker: worker().ID, By: h.owner, Maintenance: new(true), Reason: c.reason}
+				if _, err := engine.Do(t.Context(), h.Engine, op); err != nil {
+					t.Fatal(err)
+				}
+			}
+			p, _ := h.pool(t, nil)
+			if c.works {
+				eventually(t, "the worker is out of maintenance and works", func() bool { return !worker().Maintenance && p.Status().Delivered > 0 })
+				return
+			}
+			eventually(t, "the pool is ready", func() bool { return len(p.Status().Runners[0].Loaded) > 0 })
+			time.Sleep(300 * time.Millisecond) // in which it could have popped
+			if w := worker(); !w.Maintenance || w.MaintReason != byOwner {
+				t.Errorf("the worker is %+v, want it in maintenance", w)
+			}
+		})
+	}
+}
+
 // fullDisk fails as often as it is told.
 type fullDisk struct {
 	*blob.Store

@@ -20,6 +20,8 @@ const (
 	MaxUploads = 32
 	// UploadTimeout is how long an upload may take.
 	UploadTimeout = 60 * time.Second
+	// UploadWait is how long an upload beyond MaxUploads waits for its turn before it is refused.
+	UploadWait = 5 * time.Second
 )
 
 // HandlerOptions are the limits on uploads; zero values mean the constants of this package.
@@ -123,14 +125,12 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, key string) {
 		refuse(w, http.StatusRequestEntityTooLarge, tooLong(h.opts.MaxUpload))
 		return
 	}
-	select {
-	case h.uploads <- struct{}{}:
-		defer func() { <-h.uploads }()
-	default:
+	if !h.turn(r) {
 		w.Header().Set("Retry-After", "2")
 		refuse(w, http.StatusServiceUnavailable, "Too many uploads at once. Please try again in a moment.")
 		return
 	}
+	defer func() { <-h.uploads }()
 	data, err := h.body(w, r)
 	var tooMany *http.MaxBytesError
 	switch {
@@ -156,6 +156,19 @@ func (h *handler) put(w http.ResponseWriter, r *http.Request, key string) {
 		return
 	}
 	w.WriteHeader(http.StatusOK)
+}
+
+// turn waits for one of the MaxUploads places, for UploadWait at most, and reports whether it got one.
+func (h *handler) turn(r *http.Request) bool {
+	patience := time.NewTimer(UploadWait)
+	defer patience.Stop()
+	select {
+	case h.uploads <- struct{}{}:
+		return true
+	case <-patience.C:
+	case <-r.Context().Done():
+	}
+	return false
 }
 
 // body reads an upload whole: at most MaxUpload bytes, within UploadTimeout where the connection can be cut off.

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -190,6 +191,59 @@ func TestAnUploadWithoutALengthIsBoundedToo(t *testing.T) {
 	resp, body := do(t, http.MethodPut, d.link(t, blob.OpPut, imageKey), struct{ io.Reader }{endless})
 	if resp.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("%s %s, want 413", resp.Status, body)
+	}
+}
+
+// gate is an upload whose bytes come when it is opened. It tells when it is first read.
+type gate struct {
+	io.Reader
+	reading, open chan struct{}
+	told          bool
+}
+
+func (g *gate) Read(p []byte) (int, error) {
+	if !g.told {
+		g.told = true
+		close(g.reading)
+		<-g.open
+	}
+	return g.Reader.Read(p)
+}
+
+func TestUploadsBeyondTheBoundWaitForTheirTurn(t *testing.T) {
+	t.Parallel()
+	d := openDoor(t)
+	h := blob.Handler(d.store, d.signer, blob.HandlerOptions{Log: zerolog.Nop()})
+	image := encoded(t, blob.WebP, 16, 16)
+	put := func(body io.Reader) int {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, d.link(t, blob.OpPut, imageKey), body)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	var group sync.WaitGroup
+	defer group.Wait()
+	open := make(chan struct{})
+	for range blob.MaxUploads {
+		g := &gate{Reader: bytes.NewReader(image), reading: make(chan struct{}), open: open}
+		group.Go(func() {
+			if code := put(g); code != http.StatusOK {
+				t.Errorf("an upload within the bound ended with %d", code)
+			}
+		})
+		<-g.reading
+	}
+	more := make(chan int, 1)
+	group.Go(func() { more <- put(bytes.NewReader(image)) })
+	select {
+	case code := <-more:
+		t.Errorf("an upload beyond the bound ended with %d before there was room", code)
+		more <- code
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(open)
+	if code := <-more; code != http.StatusOK {
+		t.Errorf("an upload beyond the bound ended with %d, want it to get its turn", code)
 	}
 }
 

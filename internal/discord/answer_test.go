@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,6 +124,82 @@ func TestSlowHandlers(t *testing.T) {
 	}
 	if s := r.bot.Stats(); s.AutoDeferred != 8 || s.AckFailed != 0 || s.AckMax > wait/4 {
 		t.Errorf("stats are %+v", s)
+	}
+	r.clean()
+}
+
+// TestDeferAfterTheRouter shows that a slow handler takes over the promise that the router made for it, where the same
+// people see it.
+func TestDeferAfterTheRouter(t *testing.T) {
+	t.Parallel()
+	sand := startSandbox(t, sandbox.Options{})
+	refs := make(chan discord.MessageRef, 1)
+	r := startBot(t, sand, discord.Options{}, func(rt *discord.Router, _ *discord.Bot) {
+		rt.Define(spec("same"), spec("other"))
+		late := func(ctx context.Context, r *discord.Responder, ephemeral bool) error {
+			for !r.Deferred() && ctx.Err() == nil {
+				time.Sleep(5 * time.Millisecond)
+			}
+			return r.Defer(ctx, ephemeral)
+		}
+		rt.Command("same", discord.Route{Handle: func(ctx context.Context, _ *discord.Interaction, r *discord.Responder) error {
+			if err := late(ctx, r, false); err != nil || r.Deferred() {
+				return errors.Join(errSomething, err)
+			}
+			ref, err := r.Message(ctx)
+			refs <- ref
+			return err
+		}})
+		rt.Command("other", discord.Route{Handle: func(ctx context.Context, _ *discord.Interaction, r *discord.Responder) error {
+			if err := late(ctx, r, true); err != nil || !r.Deferred() {
+				return errors.Join(errSomething, err)
+			}
+			return r.Reply(ctx, discord.Message{Content: "just for you", Ephemeral: true})
+		}})
+	})
+	out := r.run("/same")
+	var ref discord.MessageRef
+	select {
+	case ref = <-refs:
+	case <-time.After(wait):
+		t.Fatalf("the handler did not get its promise\n%s", r.logs)
+	}
+	eventually(t, "the handler has returned", func() bool { return r.bot.Stats().InFlight == 0 })
+	if ref.MessageID != out.MessageID || r.bot.Stats().HandlerErrors != 0 {
+		t.Errorf("the promise is %+v, the deferred message %s; stats %+v", ref, out.MessageID, r.bot.Stats())
+	}
+	if err := r.bot.EditMessage(soon(t), ref, discord.Message{Content: "kept"}); err != nil {
+		t.Fatal(err)
+	}
+	r.see("the kept promise", content("kept"))
+	r.run("/other")
+	if m := r.see("the private answer", content("just for you")); !m.Ephemeral {
+		t.Error("the private answer is public")
+	}
+	if n := len(sand.Messages(sandbox.ChannelID, sandbox.Newcomer)); n != 2 {
+		t.Errorf("there are %d messages, want 2", n)
+	}
+	r.clean()
+}
+
+// TestAnInteractionThatArrivesTwice is handled once.
+func TestAnInteractionThatArrivesTwice(t *testing.T) {
+	t.Parallel()
+	sand := startSandbox(t, sandbox.Options{})
+	var calls atomic.Int64
+	r := startBot(t, sand, discord.Options{}, func(rt *discord.Router, _ *discord.Bot) {
+		rt.Define(spec("once"))
+		rt.Command("once", discord.Route{Handle: func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+			calls.Add(1)
+			return reply(discord.Message{Content: "done"})(ctx, in, r)
+		}})
+	})
+	sand.Arm(sandbox.Fault{Kind: sandbox.Duplicate})
+	r.run("/once")
+	r.run("/once")
+	eventually(t, "all is handled", func() bool { return r.bot.Stats().InFlight == 0 })
+	if n := calls.Load(); n != 2 {
+		t.Errorf("the handler was called %d times for two commands", n)
 	}
 	r.clean()
 }

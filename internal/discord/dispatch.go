@@ -18,6 +18,7 @@ const (
 	lanes      = 16               // goroutines that handle reactions; one key always meets the same lane
 	tellBudget = 10 * time.Second // to tell a person that something went wrong
 	laneDepth  = 256              // reactions waiting in one lane; beyond it they are lost, as they are during an outage
+	seenKept   = 4096             // interactions remembered, so that one that arrives again is not handled again
 )
 
 // pool runs handlers. Interactions share workers; reactions have lanes of their own, so that order is kept and neither
@@ -95,6 +96,30 @@ func (p *pool) offer(queue chan<- func(context.Context), f func(context.Context)
 	}
 }
 
+// seen remembers the last interactions. Discord repeats events after a lost connection, and two sessions may overlap.
+type seen struct {
+	mu   sync.Mutex // guards what follows
+	ids  map[string]bool
+	ring [seenKept]string
+	next int
+}
+
+// again notes an interaction and reports whether it was noted before.
+func (s *seen) again(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ids[id] {
+		return true
+	}
+	if s.ids == nil {
+		s.ids = make(map[string]bool, seenKept)
+	}
+	delete(s.ids, s.ring[s.next])
+	s.ids[id], s.ring[s.next] = true, id
+	s.next = (s.next + 1) % seenKept
+	return false
+}
+
 // receive takes every packet from the library's reader. It must not block.
 func (b *Bot) receive(s *session, e *discordgo.Event) {
 	switch e.Type {
@@ -145,7 +170,7 @@ func (b *Bot) receiveInteraction(raw []byte) {
 	if err != nil {
 		b.undecodable(err)
 	}
-	if in == nil {
+	if in == nil || b.seen.again(in.ID) {
 		return
 	}
 	b.stats.Interactions.Add(1)

@@ -87,6 +87,7 @@ type Bot struct {
 	nonces     atomic.Uint64
 
 	pool   *pool
+	seen   seen
 	timers sync.WaitGroup // automatic acknowledgements that are armed or under way
 }
 

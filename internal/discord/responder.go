@@ -31,7 +31,7 @@ type Responder struct {
 	mu        sync.Mutex // guards the fields below
 	claimed   bool
 	kind      int  // callback type that was sent
-	auto      bool // the router acknowledged, not the handler
+	auto      bool // the router acknowledged, and the handler has not taken that over
 	waiting   bool // the deferred reply is still empty
 	ephemeral bool // the reply is
 	ackErr    error
@@ -98,13 +98,22 @@ func (r *Responder) Reply(ctx context.Context, m Message) error {
 	}
 }
 
-// Defer acknowledges now and promises a message: people see "thinking…" until Reply or Edit. After an acknowledgement it
-// does nothing.
+// Defer acknowledges now and promises a message: people see "thinking…" until Reply or Edit. When the router was quicker
+// with a deferral that the same people see, the handler takes that promise over. After any other acknowledgement it does
+// nothing.
 func (r *Responder) Defer(ctx context.Context, ephemeral bool) error {
 	if r.claim() {
 		return r.deferReply(ctx, ephemeral)
 	}
-	return r.settled(ctx)
+	if err := r.settled(ctx); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.kind == callbackDefer && r.ephemeral == ephemeral {
+		r.auto = false
+	}
+	return nil
 }
 
 // Update changes the message with the component that was pressed.
@@ -256,7 +265,8 @@ func (r *Responder) Message(ctx context.Context) (MessageRef, error) {
 	return r.ref, nil
 }
 
-// Deferred reports whether the router had to acknowledge because the handler was slow.
+// Deferred reports whether the router had to acknowledge because the handler was slow, and the handler has not taken its
+// promise over by Defer.
 func (r *Responder) Deferred() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

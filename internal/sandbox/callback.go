@@ -80,6 +80,7 @@ func (s *Server) newInteraction(kind int, user, channel string) *interaction {
 			}
 		}
 		delete(s.w.Interactions, oldest)
+		delete(s.waiting, oldest)
 	}
 	s.w.Interactions[in.ID] = in
 	s.waiting[in.ID] = make(chan struct{})

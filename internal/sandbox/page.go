@@ -79,7 +79,8 @@ func localRequest(r *http.Request) bool {
 func (s *Server) pageEvents(w http.ResponseWriter, r *http.Request) {
 	user := r.URL.Query().Get("user")
 	person, ok := personByID(user)
-	if !ok || person.Bot || !localRequest(r) {
+	// A stream that another page embeds would take places, although that page cannot read it.
+	if !ok || person.Bot || !localRequest(r) || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 		http.NotFound(w, r)
 		return
 	}

@@ -199,3 +199,33 @@ func TestPage(t *testing.T) {
 		t.Errorf("finding: %s: %s", f.Where, f.Text)
 	}
 }
+
+// TestPageShowsTextAsDiscordDoes looks at the markdown that bots use, escaped and not.
+func TestPageShowsTextAsDiscordDoes(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, sandbox.Options{})
+	b := openBrowser(t, s.URL())
+	b.until("document.body.dataset.ready")
+	for text, want := range map[string]string{
+		`**red \*apple\* \@you \<\@1> https\://a.b**`: `<strong>red *apple* @you &lt;@1&gt; https://a.b</strong>`,
+		`**ends in \***`:              `<strong>ends in *</strong>`,
+		`snake\_case\_name`:           `snake_case_name`,
+		`\# no heading \\ \🐴`:         `# no heading \ 🐴`,
+		"\\`no code\\` `a\\b`":        "`no code` <code>a\\b</code>",
+		`**b** *i* _x_ ~~s~~ __u__`:   `<strong>b</strong> <em>i</em> <em>x</em> <s>s</s> <u>u</u>`,
+		`\[no link](https\://a.b)`:    `[no link](https://a.b)`,
+		"-# small `key` and **bold**": `<div class="md-small">small <code>key</code> and <strong>bold</strong></div>`,
+	} {
+		quoted, _ := json.Marshal(text)
+		b.do(chromedp.Evaluate[chromedp.Void](`window.shown = undefined; import("/render.js").then((m) => {
+			const box = document.createElement("div");
+			box.append(m.markdown(` + string(quoted) + `, { people: new Map() }));
+			window.shown = box.innerHTML;
+		}); undefined`))
+		b.until(`window.shown !== undefined`)
+		got, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](`window.shown`))
+		if err != nil || got != want {
+			t.Errorf("%s is shown as %s (%v), want %s", text, got, err, want)
+		}
+	}
+}

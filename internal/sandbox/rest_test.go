@@ -402,6 +402,29 @@ func TestOthersKeepOut(t *testing.T) {
 			t.Errorf("%s: status %d, want %d", name, resp.StatusCode, c.status)
 		}
 	}
+	for name, header := range map[string][2]string{
+		"another page's picture":  {"Sec-Fetch-Site", "cross-site"},
+		"another page's stream":   {"Origin", "http://example.org"},
+		"a name that was rebound": {"Host", "example.org"},
+	} {
+		req, err := http.NewRequestWithContext(within(t), http.MethodGet, s.URL()+"page/events?user="+sandbox.Newcomer, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header[0] == "Host" {
+			req.Host = header[1]
+		} else {
+			req.Header.Set(header[0], header[1])
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusNotFound {
+			t.Errorf("%s gets the stream: status %d, want 404", name, resp.StatusCode)
+		}
+	}
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 

@@ -14,8 +14,9 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
-// The inline forms of Discord's markdown that bots use. Order matters: the first alternative that matches wins.
-const inline = /```(?:\w*\n)?([\s\S]+?)```|`([^`\n]+)`|\*\*([\s\S]+?)\*\*|__([\s\S]+?)__|~~([\s\S]+?)~~|\*([^*\n]+?)\*|\b_([^_\n]+?)_\b|<t:(\d+)(?::([tTdDfFR]))?>|<@!?(\d+)>|<\/([^:>]+):\d+>|<a?:(\w+):\d+>|\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>]+)/;
+// The inline forms of Discord's markdown that bots use. Order matters: the first alternative that matches wins. A
+// backslash takes the meaning from the sign after it; (?:\\.|[^\\]) steps over both.
+const inline = /\\([^0-9A-Za-z\s])|```(?:\w*\n)?([\s\S]+?)```|`([^`\n]+)`|\*\*((?:\\[\s\S]|[^\\])+?)\*\*|__((?:\\[\s\S]|[^\\])+?)__|~~((?:\\[\s\S]|[^\\])+?)~~|\|\|((?:\\[\s\S]|[^\\])+?)\|\||\*((?:\\.|[^\\*\n])+?)\*|\b_((?:\\.|[^\\_\n])+?)_\b|<t:(\d+)(?::([tTdDfFR]))?>|<@!?(\d+)>|<\/([^:>]+):\d+>|<a?:(\w+):\d+>|\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>]+)/u;
 
 export function markdown(text, world) {
   const out = document.createDocumentFragment();
@@ -57,18 +58,21 @@ function inlineNodes(text, world) {
 }
 
 function inlineNode(m, world) {
-  if (m[1] !== undefined) return el("pre", {}, el("code", {}, m[1]));
-  if (m[2] !== undefined) return el("code", {}, m[2]);
-  if (m[3] !== undefined) return el("strong", {}, inlineNodes(m[3], world));
-  if (m[4] !== undefined) return el("u", {}, inlineNodes(m[4], world));
-  if (m[5] !== undefined) return el("s", {}, inlineNodes(m[5], world));
-  if (m[6] !== undefined || m[7] !== undefined) return el("em", {}, inlineNodes(m[6] ?? m[7], world));
-  if (m[8] !== undefined) return timeNode(Number(m[8]) * 1000, m[9] || "f");
-  if (m[10] !== undefined) return el("span", { class: "mention" }, "@" + (world.people.get(m[10])?.name ?? "somebody"));
-  if (m[11] !== undefined) return el("span", { class: "mention" }, "/" + m[11]);
-  if (m[12] !== undefined) return el("span", { class: "custom-emoji" }, ":" + m[12] + ":");
-  const address = m[14] ?? m[15];
-  return el("a", { href: address, rel: "noreferrer noopener", target: "_blank" }, m[13] ?? address);
+  const [, sign, block, code, strong, under, struck, spoiler, star, dash, at, style, person, command, emoji, label, target, bare] = m;
+  if (sign !== undefined) return document.createTextNode(sign);
+  if (block !== undefined) return el("pre", {}, el("code", {}, block));
+  if (code !== undefined) return el("code", {}, code);
+  if (strong !== undefined) return el("strong", {}, inlineNodes(strong, world));
+  if (under !== undefined) return el("u", {}, inlineNodes(under, world));
+  if (struck !== undefined) return el("s", {}, inlineNodes(struck, world));
+  if (spoiler !== undefined) return el("span", { class: "md-spoiler", tabindex: 0, title: "Point at it to see it" }, inlineNodes(spoiler, world));
+  if (star !== undefined || dash !== undefined) return el("em", {}, inlineNodes(star ?? dash, world));
+  if (at !== undefined) return timeNode(Number(at) * 1000, style || "f");
+  if (person !== undefined) return el("span", { class: "mention" }, "@" + (world.people.get(person)?.name ?? "somebody"));
+  if (command !== undefined) return el("span", { class: "mention" }, "/" + command);
+  if (emoji !== undefined) return el("span", { class: "custom-emoji" }, ":" + emoji + ":");
+  const address = target ?? bare;
+  return el("a", { href: address, rel: "noreferrer noopener", target: "_blank" }, label ?? address);
 }
 
 function timeNode(ms, style) {
