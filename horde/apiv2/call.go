@@ -322,7 +322,7 @@ func encode(buf *bytes.Buffer, v any) error {
 	return enc.Encode(v)
 }
 
-// ascii escapes everything beyond ASCII as \uXXXX, in surrogate pairs where needed. JSON holds such
+// ascii escapes everything beyond ASCII as \u escapes, in surrogate pairs where needed. JSON holds such
 // characters only inside strings.
 func ascii(b []byte) []byte {
 	at := 0

@@ -32,7 +32,7 @@ func (h *house) start(t *testing.T, key string, o wire.PopRequest, img []byte) {
 	})
 }
 
-func TestARequestLivesFromEnqueueToDownload(t *testing.T) {
+func TestARequestLivesFromEnqueueUntilDownload(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		how string
