@@ -95,7 +95,7 @@ def main():
     write(out / "stablemate.json", {
         "name": NAME, "fixed_size": 256, "baseline": "stable diffusion 1", "nsfw": False, "default_steps": 20, "default_cfg": 3.0,
         "licence": "AGPL-3.0-or-later; learnt from Noto Emoji (Apache-2.0) and Fluent Emoji (MIT)",
-        "description": "A miniature Stable Diffusion that draws about 900 emoji-like things, at 256 pixels, on a CPU."})
+        "description": "A miniature Stable Diffusion that draws about 640 emoji-like things, at 256 pixels, on a CPU."})
     size = sum(f.stat().st_size for f in out.rglob("*") if f.is_file())
     print(f"{size / 1e6:.1f} MB in {out}, after {saved['step']} steps and {saved['spent'] / 60:.0f} minutes")
 

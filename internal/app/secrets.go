@@ -21,33 +21,34 @@ import (
 // secretBytes is the length of the generated deployment secret and of each key derived from it.
 const secretBytes = 32
 
-// secrets are the keys of a deployment, all derived from one secret. API keys are hashed with keys, image
-// links signed with links, interaction tokens sealed with tokens.
+// secrets are the keys of a deployment. API keys are hashed with keys, image links signed with links, interaction
+// tokens sealed with tokens.
 type secrets struct {
 	keys, links []byte
 	tokens      cipher.AEAD
 }
 
-// openSecrets takes the configured secret, or the one that the store keeps since its first start.
+// openSecrets derives links and tokens from the configured secret, when there is one: changing it costs open links and
+// no more. API keys are always hashed with what the store keeps since its first start, so that they outlive any setting.
 func openSecrets(ctx context.Context, st *store.Store, configured string) (*secrets, error) {
-	root := []byte(configured)
-	if configured == "" {
-		var err error
-		root, err = st.EnsureSetting(ctx, "secret", func() ([]byte, error) {
-			fresh := make([]byte, secretBytes)
-			_, err := rand.Read(fresh)
-			return fresh, err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("read the deployment's secret: %w", err)
-		}
+	kept, err := st.EnsureSetting(ctx, "secret", func() ([]byte, error) {
+		fresh := make([]byte, secretBytes)
+		_, err := rand.Read(fresh)
+		return fresh, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the deployment's secret: %w", err)
 	}
-	derive := func(use string) ([]byte, error) {
-		return hkdf.Key(sha256.New, root, nil, "stablemate "+use, secretBytes)
+	root := kept
+	if configured != "" {
+		root = []byte(configured)
 	}
-	keys, err1 := derive("api keys")
-	links, err2 := derive("image links")
-	tokens, err3 := derive("interaction tokens")
+	derive := func(from []byte, use string) ([]byte, error) {
+		return hkdf.Key(sha256.New, from, nil, "stablemate "+use, secretBytes)
+	}
+	keys, err1 := derive(kept, "api keys")
+	links, err2 := derive(root, "image links")
+	tokens, err3 := derive(root, "interaction tokens")
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, fmt.Errorf("derive keys: %w", err)
 	}
