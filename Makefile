@@ -44,7 +44,7 @@ run-server: runtime ## start the HTTP horde and the pool, without a bot
 # --- check
 
 .PHONY: setup
-setup: ## install what the tests need: PostgreSQL, Chromium, fonts, npm packages, the library
+setup: ## install what the tests need: PostgreSQL, Chromium, fonts, npm and pip packages, the library
 	@internal/tools/setup.sh test
 	@$(MAKE) --no-print-directory runtime
 

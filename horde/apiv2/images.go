@@ -11,6 +11,7 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"net/http"
 	"strings"
 
@@ -147,6 +148,43 @@ func (s *Server) keepResult(ctx context.Context, key, text string) error {
 		return fmt.Errorf("keep result: %w", err)
 	}
 	return nil
+}
+
+// uploadedAsWebP makes a WebP of an uploaded result that is another kind of image. It reports whether there is one.
+func (s *Server) uploadedAsWebP(ctx context.Context, key string) (there bool, err error) {
+	img, err := s.deps.Blobs.Open(ctx, key)
+	switch {
+	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrKey):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("look for image: %w", err)
+	}
+	defer func() { _ = img.Close() }() // opened for reading only
+	var head [16]byte
+	n, err := img.ReadAt(head[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, fmt.Errorf("read image: %w", err)
+	}
+	format := blob.Sniff(head[:n])
+	if format == blob.WebP {
+		return true, nil
+	}
+	leave, err := s.enterLarge(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	data, err := io.ReadAll(io.LimitReader(img, maxResultBytes))
+	if err != nil {
+		return false, fmt.Errorf("read image: %w", err)
+	}
+	if data, _, err = s.recode(ctx, data, format, qualityResult); err != nil {
+		return false, err
+	}
+	if err := s.deps.Blobs.PutBytes(ctx, key, data); err != nil {
+		return false, fmt.Errorf("keep result: %w", err)
+	}
+	return true, nil
 }
 
 // recode decodes a checked image and encodes it as WebP. It also tells whether any of it is see-through.

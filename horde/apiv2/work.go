@@ -111,11 +111,9 @@ func (s *Server) popReply(c *call, job horde.Job, agent string) (wire.PopReply, 
 		maps.Copy(answer.Skipped, job.Skipped)
 		return answer, nil
 	}
+	// Also for a request whose images travel inside replies: worker software of today only knows how to upload.
 	for _, id := range job.Generations {
 		answer.IDs = append(answer.IDs, id.String())
-		if !job.R2 {
-			continue
-		}
 		link, err := s.link(c, blob.OpPut, resultKey(id))
 		if err != nil {
 			return answer, err
@@ -123,9 +121,7 @@ func (s *Server) popReply(c *call, job horde.Job, agent string) (wire.PopReply, 
 		answer.R2Uploads = append(answer.R2Uploads, link)
 	}
 	answer.ID, answer.Model, answer.TTL = &answer.IDs[0], &job.Model, new(int(job.TTL/time.Second))
-	if job.R2 {
-		answer.R2Upload = &answer.R2Uploads[0]
-	}
+	answer.R2Upload = &answer.R2Uploads[0]
 	answer.Payload = payloadOf(job)
 	if job.Image.Source != "" {
 		answer.SourceProcessing = job.Image.Processing
@@ -236,13 +232,13 @@ func noJob(id string) error {
 	return horde.Refuse(horde.CodeInvalidJobID, "Processing Job with ID %s does not exist.", id)
 }
 
-// delivered makes sure that the image of a generation is kept and returns its key.
+// delivered makes sure that the image of a generation is kept as WebP and returns its key.
 func (s *Server) delivered(c *call, id horde.GenerationID, generation string) (string, error) {
 	key := resultKey(id)
 	if generation != wire.Uploaded {
 		return key, s.keepResult(c.r.Context(), key, generation)
 	}
-	there, err := s.kept(c.r.Context(), key)
+	there, err := s.uploadedAsWebP(c.r.Context(), key)
 	switch {
 	case err != nil:
 		return "", err

@@ -129,7 +129,9 @@ func (a *assembly) door() (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
-	mux.Handle(blob.PathPrefix, blob.Handler(a.images, signer, blob.HandlerOptions{Log: a.log}))
+	mux.Handle(blob.PathPrefix, blob.Handler(a.images, signer, blob.HandlerOptions{
+		Log: a.log, MaxSide: apiv2.MaxResultSide, MaxPixels: apiv2.MaxResultPixels,
+	}))
 	mux.Handle("/", pages)
 	return mux, nil
 }

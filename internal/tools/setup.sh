@@ -2,12 +2,13 @@
 # Installs what is missing for a purpose, and says nothing when nothing is.
 #   setup.sh build      a C compiler, beside Go
 #   setup.sh postgres   and PostgreSQL's server
-#   setup.sh test       and a browser, fonts, and the npm packages that contract tests run
+#   setup.sh test       and a browser, fonts, and the npm and pip packages that contract tests run
 # Debian packages are installed with apt-get by root or through sudo; anybody else is told the command.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 horde_sdk='@zeldafan0225/ai_horde@5.2.0' # the public TypeScript client
+python_sdk='horde-sdk==0.18.0'                # the public Python client, which worker software is made of
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
@@ -71,6 +72,11 @@ need_npm() {
   have npm && have node || want nodejs npm
 }
 
+need_python() {
+  # Debian keeps what makes a virtual environment apart.
+  have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || want python3 python3-venv
+}
+
 npm_packages() {
   local stamp=build/npm/.installed
   [ "$(cat "$stamp" 2>/dev/null)" = "$horde_sdk" ] && return 0
@@ -83,6 +89,20 @@ npm_packages() {
   printf '%s' "$horde_sdk" >"$stamp"
 }
 
+pip_packages() {
+  local stamp=build/pip/.installed there='import importlib.util, sys; sys.exit(importlib.util.find_spec("horde_sdk") is None)'
+  # An environment does not outlive the Python it was made with.
+  [ "$(cat "$stamp" 2>/dev/null)" = "$python_sdk" ] && build/pip/bin/python -I -c "$there" 2>/dev/null && return 0
+  rm -rf build/pip
+  mkdir -p build
+  if ! { python3 -m venv build/pip &&
+    build/pip/bin/python -m pip install --no-input --disable-pip-version-check --only-binary :all: "$python_sdk"; } >build/pip.log 2>&1; then
+    tail -n 20 build/pip.log >&2
+    fail "python3 ($(python3 --version 2>&1 || true)) and pip could not install $python_sdk, which needs Python 3.10 or newer"
+  fi
+  printf '%s' "$python_sdk" >"$stamp"
+}
+
 need_go
 case "${1:-}" in
 build) ;;
@@ -91,8 +111,12 @@ test)
   need_postgres
   need_browser
   need_npm
+  need_python
   ;;
 *) fail "say what for: build, postgres or test" ;;
 esac
 install_missing
-[ "$1" != test ] || npm_packages
+if [ "$1" = test ]; then
+  npm_packages
+  pip_packages
+fi
