@@ -280,9 +280,9 @@ func TestSmoke(t *testing.T) {
 	}
 
 	// The second image takes long enough to be killed in the middle of it.
-	b.command("/generate prompt: yellow star steps: 200")
+	b.command("/generate prompt: yellow star steps: 300")
 	b.until(lastMessage+`.querySelector('[data-testid="button"]') && /star/.test(`+lastMessage+`.innerText)`, p)
-	time.Sleep(700 * time.Millisecond) // let the runner get to work
+	time.Sleep(500 * time.Millisecond) // let the runner get to work
 	if b.value(image) != "null" && b.value(image) != "undefined" {
 		t.Fatal("the second image was ready before it could be interrupted")
 	}
