@@ -37,6 +37,7 @@ const sandboxSize = 256
 // Run starts everything that the configuration asks for and blocks until ctx ends or something breaks.
 // Addresses for people go to out, the log to logs.
 func Run(ctx context.Context, p Program, cfg config.Config, out, logs io.Writer) error {
+	makeRoom()
 	log := newLogger(cfg, logs)
 	c, err := openCore(ctx, cfg, log)
 	if err != nil {
