@@ -133,7 +133,7 @@ func wordCount(s string) int {
 
 // upfrontSide is R of the protocol: images above R×R need kudos up front. It falls as the queue grows.
 func (s *State) upfrontSide(now time.Time) int {
-	side := 1024 + 10*s.Fleet(now).Threads - int(math.RoundToEven(0.9*float64(s.queuedImages)))
+	side := 1024 + 10*s.Fleet(Dreamer, now).Threads - int(math.RoundToEven(0.9*float64(s.queued[imageLane].jobs)))
 	return min(1024, max(576, side))
 }
 

@@ -53,6 +53,9 @@ func (f *filler) fill(v reflect.Value) {
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		f.fill(v.Index(0))
 		f.fill(v.Index(1))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		f.fill(v.Elem())
 	case reflect.Array:
 		for i := range v.Len() {
 			v.Index(i).SetUint(uint64(f.n>>(8*(i%4))) & 0xff)
@@ -126,7 +129,7 @@ func testFields(t *testing.T, opts store.Options) {
 		for _, g := range b.NewGens {
 			f.fill(reflect.ValueOf(&filled).Elem())
 			g.Seed, g.State, g.Finished, g.Blob = filled.G.Seed, filled.G.State, filled.G.Finished, filled.G.Blob
-			g.Censored, g.Meta, g.Reward = filled.G.Censored, filled.G.Meta, filled.G.Reward
+			g.Text, g.Censored, g.Meta, g.Reward = filled.G.Text, filled.G.Censored, filled.G.Meta, filled.G.Reward
 			change.Generations = append(change.Generations, g)
 		}
 		commit(t, s, &term, change)
@@ -158,7 +161,7 @@ func testTexts(t *testing.T, opts store.Options) {
 		u := horde.User{ID: horde.UserID(i), External: text, Name: text, Contact: "nul\x00nul", Key: horde.KeyHash{byte(i + 1)}}
 		g := horde.Generation{Model: text, Blob: text, Meta: []horde.Meta{{Value: "\x00"}}}
 		f.fill(reflect.ValueOf(&g.ID).Elem())
-		r := horde.Request{User: u.ID, Client: "nul\x00nul", Key: text, Image: horde.Image{Prompt: "\x00 </script> \u2028"}, Models: []string{"\x00"}}
+		r := horde.Request{User: u.ID, Kind: horde.Dreamer, Client: "nul\x00nul", Key: text, Image: horde.Image{Prompt: "\x00 </script> \u2028"}, Models: []string{"\x00"}}
 		f.fill(reflect.ValueOf(&r.ID).Elem())
 		g.Request = r.ID
 		b.Users, b.NewRequests, b.NewGens = append(b.Users, u), append(b.NewRequests, r), append(b.NewGens, g)
