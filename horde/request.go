@@ -61,6 +61,14 @@ type Image struct {
 	Source         string   `json:"source,omitempty"` // blob key of the source image
 	SourceMask     string   `json:"source_mask,omitempty"`
 	Processing     string   `json:"processing,omitempty"` // img2img, inpainting, outpainting, remix
+
+	Extra []ExtraSource `json:"extra,omitempty"` // further source images, of a remix
+}
+
+// ExtraSource is a further source image of a remix.
+type ExtraSource struct {
+	Blob     string  `json:"blob"` // key of the image
+	Strength float64 `json:"strength"`
 }
 
 // EffectiveSteps counts what the sampler really runs.

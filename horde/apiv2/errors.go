@@ -24,6 +24,8 @@ const (
 	codeWorkerInviteOnly horde.Code = "WorkerInviteOnly"
 	codeServiceOnly      horde.Code = "OnlyServiceAccountProxy"
 	codeExtraImages      horde.Code = "InvalidExtraSourceImages." // the dot is the protocol's
+	codeTooManyExtra     horde.Code = "TooManyExtraSourceImages."
+	codeMoreExtra        horde.Code = "MoreThanMinExtraSourceImage."
 	codeExtraTexts       horde.Code = "InvalidExtraTexts."
 	codeNoExtraTexts     horde.Code = "MissingExtraTexts."
 	codeRemix            horde.Code = "InvalidRemix"
@@ -58,7 +60,7 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeInvalidTransferAmount, horde.CodeInvalidTargetUsername, horde.CodeTooFastTransfers,
 		horde.CodeFaultWhenSending, horde.CodeFaultWhenReceiving, horde.CodeSourceFlagged, horde.CodeTargetFlagged,
 		horde.CodeEducationCannotSend, horde.CodeIdempotencyKeyConflict, horde.CodeTooLongUserName,
-		codeNoWorkerMod, codeServiceOnly, codeExtraImages, codeExtraTexts, codeNoExtraTexts, codeRemix, codeSourceURL,
+		codeNoWorkerMod, codeServiceOnly, codeExtraImages, codeTooManyExtra, codeMoreExtra, codeExtraTexts, codeNoExtraTexts, codeRemix, codeSourceURL,
 		codeSourceUnreadable:
 		return http.StatusBadRequest, true
 	}

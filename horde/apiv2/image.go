@@ -48,7 +48,7 @@ func (s *Server) generate(c *call) error {
 		}
 		return c.reply(http.StatusOK, wire.Price{Kudos: wire.Float(out.Kudos.Float())})
 	}
-	if n.Image.Source != "" {
+	if sourced(&n.Image) {
 		if err := s.keepSources(c, &n, body); err != nil {
 			return err
 		}
@@ -86,6 +86,9 @@ func (s *Server) notHere(body object) error {
 // stand in for them until they are kept.
 func newImage(u horde.User, from origin.Origin, agent string, body object) (horde.NewImage, error) {
 	params := body.object("params")
+	if err := extraAllowed(u, body); err != nil {
+		return horde.NewImage{}, err
+	}
 	if err := notCarried(u, body, params); err != nil {
 		return horde.NewImage{}, err
 	}
@@ -109,6 +112,9 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 		}
 		n.Workers = append(n.Workers, horde.WorkerID{UUID: id})
 	}
+	if err := remixFits(body, n.Models); err != nil {
+		return horde.NewImage{}, err
+	}
 	if nul(body) {
 		return horde.NewImage{}, horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
@@ -122,10 +128,6 @@ func notCarried(u horde.User, body, params object) error {
 		return horde.Refuse(codeServiceOnly, "Only service accounts may name a proxied account.")
 	case params.has("special"):
 		return horde.Refuse(horde.CodeBadRequest, "Only special accounts may send a special payload, and this horde serves no special models.")
-	case body.text("source_processing", "") == "remix":
-		return horde.Refuse(codeRemix, "Remix needs a Stable Cascade model, which this horde does not serve.")
-	case len(body.objects("extra_source_images")) > 0:
-		return horde.Refuse(codeExtraImages, "Extra source images need source_processing to be remix.")
 	case params.has("workflow"):
 		return horde.Refuse(codeNoExtraTexts, "This horde runs no workflows.")
 	case len(params.objects("extra_texts")) > 0:
@@ -171,8 +173,11 @@ func imageOf(body, params object) horde.Image {
 	for _, ti := range params.objects("tis") {
 		i.TIs = append(i.TIs, horde.TI{Name: ti.text("name", ""), InjectTI: ti.text("inject_ti", ""), Strength: ti.number("strength", 1)})
 	}
+	i.Extra = extraOf(body)
 	if body.text("source_image", "") != "" {
 		i.Source = pendingSource
+	}
+	if i.Source != "" || len(i.Extra) > 0 {
 		i.Processing = body.text("source_processing", "img2img")
 	}
 	if body.text("source_mask", "") != "" {

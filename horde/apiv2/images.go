@@ -21,12 +21,15 @@ import (
 	"stablemate/horde"
 	"stablemate/horde/apiv2/wire"
 	"stablemate/internal/blob"
+	"stablemate/internal/fetch"
 )
 
 // Bounds and qualities of images.
 const (
-	// MaxSourcePixels is the most pixels of a source image in width or height.
+	// MaxSourceSide is the most pixels of a source image in width or height.
 	MaxSourceSide = horde.MaxSide
+	// MaxSourceBytes is the most bytes of a source image that lies at an address.
+	MaxSourceBytes = fetch.MaxBytes
 	// MaxResultSide and MaxResultPixels bound a delivered image, also an enlarged one.
 	MaxResultSide   = 8192
 	MaxResultPixels = 4096 * 4096
@@ -218,57 +221,4 @@ func decodeImage(data []byte, format blob.Format) (image.Image, error) {
 		return jpeg.Decode(in)
 	}
 	return nil, blob.ErrNotImage
-}
-
-// keepSources checks and stores the source image and its mask, and puts their keys into the request. It asks
-// the rules first, so that nothing is decoded or kept for a request that will be refused anyway.
-func (s *Server) keepSources(c *call, n *horde.NewImage, body object) error {
-	trial := *n
-	trial.DryRun = true
-	if _, err := do(s, c, horde.Enqueue{NewImage: trial}); err != nil {
-		return err
-	}
-	source, through, err := s.source(c.r.Context(), body.text("source_image", ""))
-	if err != nil {
-		return err
-	}
-	if n.Image.SourceMask == "" && n.Image.Processing == "inpainting" && !through {
-		return horde.Refuse(horde.CodeInpaintingMissingMask, "Inpainting needs a source_mask, or a source image with see-through parts.")
-	}
-	id := s.deps.IDs.UUID().String()
-	if n.Image.SourceMask != "" {
-		mask, _, err := s.source(c.r.Context(), body.text("source_mask", ""))
-		if err != nil {
-			return err
-		}
-		n.Image.SourceMask = id + "_msk.webp"
-		if err := s.deps.Blobs.PutBytes(c.r.Context(), n.Image.SourceMask, mask); err != nil {
-			return fmt.Errorf("keep source mask: %w", err)
-		}
-	}
-	n.Image.Source = id + "_src.webp"
-	if err := s.deps.Blobs.PutBytes(c.r.Context(), n.Image.Source, source); err != nil {
-		return fmt.Errorf("keep source image: %w", err)
-	}
-	return nil
-}
-
-// source decodes one source image and encodes it small. Addresses are not fetched: whoever asks could make
-// this server call machines behind its own walls.
-func (s *Server) source(ctx context.Context, text string) (data []byte, through bool, err error) {
-	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
-		return nil, false, badImage(codeSourceURL, "this horde takes source images as base64 only")
-	}
-	raw, err := fromBase64(text)
-	if err != nil {
-		return nil, false, badImage(horde.CodeImageValidation, "%s", err)
-	}
-	format, w, h, err := blob.CheckLimits(raw, MaxSourceSide, MaxSourceSide*MaxSourceSide)
-	switch {
-	case errors.Is(err, blob.ErrTooLarge):
-		return nil, false, badImage(horde.CodeSourceResolution, "it has %d × %d pixels, at most %d × %d are taken", w, h, MaxSourceSide, MaxSourceSide)
-	case err != nil:
-		return nil, false, badImage(horde.CodeImageValidation, "%s", err)
-	}
-	return s.recode(ctx, raw, format, qualitySource)
 }

@@ -42,6 +42,7 @@ func table() map[string][]string {
 		"internal/discord":    nil,
 		"internal/sandbox":    nil,
 		"internal/schedule":   nil,
+		"internal/fetch":      nil,
 		"internal/arch":       nil,
 		"internal/pgtest":     nil,
 
@@ -53,7 +54,7 @@ func table() map[string][]string {
 		"emojikudos":         engine,
 		"inference":          engine,
 		"inference/onnx":     {"inference/diffusion"},
-		"horde/apiv2":        slices.Concat(engine, []string{"horde/apiv2/wire", "internal/blob", "internal/ops", "ratings", "emojikudos"}),
+		"horde/apiv2":        slices.Concat(engine, []string{"horde/apiv2/wire", "internal/blob", "internal/fetch", "internal/ops", "ratings", "emojikudos"}),
 		"horde/apiv2/client": {"horde/apiv2/wire"},
 		"internal/webhook":   {"horde/apiv2/wire"},
 		"commands":           slices.Concat(engine, []string{"commands/chat", "emojikudos", "ratings", "internal/discord"}),
