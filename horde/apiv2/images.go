@@ -11,7 +11,6 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
-	"io"
 	"net/http"
 	"strings"
 
@@ -60,7 +59,7 @@ func (s *Server) link(c *call, op blob.Op, key string) (string, error) {
 		return "", fmt.Errorf("sign a link: %w", err)
 	}
 	at := strings.Index(link, blob.PathPrefix)
-	if at < 0 {
+	if at < 0 || !s.deps.Signer.Own() {
 		return link, nil
 	}
 	return s.base(c.r) + link[at:], nil
@@ -102,14 +101,13 @@ func (s *Server) picture(c *call, key string, asLink bool) (string, error) {
 
 // kept reports whether an image is there.
 func (s *Server) kept(ctx context.Context, key string) (bool, error) {
-	img, err := s.deps.Blobs.Open(ctx, key)
+	_, err := s.deps.Blobs.Stat(ctx, key)
 	switch {
 	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrKey):
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("look for image: %w", err)
 	}
-	_ = img.Close() // opened for reading only
 	return true, nil
 }
 
@@ -153,22 +151,18 @@ func (s *Server) keepResult(ctx context.Context, key, text string) error {
 	return nil
 }
 
-// uploadedAsWebP makes a WebP of an uploaded result that is another kind of image. It reports whether there is one.
+// uploadedAsWebP takes an uploaded result, and makes a WebP of it when it is another kind of image. It reports whether
+// there is one.
 func (s *Server) uploadedAsWebP(ctx context.Context, key string) (there bool, err error) {
-	img, err := s.deps.Blobs.Open(ctx, key)
+	format, err := s.deps.Blobs.Accept(ctx, key)
 	switch {
 	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrKey):
 		return false, nil
+	case errors.Is(err, blob.ErrNotImage), errors.Is(err, blob.ErrTooLarge), errors.Is(err, blob.ErrTooLong):
+		return true, badImage(horde.CodeImageValidation, "%s", err)
 	case err != nil:
-		return false, fmt.Errorf("look for image: %w", err)
+		return false, fmt.Errorf("accept upload: %w", err)
 	}
-	defer func() { _ = img.Close() }() // opened for reading only
-	var head [16]byte
-	n, err := img.ReadAt(head[:], 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("read image: %w", err)
-	}
-	format := blob.Sniff(head[:n])
 	if format == blob.WebP {
 		return true, nil
 	}
@@ -177,7 +171,7 @@ func (s *Server) uploadedAsWebP(ctx context.Context, key string) (there bool, er
 		return false, err
 	}
 	defer leave()
-	data, err := io.ReadAll(io.LimitReader(img, maxResultBytes))
+	data, err := s.deps.Blobs.Read(ctx, key, maxResultBytes)
 	if err != nil {
 		return false, fmt.Errorf("read image: %w", err)
 	}

@@ -34,8 +34,8 @@ func HashKey(secret []byte, key string) horde.KeyHash {
 // Deps are what the door works with. All are required.
 type Deps struct {
 	Engine *engine.Engine
-	Blobs  *blob.Store
-	Signer *blob.Signer
+	Blobs  blob.Images
+	Signer blob.Links
 	Secret []byte // of API keys
 	IDs    horde.IDSource
 	Now    func() time.Time
@@ -61,7 +61,7 @@ type Options struct {
 }
 
 // Server is the door: an http.Handler for everything under /api/. It is safe for concurrent use and starts
-// nothing. Mount its sibling blob.Handler under /blob/ with the same signer.
+// nothing. When links lead to the door itself, mount its sibling blob.Handler under /blob/ with the same signer.
 type Server struct {
 	deps Deps
 	opts Options

@@ -45,6 +45,7 @@ func table() map[string][]string {
 		"internal/fetch":      nil,
 		"internal/arch":       nil,
 		"internal/pgtest":     nil,
+		"internal/s3test":     nil,
 
 		"horde":              leaves,
 		"horde/engine":       core(),
@@ -78,6 +79,7 @@ func fences() map[string][]string {
 		"modernc.org/sqlite":              {"internal/store"},
 		"github.com/yalue/onnxruntime_go": {"inference/onnx"},
 		"github.com/robfig/cron":          {"internal/schedule"},
+		"github.com/minio/minio-go":       {"internal/blob"},
 	}
 }
 
