@@ -42,7 +42,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s, err := horde.NewState(horde.Settings{AnonymousAllowed: true, TransfersAllowed: true}, &horde.Snapshot{})
+	return newWorldWith(t, horde.Settings{AnonymousAllowed: true, TransfersAllowed: true})
+}
+
+func newWorldWith(t *testing.T, settings horde.Settings) *world {
+	t.Helper()
+	s, err := horde.NewState(settings, &horde.Snapshot{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +82,10 @@ func try[R any](w *world, op horde.Op[R]) (R, error) {
 	if errors.As(err, &refusal) && w.c.Writes() != before {
 		w.t.Errorf("%T was refused (%v) but wrote", op, err)
 	}
-	b, _ := w.c.Cut(w.s)
+	b, _, failed := w.c.Cut(w.s)
+	if failed != nil {
+		w.t.Fatal(failed)
+	}
 	w.rows.take(b)
 	for _, e := range b.Ledger {
 		for _, p := range e.Postings {

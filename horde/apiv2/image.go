@@ -4,6 +4,7 @@ package apiv2
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -86,10 +87,7 @@ func (s *Server) notHere(body object) error {
 // stand in for them until they are kept.
 func newImage(u horde.User, from origin.Origin, agent string, body object) (horde.NewImage, error) {
 	params := body.object("params")
-	if err := extraAllowed(u, body); err != nil {
-		return horde.NewImage{}, err
-	}
-	if err := notCarried(u, body, params); err != nil {
+	if err := notCarried(u, body); err != nil {
 		return horde.NewImage{}, err
 	}
 	n := horde.NewImage{
@@ -112,9 +110,6 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 		}
 		n.Workers = append(n.Workers, horde.WorkerID{UUID: id})
 	}
-	if err := remixFits(body, n.Models); err != nil {
-		return horde.NewImage{}, err
-	}
 	if nul(body) {
 		return horde.NewImage{}, horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
@@ -122,16 +117,9 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 }
 
 // notCarried refuses what a request may ask for elsewhere but no worker here could be told.
-func notCarried(u horde.User, body, params object) error {
-	switch {
-	case body.has("proxied_account") && !u.Has(horde.RoleService):
+func notCarried(u horde.User, body object) error {
+	if body.has("proxied_account") && !u.Has(horde.RoleService) {
 		return horde.Refuse(codeServiceOnly, "Only service accounts may name a proxied account.")
-	case params.has("special"):
-		return horde.Refuse(horde.CodeBadRequest, "Only special accounts may send a special payload, and this horde serves no special models.")
-	case params.has("workflow"):
-		return horde.Refuse(codeNoExtraTexts, "This horde runs no workflows.")
-	case len(params.objects("extra_texts")) > 0:
-		return horde.Refuse(codeExtraTexts, "Extra texts need a workflow.")
 	}
 	return nil
 }
@@ -174,11 +162,18 @@ func imageOf(body, params object) horde.Image {
 		i.TIs = append(i.TIs, horde.TI{Name: ti.text("name", ""), InjectTI: ti.text("inject_ti", ""), Strength: ti.number("strength", 1)})
 	}
 	i.Extra = extraOf(body)
+	i.Workflow = params.text("workflow", "")
+	for _, t := range params.objects("extra_texts") {
+		i.ExtraTexts = append(i.ExtraTexts, horde.ExtraText{Text: t.text("text", ""), Reference: t.text("reference", "")})
+	}
+	if params.has("special") {
+		i.Special, _ = json.Marshal(params.object("special")) // it was JSON before
+	}
 	if body.text("source_image", "") != "" {
 		i.Source = pendingSource
 	}
-	if i.Source != "" || len(i.Extra) > 0 {
-		i.Processing = body.text("source_processing", "img2img")
+	if p := body.text("source_processing", "img2img"); i.Source != "" || len(i.Extra) > 0 || p == remix {
+		i.Processing = p
 	}
 	if body.text("source_mask", "") != "" {
 		i.SourceMask = pendingSource

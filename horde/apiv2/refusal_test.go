@@ -116,7 +116,7 @@ func TestBadInputIsRefusedAsTheContractSays(t *testing.T) {
 		{"a source image of a file", generate, `{"prompt": "a", "source_image": "file:///etc/passwd"}`, key, 400, "SourceImageUrlInvalid", "", "Image validation failed"},
 		{"a mask by address", generate, `{"prompt": "a", "source_image": "` + small + `", "source_mask": "http://[::1]/x.png"}`, key, 400, "SourceImageUrlInvalid", "", "Image validation failed"},
 		{"an extra image without remix", generate, `{"prompt": "a", "source_image": "` + small + `", "extra_source_images": [{"image": "` + small + `"}]}`, key, 400, "InvalidExtraSourceImages.", "", ""},
-		{"two extra images without trust", generate, `{"prompt": "a", "extra_source_images": [{"image": "a"}, {"image": "b"}]}`, key, 400, "MoreThanMinExtraSourceImage.", "", ""},
+		{"two extra images without trust", generate, `{"prompt": "a", "models": ["Stable Cascade 1.0"], "source_processing": "remix", "extra_source_images": [{"image": "a"}, {"image": "b"}]}`, key, 400, "MoreThanMinExtraSourceImage.", "", ""},
 		{"six extra images", generate, `{"prompt": "a", "extra_source_images": [` + strings.TrimSuffix(strings.Repeat(`{"image": "x"},`, 6), ",") + `]}`, key, 400, "TooManyExtraSourceImages.", "", ""},
 		{"a remix of another model", generate, `{"prompt": "a", "source_processing": "remix", "source_image": "` + small + `"}`, key, 400, "InvalidRemix", "", ""},
 		{"inpainting without a mask", generate, `{"prompt": "a", "source_processing": "inpainting", "source_image": "` + small + `"}`, key, 400, "InpaintingMissingMask", "", ""},

@@ -15,46 +15,8 @@ import (
 	"stablemate/internal/fetch"
 )
 
-// Bounds of further source images.
-const (
-	// MaxExtraSources is how many images a remix may take beside its source image.
-	MaxExtraSources = 5
-
-	maxExtraUntrusted = 1
-)
-
 // remix is the one processing that takes further source images.
 const remix = "remix"
-
-// extraAllowed holds the rules about further source images that come before everything about the request itself.
-func extraAllowed(u horde.User, body object) error {
-	switch n := len(body.objects("extra_source_images")); {
-	case n > MaxExtraSources:
-		return horde.Refuse(codeTooManyExtra, "%d extra source images, at most %d are allowed", n, MaxExtraSources)
-	case n > maxExtraUntrusted && !u.Has(horde.RoleTrusted):
-		return horde.Refuse(codeMoreExtra, "only trusted accounts may send more than one extra source image")
-	}
-	return nil
-}
-
-// remixFits holds the rules about a remix.
-func remixFits(body object, models []string) error {
-	if body.text("source_processing", "") != remix {
-		if len(body.objects("extra_source_images")) > 0 {
-			return horde.Refuse(codeExtraImages, "Extra source images need source_processing to be remix.")
-		}
-		return nil
-	}
-	for _, m := range models {
-		if !strings.HasPrefix(m, "Stable Cascade") {
-			return horde.Refuse(codeRemix, "Remix needs a Stable Cascade model.")
-		}
-	}
-	if len(models) == 0 {
-		return horde.Refuse(codeRemix, "Remix needs a Stable Cascade model; please name one.")
-	}
-	return nil
-}
 
 // extraOf reads the further source images. They are kept later; until then a word stands in for each.
 func extraOf(body object) []horde.ExtraSource {
