@@ -43,8 +43,10 @@ func table() map[string][]string {
 		"internal/discord":    nil,
 		"internal/sandbox":    nil,
 		"internal/schedule":   nil,
+		"internal/fetch":      nil,
 		"internal/arch":       nil,
 		"internal/pgtest":     nil,
+		"internal/s3test":     nil,
 
 		"horde":              leaves,
 		"horde/engine":       core(),
@@ -54,7 +56,7 @@ func table() map[string][]string {
 		"emojikudos":         engine,
 		"inference":          engine,
 		"inference/onnx":     {"inference/diffusion"},
-		"horde/apiv2":        slices.Concat(engine, []string{"horde/apiv2/wire", "internal/blob", "internal/ops", "ratings", "emojikudos"}),
+		"horde/apiv2":        slices.Concat(engine, []string{"horde/apiv2/wire", "internal/blob", "internal/fetch", "internal/ops", "ratings", "emojikudos"}),
 		"horde/apiv2/client": {"horde/apiv2/wire"},
 		"internal/webhook":   {"horde/apiv2/wire"},
 		"commands":           slices.Concat(engine, []string{"commands/chat", "commands/words", "emojikudos", "ratings", "internal/discord"}),
@@ -78,6 +80,7 @@ func fences() map[string][]string {
 		"modernc.org/sqlite":              {"internal/store"},
 		"github.com/yalue/onnxruntime_go": {"inference/onnx"},
 		"github.com/robfig/cron":          {"internal/schedule"},
+		"github.com/minio/minio-go":       {"internal/blob"},
 	}
 }
 
