@@ -129,12 +129,11 @@ func (a *assembly) door() (http.Handler, error) {
 		return nil, fmt.Errorf("open the pages: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api)
 	mux.Handle(blob.PathPrefix, blob.Handler(a.images, signer, blob.HandlerOptions{
 		Log: a.log, MaxSide: apiv2.MaxResultSide, MaxPixels: apiv2.MaxResultPixels,
 	}))
 	mux.Handle("/", pages)
-	return mux, nil
+	return api.Before(mux), nil
 }
 
 // schedule sets what happens by the clock.
