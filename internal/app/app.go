@@ -129,12 +129,11 @@ func (a *assembly) door() (http.Handler, error) {
 		return nil, fmt.Errorf("open the pages: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api)
 	if images != nil {
 		mux.Handle(blob.PathPrefix, images)
 	}
 	mux.Handle("/", pages)
-	return mux, nil
+	return api.Before(mux), nil
 }
 
 // schedule sets what happens by the clock.
