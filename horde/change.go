@@ -32,6 +32,7 @@ type dirty struct {
 	bornGens     map[GenerationID]bool
 	goneRequests order[RequestID]
 	goneWorkers  order[WorkerID]
+	records      order[recordKey]
 }
 
 type order[K comparable] struct {
@@ -57,6 +58,12 @@ func (c *Change) saveUser(u *User)             { c.writes++; c.dirty.users.add(u
 func (c *Change) saveWorker(w *Worker)         { c.writes++; c.dirty.workers.add(w.ID) }
 func (c *Change) saveRequest(r *Request)       { c.writes++; c.dirty.requests.add(r.ID) }
 func (c *Change) saveGeneration(g *Generation) { c.writes++; c.dirty.generations.add(g.ID) }
+
+// saveRecord marks a document as changed or gone.
+func (c *Change) saveRecord(kind RecordKind, id string) {
+	c.writes++
+	c.dirty.records.add(recordKey{kind, id})
+}
 
 // At moves the change's time forward to now; it never goes back.
 func (c *Change) At(now time.Time) {
@@ -101,13 +108,15 @@ func (c *Change) post(s *State, key string, kind kudos.Kind, postings []kudos.Po
 func (c *Change) Empty() bool {
 	d := &c.dirty
 	return !c.modes && len(c.ledger) == 0 && len(d.users.keys) == 0 && len(d.workers.keys) == 0 && len(d.requests.keys) == 0 &&
-		len(d.generations.keys) == 0 && len(d.goneRequests.keys) == 0 && len(d.goneWorkers.keys) == 0
+		len(d.generations.keys) == 0 && len(d.goneRequests.keys) == 0 && len(d.goneWorkers.keys) == 0 &&
+		len(d.records.keys) == 0
 }
 
 // Size is the number of rows and events gathered, for bounding a commit.
 func (c *Change) Size() int {
 	d := &c.dirty
-	return len(c.ledger) + len(d.users.keys) + len(d.workers.keys) + len(d.requests.keys) + len(d.generations.keys)
+	return len(c.ledger) + len(d.users.keys) + len(d.workers.keys) + len(d.requests.keys) + len(d.generations.keys) +
+		len(d.records.keys)
 }
 
 // Batch is one transaction: final images of the rows that changed, and the ledger's new events.
@@ -125,10 +134,12 @@ type Batch struct {
 	Ledger       []kudos.Event
 	System       map[kudos.Account]kudos.Amount // balances of system accounts the batch moved
 	Modes        *Modes
+	Records      []Record // documents that changed, or with a nil Value those that are gone
 }
 
-// Cut turns the gathered change into a batch and the announcements to make after its commit.
-func (c *Change) Cut(s *State) (*Batch, []Event) {
+// Cut turns the gathered change into a batch and the announcements to make after its commit. An error means that a row
+// cannot be written at all.
+func (c *Change) Cut(s *State) (*Batch, []Event, error) {
 	b := &Batch{Ledger: c.ledger}
 	d := &c.dirty
 	for _, id := range d.users.keys {
@@ -179,7 +190,11 @@ func (c *Change) Cut(s *State) (*Batch, []Event) {
 		m := s.modes
 		b.Modes = &m
 	}
-	return b, c.events
+	var err error
+	if b.Records, err = s.cutRecords(d.records.keys); err != nil {
+		return nil, nil, err
+	}
+	return b, c.events, nil
 }
 
 // bare copies a request without what is derived.

@@ -77,7 +77,10 @@ func try[R any](w *world, op horde.Op[R]) (R, error) {
 	if errors.As(err, &refusal) && w.c.Writes() != before {
 		w.t.Errorf("%T was refused (%v) but wrote", op, err)
 	}
-	b, _ := w.c.Cut(w.s)
+	b, _, failed := w.c.Cut(w.s)
+	if failed != nil {
+		w.t.Fatal(failed)
+	}
 	w.rows.take(b)
 	for _, e := range b.Ledger {
 		for _, p := range e.Postings {

@@ -79,6 +79,7 @@ type Snapshot struct {
 	System      map[kudos.Account]kudos.Amount
 	LastEvent   int64
 	Modes       Modes
+	Records     []Record
 	// Recent are ledger events of the last ReceiptWindow, for idempotency keys.
 	Recent []kudos.Event
 }
@@ -95,6 +96,10 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 		lastEvent: snap.LastEvent, modes: snap.Modes,
 	}
 	s.queue.init()
+	s.newBooks()
+	if err := s.loadRecords(snap.Records); err != nil {
+		return nil, err
+	}
 	for _, m := range settings.KnownModels {
 		s.known[m] = true
 	}

@@ -67,14 +67,20 @@ func (e *Engine) flush(ctx context.Context) error {
 		e.mu.Unlock()
 		return nil
 	}
-	batch, events := g.change.Cut(e.state)
+	batch, events, err := g.change.Cut(e.state)
+	if err != nil {
+		e.opts.Log.Error().Err(err).Msg("a change cannot be written; loading the horde anew")
+		e.fail(g)
+		e.mu.Unlock()
+		return fmt.Errorf("commit: %w", err)
+	}
 	e.pending, e.flying = e.newGroup(), g
 	term := horde.Term{Epoch: e.term.Epoch, Seq: e.term.Seq + 1}
 	e.mu.Unlock()
 	close(g.cut)
 
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
-	err := e.store.Commit(limited, term, batch)
+	err = e.store.Commit(limited, term, batch)
 	cancel()
 
 	e.mu.Lock()

@@ -58,9 +58,10 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
 	c = &core{cfg: cfg, log: log, ids: ids{idgen.Secure(systemClock.Now)}}
+	opened := c // a refusal below returns no core, but what is open is closed all the same
 	defer func() {
 		if err != nil {
-			c.close()
+			opened.close()
 		}
 	}()
 	if c.store, err = openStore(ctx, cfg, log); err != nil {

@@ -29,6 +29,8 @@ const (
 	insertPostings
 	upsertSystem
 	upsertModes
+	deleteRecords
+	upsertRecords
 	statements // how many there are
 )
 
@@ -37,7 +39,7 @@ func (s statement) String() string {
 	return [...]string{
 		"delete generations", "delete requests", "delete workers", "write accounts", "write workers", "add requests",
 		"write requests", "add generations", "write generations", "add ledger events", "add postings",
-		"write system accounts", "write modes",
+		"write system accounts", "write modes", "delete records", "write records",
 	}[s]
 }
 
@@ -121,7 +123,21 @@ func encode(b *horde.Batch) (*rows, error) {
 	if m := b.Modes; m != nil {
 		r[upsertModes] = table{bools{m.Maintenance}, bools{m.InviteOnly}, bools{m.Raid}}
 	}
+	r[deleteRecords], r[upsertRecords] = recordRows(b.Records)
 	return r, nil
+}
+
+// recordRows: kind, id of those that are gone; kind, id, value of the others.
+func recordRows(records []horde.Record) (gone, kept table) {
+	var goneKind, goneID, kind, id, value texts
+	for _, r := range records {
+		if r.Value == nil {
+			goneKind, goneID = append(goneKind, string(r.Kind)), append(goneID, plain(r.ID))
+			continue
+		}
+		kind, id, value = append(kind, string(r.Kind)), append(id, plain(r.ID)), append(value, string(r.Value))
+	}
+	return table{goneKind, goneID}, table{kind, id, value}
 }
 
 // accountRows: id, external, key_hash, name, created, last_active, roles, concurrency, invited, suspicion, balance,

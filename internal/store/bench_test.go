@@ -226,7 +226,10 @@ func newMill(tb testing.TB, size, people int) *mill {
 }
 
 func (m *mill) cut() *horde.Batch {
-	batch, _ := m.change.Cut(m.state)
+	batch, _, err := m.change.Cut(m.state)
+	if err != nil {
+		panic(err) // documents of the rules can be written
+	}
 	m.now = m.now.Add(10 * time.Millisecond)
 	m.change = horde.NewChange(m.now, m)
 	return batch

@@ -24,7 +24,7 @@ func (s *Store) Load(ctx context.Context, recent time.Time) (*horde.Snapshot, er
 	defer func() { _ = tx.Rollback() }() // it wrote nothing
 	snap := &horde.Snapshot{System: make(map[kudos.Account]kudos.Amount)}
 	for _, read := range []func(context.Context, *sql.Tx, *horde.Snapshot) error{
-		s.loadAccounts, s.loadWorkers, s.loadRequests, s.loadGenerations, s.loadSystem,
+		s.loadAccounts, s.loadWorkers, s.loadRequests, s.loadGenerations, s.loadSystem, s.loadRecords,
 	} {
 		if err := read(ctx, tx, snap); err != nil {
 			return nil, s.wrap("load the horde", err)
@@ -123,6 +123,23 @@ func (s *Store) loadSystem(ctx context.Context, tx *sql.Tx, snap *horde.Snapshot
 	}
 	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(id), 0) FROM event`).Scan(&snap.LastEvent); err != nil {
 		return fmt.Errorf("read the last event: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) loadRecords(ctx context.Context, tx *sql.Tx, snap *horde.Snapshot) error {
+	err := s.each(ctx, tx, func(scan func(...any) error) error {
+		var kind, id string
+		var value []byte
+		if err := scan(&kind, &id, &value); err != nil {
+			return err
+		}
+		id, err := unplain(id)
+		snap.Records = append(snap.Records, horde.Record{Kind: horde.RecordKind(kind), ID: id, Value: value})
+		return err
+	}, `SELECT kind, id, value FROM record`)
+	if err != nil {
+		return fmt.Errorf("read the records: %w", err)
 	}
 	return nil
 }

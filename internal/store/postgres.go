@@ -453,6 +453,12 @@ ON CONFLICT (id) DO UPDATE SET balance = excluded.balance`
 		return `
 INSERT INTO modes (id, maintenance, invite_only, raid) SELECT 1, * FROM unnest($1::boolean[], $2::boolean[], $3::boolean[])
 ON CONFLICT (id) DO UPDATE SET maintenance = excluded.maintenance, invite_only = excluded.invite_only, raid = excluded.raid`
+	case deleteRecords:
+		return `DELETE FROM record r USING unnest($1::text[], $2::text[]) AS gone(kind, id) WHERE r.kind = gone.kind AND r.id = gone.id`
+	case upsertRecords:
+		return `
+INSERT INTO record (kind, id, value) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value`
 	case statements:
 	}
 	panic("store: no such statement") // a programmer error

@@ -470,6 +470,10 @@ ON CONFLICT (id) DO UPDATE SET balance = excluded.balance`
 		return `
 INSERT INTO modes (id, maintenance, invite_only, raid) VALUES (1, ?1, ?2, ?3)
 ON CONFLICT (id) DO UPDATE SET maintenance = excluded.maintenance, invite_only = excluded.invite_only, raid = excluded.raid`
+	case deleteRecords:
+		return `DELETE FROM record WHERE kind = ?1 AND id = ?2`
+	case upsertRecords:
+		return `INSERT INTO record (kind, id, value) VALUES (?1, ?2, ?3) ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value`
 	case statements:
 	}
 	panic("store: no such statement") // a programmer error

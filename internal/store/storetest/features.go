@@ -32,6 +32,9 @@ type filler struct{ n int64 }
 func (f *filler) fill(v reflect.Value) {
 	f.n++
 	switch v.Interface().(type) {
+	case []byte:
+		v.SetBytes(fmt.Appendf(nil, `{"n": %d}`, f.n))
+		return
 	case time.Time:
 		v.Set(reflect.ValueOf(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(f.n) * time.Microsecond)))
 		return
@@ -86,10 +89,10 @@ func testFields(t *testing.T, opts store.Options) {
 			Users: make([]horde.User, 2), Workers: make([]horde.Worker, 2), NewRequests: make([]horde.Request, 2),
 			NewGens: make([]horde.Generation, 3), Modes: &horde.Modes{},
 			System: map[kudos.Account]kudos.Amount{kudos.Treasury: kudos.Amount(f.n), kudos.Burn: -5},
-			Ledger: []kudos.Event{{}, {}},
+			Ledger: []kudos.Event{{}, {}}, Records: make([]horde.Record, 3),
 		}
 		f.fill(reflect.ValueOf(b.Modes).Elem())
-		for _, list := range []any{b.Users, b.Workers, b.NewRequests, b.NewGens, b.Ledger} {
+		for _, list := range []any{b.Users, b.Workers, b.NewRequests, b.NewGens, b.Ledger, b.Records} {
 			for i := range reflect.ValueOf(list).Len() {
 				f.fill(reflect.ValueOf(list).Index(i))
 			}
@@ -109,6 +112,7 @@ func testFields(t *testing.T, opts store.Options) {
 			f.fill(reflect.ValueOf(change.Workers).Index(i))
 			change.Workers[i].ID = b.Workers[i].ID
 		}
+		change.Records = []horde.Record{{Kind: b.Records[0].Kind, ID: b.Records[0].ID, Value: []byte(`{"a": 1}`)}, {Kind: b.Records[1].Kind, ID: b.Records[1].ID}}
 		var filled struct {
 			R horde.Request
 			G horde.Generation

@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"bytes"
+	order "cmp"
 	"maps"
 	"slices"
 	"time"
@@ -26,6 +27,7 @@ type Rows struct {
 	events      []kudos.Event
 	keys        map[string]kudos.Event
 	modes       horde.Modes
+	records     map[[2]string]horde.Record
 }
 
 // NewRows is an empty store.
@@ -34,6 +36,7 @@ func NewRows() *Rows {
 		users: make(map[horde.UserID]horde.User), workers: make(map[horde.WorkerID]horde.Worker),
 		requests: make(map[horde.RequestID]horde.Request), generations: make(map[horde.GenerationID]horde.Generation),
 		system: make(map[kudos.Account]kudos.Amount), keys: make(map[string]kudos.Event),
+		records: make(map[[2]string]horde.Record),
 	}
 }
 
@@ -67,6 +70,13 @@ func (r *Rows) Apply(b *horde.Batch) {
 	for _, e := range b.Ledger {
 		r.keys[e.Key] = e
 	}
+	for _, d := range b.Records {
+		if key := [2]string{string(d.Kind), d.ID}; d.Value == nil {
+			delete(r.records, key)
+		} else {
+			r.records[key] = d
+		}
+	}
 	if b.Modes != nil {
 		r.modes = *b.Modes
 	}
@@ -81,6 +91,7 @@ func (r *Rows) Snapshot(recent time.Time) *horde.Snapshot {
 		Users: slices.Collect(maps.Values(r.users)), Workers: slices.Collect(maps.Values(r.workers)),
 		Requests: slices.Collect(maps.Values(r.requests)), Generations: slices.Collect(maps.Values(r.generations)),
 		System: r.system, LastEvent: r.LastEvent(), Modes: r.modes,
+		Records: slices.Collect(maps.Values(r.records)),
 	}
 	for _, e := range r.events {
 		if !e.At.Before(recent) {
@@ -96,6 +107,7 @@ func Diff(want, got *horde.Snapshot) string {
 		slices.SortFunc(s.Users, func(a, b horde.User) int { return int(a.ID - b.ID) })
 		slices.SortFunc(s.Workers, func(a, b horde.Worker) int { return bytes.Compare(a.ID.UUID[:], b.ID.UUID[:]) })
 		slices.SortFunc(s.Requests, func(a, b horde.Request) int { return bytes.Compare(a.ID.UUID[:], b.ID.UUID[:]) })
+		slices.SortFunc(s.Records, func(a, b horde.Record) int { return order.Or(order.Compare(a.Kind, b.Kind), order.Compare(a.ID, b.ID)) })
 		slices.SortFunc(s.Generations, func(a, b horde.Generation) int { return bytes.Compare(a.ID.UUID[:], b.ID.UUID[:]) })
 	}
 	return cmp.Diff(want, got, cmpopts.EquateEmpty(),

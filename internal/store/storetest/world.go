@@ -78,7 +78,10 @@ func (w *World) Live(n int) (*horde.Batch, error) {
 			return nil, err
 		}
 	}
-	b, _ := c.Cut(w.State)
+	b, _, err := c.Cut(w.State)
+	if err != nil {
+		panic(err) // documents of the rules can be written
+	}
 	w.Rows.Apply(b)
 	return b, nil
 }
