@@ -15,7 +15,7 @@ import (
 	"stablemate/horde/filter"
 )
 
-func compile(tbb testing.TB, rules ...filter.Rule) *filter.Set {
+func compile(tb testing.TB, rules ...filter.Rule) *filter.Set {
 	tb.Helper()
 	for i := range rules {
 		rules[i].ID = int64(i + 1)
