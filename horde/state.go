@@ -20,12 +20,15 @@ type Settings struct {
 	TransfersAllowed bool
 	// KnownModels is what workers may serve besides what customizers bring; empty means any name.
 	KnownModels []string
+	// Models is what is known about image models; of two entries with one name the last counts.
+	Models []Model
 }
 
 // State is the whole horde. It is not safe for concurrent use; the engine owns it.
 type State struct {
 	settings Settings
 	known    map[string]bool
+	models   map[string]*Model
 
 	users      map[UserID]*User
 	byExternal map[string]UserID
@@ -99,6 +102,10 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	s.newBooks()
 	if err := s.loadRecords(snap.Records); err != nil {
 		return nil, err
+	}
+	s.models = make(map[string]*Model, len(settings.Models))
+	for i := range settings.Models {
+		s.models[settings.Models[i].Name] = &settings.Models[i]
 	}
 	for _, m := range settings.KnownModels {
 		s.known[m] = true

@@ -96,7 +96,7 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 // An owner who is not trusted yet gets half of it in escrow.
 func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Amount {
 	requester, owner := s.users[r.User], s.users[w.Owner]
-	worth := r.Price
+	worth := kudos.Times(r.Price, s.factorFor(&r.Image, g.Model))
 	debit := kudos.ImageDebit(worth, r.Image.Source != "", !r.SlowWorkers, r.Exclude && len(r.Workers) > 0, r.Image.Post...)
 	if g.Censored {
 		debit = kudos.ImageDebit(0, false, !r.SlowWorkers, r.Exclude && len(r.Workers) > 0)
