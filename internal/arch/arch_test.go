@@ -20,7 +20,7 @@ const module = "stablemate"
 const everything = "*"
 
 // leaves know nothing and may be known by the core.
-var leaves = []string{"horde/kudos", "horde/origin"}
+var leaves = []string{"horde/kudos", "horde/origin", "horde/filter"}
 
 // core is the rules and their leaves.
 func core(more ...string) []string { return slices.Concat([]string{"horde"}, leaves, more) }
@@ -33,6 +33,7 @@ func table() map[string][]string {
 	return map[string][]string{
 		"horde/kudos":         nil,
 		"horde/origin":        nil,
+		"horde/filter":        nil,
 		"horde/apiv2/wire":    nil,
 		"horde/apiv2/openapi": nil,
 		"commands/chat":       nil,
