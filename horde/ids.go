@@ -68,3 +68,16 @@ type IDSource interface {
 	UUID() UUID
 	Uint32() uint32
 }
+
+// MarshalText is String, so that documents hold readable identifiers.
+func (u UUID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText is ParseUUID.
+func (u *UUID) UnmarshalText(text []byte) error {
+	v, err := ParseUUID(string(text))
+	if err != nil {
+		return err
+	}
+	*u = v
+	return nil
+}

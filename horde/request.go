@@ -61,6 +61,8 @@ type Image struct {
 	Source         string   `json:"source,omitempty"` // blob key of the source image
 	SourceMask     string   `json:"source_mask,omitempty"`
 	Processing     string   `json:"processing,omitempty"` // img2img, inpainting, outpainting, remix
+
+	Style *AppliedStyle `json:"style,omitempty"` // that the request was made with
 }
 
 // EffectiveSteps counts what the sampler really runs.
@@ -283,6 +285,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	s.charge(c, u, "activation:"+id, kudos.KindActivation, kudos.ActivationImage, r, nil)
 	u.LastActive = c.Now
 	u.Image.Requests++
+	s.countStyle(c, op.Image.Style)
 	c.saveUser(u)
 	c.saveRequest(r)
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})

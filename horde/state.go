@@ -54,6 +54,10 @@ type State struct {
 	lastEvent int64
 	modes     Modes
 
+	styles      book[Style]
+	collections book[Collection]
+	rack        styleRack
+
 	delivered minuteSum // pixelsteps delivered of late
 }
 
@@ -98,6 +102,10 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	s.queue.init()
 	s.newBooks()
 	if err := s.loadRecords(snap.Records); err != nil {
+		return nil, err
+	}
+	s.rack = newStyleRack()
+	if err := s.arrangeStyles(); err != nil {
 		return nil, err
 	}
 	for _, m := range settings.KnownModels {

@@ -160,4 +160,8 @@ func debitFactor(post string) float64 {
 // ActivationImage is charged once when an image request enters the queue, and never refunded.
 const ActivationImage = 3 * One
 
+// StyleFee is the part of an activation that goes on to the maker of the style, when it is somebody else's. Image
+// requests always pay it.
+const StyleFee = 2 * One
+
 func round2(f float64) float64 { return math.RoundToEven(f*100) / 100 }
