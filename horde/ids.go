@@ -60,6 +60,18 @@ func (u UUID) String() string {
 	return string(b[:])
 }
 
+// MarshalText is the 36-character form, for JSON.
+func (u UUID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (u *UUID) UnmarshalText(text []byte) error {
+	id, err := ParseUUID(string(text))
+	if err == nil {
+		*u = id
+	}
+	return err
+}
+
 // IsZero reports whether the UUID was never set.
 func (u UUID) IsZero() bool { return u == UUID{} }
 
@@ -67,17 +79,4 @@ func (u UUID) IsZero() bool { return u == UUID{} }
 type IDSource interface {
 	UUID() UUID
 	Uint32() uint32
-}
-
-// MarshalText is String, so that documents hold readable identifiers.
-func (u UUID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
-
-// UnmarshalText is ParseUUID.
-func (u *UUID) UnmarshalText(text []byte) error {
-	v, err := ParseUUID(string(text))
-	if err != nil {
-		return err
-	}
-	*u = v
-	return nil
 }

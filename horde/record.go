@@ -98,8 +98,8 @@ func (s *State) keepers() []keeper {
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
-	s.styles = newBook[Style]("style")
-	s.collections = newBook[Collection]("collection")
+	s.styles = newBook[Style](KindStyle)
+	s.collections = newBook[Collection](KindCollection)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

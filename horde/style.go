@@ -39,6 +39,12 @@ const (
 	StylesPerPage      = 25   // of styles and of collections
 )
 
+// Kinds of records that styles and collections are kept as.
+const (
+	KindStyle      RecordKind = "style"
+	KindCollection RecordKind = "collection"
+)
+
 // StyleKind says what a style is for. The names are stored and are the API's.
 type StyleKind string
 

@@ -3,6 +3,7 @@
 package apiv2
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -36,7 +37,7 @@ func table() map[string][]endpoint {
 	modes := perAddress(30, minute)
 	worker := perCall(30, minute)
 	status := perCall(10, minute)
-	return map[string][]endpoint{
+	paths := map[string][]endpoint{
 		"/generate/async": {post((*Server).generate,
 			perCall(90, minute).relaxedTo(300), perCall(2, second).relaxedTo(10), perKey(2, second).relaxedTo(60).anonymousTo(60))},
 		"/generate/check/{id}":        {get((*Server).check, perCall(10, second))},
@@ -57,6 +58,8 @@ func table() map[string][]endpoint {
 		"/status/modes":               {get((*Server).modes, modes)},
 		"/status/news":                {get((*Server).news, byDefault())},
 	}
+	maps.Copy(paths, styleRoutes())
+	return paths
 }
 
 // routes turns the table into a mux that also answers OPTIONS, wrong methods and unknown paths.
