@@ -140,7 +140,7 @@ type Style struct {
 	Image     *ImageStyle `json:"image,omitempty"` // of image styles
 	Text      *TextStyle  `json:"text,omitempty"`  // of text styles
 	Models    []string    `json:"models"`
-	Tags      []string    `json:"tags,omitempty"`
+	Tags      []string    `json:"tags"`
 	Public    bool        `json:"public,omitempty"` // in the lists; who knows its name or ID finds any
 	NSFW      bool        `json:"nsfw,omitempty"`
 	SharedKey string      `json:"shared_key,omitempty"`
