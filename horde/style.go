@@ -4,6 +4,7 @@ package horde
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,32 +94,9 @@ type ImageStyle struct {
 	Post           []string `json:"post_processing,omitempty"`
 	Loras          []Lora   `json:"loras,omitempty"`
 	TIs            []TI     `json:"tis,omitempty"`
-}
 
-// TextStyle holds the parameters that a text style sets; nil ones it leaves to the worker. The JSON names are the
-// API's, and are stored.
-type TextStyle struct {
-	RepPen           *float64 `json:"rep_pen,omitempty"`
-	RepPenRange      *int     `json:"rep_pen_range,omitempty"`
-	RepPenSlope      *float64 `json:"rep_pen_slope,omitempty"`
-	Temperature      *float64 `json:"temperature,omitempty"`
-	TFS              *float64 `json:"tfs,omitempty"`
-	TopA             *float64 `json:"top_a,omitempty"`
-	TopK             *int     `json:"top_k,omitempty"`
-	TopP             *float64 `json:"top_p,omitempty"`
-	Typical          *float64 `json:"typical,omitempty"`
-	MinP             *float64 `json:"min_p,omitempty"`
-	SmoothingFactor  *float64 `json:"smoothing_factor,omitempty"`
-	DynatempRange    *float64 `json:"dynatemp_range,omitempty"`
-	DynatempExponent *float64 `json:"dynatemp_exponent,omitempty"`
-	SamplerOrder     []int    `json:"sampler_order,omitempty"`
-	StopSequence     []string `json:"stop_sequence,omitempty"`
-	UseDefaultBad    *bool    `json:"use_default_badwordsids,omitempty"`
-	SingleLine       *bool    `json:"singleline,omitempty"`
-	AddSpace         *bool    `json:"frmtadsnsp,omitempty"`
-	RemoveBlankLines *bool    `json:"frmtrmblln,omitempty"`
-	RemoveSpecial    *bool    `json:"frmtrmspch,omitempty"`
-	TrimIncomplete   *bool    `json:"frmttriminc,omitempty"`
+	Workflow string          `json:"workflow,omitempty"`
+	Special  json.RawMessage `json:"special,omitempty"`
 }
 
 // Example is a picture that shows what an image style does. It lies somewhere else; the horde only knows its address.
@@ -130,22 +108,22 @@ type Example struct {
 
 // Style is a prompt with places for what a person asks for, and the models and parameters that go with it.
 type Style struct {
-	ID        StyleID     `json:"id"`
-	Owner     UserID      `json:"owner"`
-	Kind      StyleKind   `json:"kind"`
-	Created   time.Time   `json:"created"`
-	Name      string      `json:"name"` // unique among its owner's styles
-	Info      string      `json:"info,omitempty"`
-	Prompt    string      `json:"prompt"`
-	Image     *ImageStyle `json:"image,omitempty"` // of image styles
-	Text      *TextStyle  `json:"text,omitempty"`  // of text styles
-	Models    []string    `json:"models"`
-	Tags      []string    `json:"tags"`
-	Public    bool        `json:"public,omitempty"` // in the lists; who knows its name or ID finds any
-	NSFW      bool        `json:"nsfw,omitempty"`
-	SharedKey string      `json:"shared_key,omitempty"`
-	Examples  []Example   `json:"examples,omitempty"` // of image styles; one of them is primary
-	Uses      int64       `json:"uses,omitempty"`
+	ID        StyleID       `json:"id"`
+	Owner     UserID        `json:"owner"`
+	Kind      StyleKind     `json:"kind"`
+	Created   time.Time     `json:"created"`
+	Name      string        `json:"name"` // unique among its owner's styles
+	Info      string        `json:"info,omitempty"`
+	Prompt    string        `json:"prompt"`
+	Image     *ImageStyle   `json:"image,omitempty"` // of image styles
+	Text      *TextSettings `json:"text,omitempty"`  // of text styles
+	Models    []string      `json:"models"`
+	Tags      []string      `json:"tags"`
+	Public    bool          `json:"public,omitempty"` // in the lists; who knows its name or ID finds any
+	NSFW      bool          `json:"nsfw,omitempty"`
+	SharedKey string        `json:"shared_key,omitempty"`
+	Examples  []Example     `json:"examples,omitempty"` // of image styles; one of them is primary
+	Uses      int64         `json:"uses,omitempty"`
 }
 
 // copy shares what never changes in place: parameters are replaced as a whole.
@@ -232,6 +210,21 @@ func ApplyImageStyle(ch *StyleChoice, n *NewImage) {
 	}
 	if p.TIs != nil {
 		i.TIs = slices.Clone(p.TIs)
+	}
+	i.Workflow = cmp.Or(p.Workflow, i.Workflow)
+	if p.Special != nil {
+		i.Special = p.Special
+	}
+}
+
+// ApplyTextStyle makes a text request in a style. The request comes with its prompt and its lengths: the style's
+// settings replace all of the request's, and its models replace those asked for.
+func ApplyTextStyle(ch *StyleChoice, t *Text, models *[]string) {
+	t.Prompt, t.Style = ch.Fill(t.Prompt), ch.Applied()
+	*models = slices.Clone(ch.Models)
+	t.Settings = TextSettings{}
+	if ch.Text != nil {
+		t.Settings = *ch.Text
 	}
 }
 
@@ -394,6 +387,14 @@ func (op ChooseStyle) apply(s *State, c *Change) (StyleChoice, error) {
 
 func wrongStyleKind(want StyleKind) error {
 	return refuse(CodeBadRequest, "This is not a style for %s requests.", want)
+}
+
+// style is the style that a request was made with, or nil.
+func (r *Request) style() *AppliedStyle {
+	if r.Text != nil {
+		return r.Text.Style
+	}
+	return r.Image.Style
 }
 
 // countStyle counts the use of a style, and of the collection it was drawn from, by a request that was queued.

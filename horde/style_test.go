@@ -73,7 +73,7 @@ func TestStylesThatBreakARuleAreRefused(t *testing.T) {
 	image := func(p horde.ImageStyle) func(*horde.StyleDraft) {
 		return func(d *horde.StyleDraft) { d.Image = &p }
 	}
-	text := func(p horde.TextStyle) func(*horde.StyleDraft) {
+	text := func(p horde.TextSettings) func(*horde.StyleDraft) {
 		return func(d *horde.StyleDraft) { *d = textDraft("story"); d.Text = &p }
 	}
 	for what, c := range map[string]struct {
@@ -106,11 +106,11 @@ func TestStylesThatBreakARuleAreRefused(t *testing.T) {
 		"three decimals":                       {image(horde.ImageStyle{CFG: new(7.125)}), horde.CodeBadCFGDecimals},
 		"an odd size":                          {image(horde.ImageStyle{Width: 65}), horde.CodeInvalidSize},
 		"a text style":                         {func(d *horde.StyleDraft) { *d = textDraft("story") }, ""},
-		"a text style with parameters":         {text(horde.TextStyle{SamplerOrder: []int{6, 0, 1, 3, 4, 2, 5}, StopSequence: []string{"\n"}}), ""},
+		"a text style with parameters":         {text(horde.TextSettings{SamplerOrder: []int{6, 0, 1, 3, 4, 2, 5}, StopSequence: []string{"\n"}}), ""},
 		"a text style without the placeholder": {func(d *horde.StyleDraft) { *d = textDraft("story"); d.Prompt = "once" }, horde.CodeBadRequest},
-		"a short sampler order":                {text(horde.TextStyle{SamplerOrder: []int{1, 2, 3, 4, 5, 6, 6}}), "MissingFullSamplerOrder"},
-		"129 stop sequences":                   {text(horde.TextStyle{StopSequence: many(129, "s")}), "TooManyStopSequences"},
-		"long stop sequences":                  {text(horde.TextStyle{StopSequence: []string{strings.Repeat("a", 2001)}}), "ExcessiveStopSequence"},
+		"a short sampler order":                {text(horde.TextSettings{SamplerOrder: []int{1, 2, 3, 4, 5, 6, 6}}), "MissingFullSamplerOrder"},
+		"129 stop sequences":                   {text(horde.TextSettings{StopSequence: many(129, "s")}), "TooManyStopSequences"},
+		"long stop sequences":                  {text(horde.TextSettings{StopSequence: []string{strings.Repeat("a", 2001)}}), "ExcessiveStopSequence"},
 		"a long text prompt": {func(d *horde.StyleDraft) {
 			*d = textDraft("story")
 			d.Prompt = "{p}" + strings.Repeat("a", horde.MaxPromptBytes)

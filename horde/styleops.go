@@ -14,9 +14,9 @@ type StyleDraft struct {
 	Kind      StyleKind
 	Name      string
 	Info      string
-	Prompt    string      // empty means DefaultStylePrompt
-	Image     *ImageStyle // of image styles; nil sets nothing
-	Text      *TextStyle  // of text styles; nil sets nothing
+	Prompt    string        // empty means DefaultStylePrompt
+	Image     *ImageStyle   // of image styles; nil sets nothing
+	Text      *TextSettings // of text styles; nil sets nothing
 	Models    []string
 	Tags      []string
 	Public    bool
@@ -86,8 +86,8 @@ type ChangeStyle struct {
 	Name      *string
 	Info      *string
 	Prompt    *string
-	Image     *ImageStyle // replaces all parameters of an image style
-	Text      *TextStyle  // replaces all parameters of a text style
+	Image     *ImageStyle   // replaces all parameters of an image style
+	Text      *TextSettings // replaces all parameters of a text style
 	Models    []string
 	Tags      []string // not nil and empty: none any more
 	Public    *bool
@@ -238,16 +238,28 @@ func (s *State) checkStyle(st *Style) error {
 		if !strings.Contains(st.Prompt, placeNegative) {
 			return refuse(CodeBadRequest, "The prompt of an image style must contain {np}, where its user's negative prompt goes.")
 		}
-		n := NewImage{N: 1, Image: Image{
-			Prompt: "x", Sampler: "k_euler_a", CFG: 5, Width: 512, Height: 512, Steps: 30, Karras: true,
-		}}
-		ApplyImageStyle(&StyleChoice{Style: *st}, &n)
-		return checkImage(&n)
+		return s.checkImageStyle(st)
 	case StyleText:
 		st.Image, st.SharedKey = nil, ""
 		return checkTextStyle(st)
 	}
 	return refuse(CodeBadRequest, "A style is for images or for texts.")
+}
+
+// checkImageStyle makes up the plainest request that a style can be used with.
+func (s *State) checkImageStyle(st *Style) error {
+	n := NewImage{N: 1, Image: Image{
+		Prompt: "x", Sampler: "k_euler_a", CFG: 5, Width: 512, Height: 512, Steps: 30, Karras: true,
+		Source: "x", Processing: "img2img", // some models ask for one, which is their user's to send
+	}}
+	ApplyImageStyle(&StyleChoice{Style: *st}, &n)
+	if n.Image.Workflow != "" {
+		n.Image.ExtraTexts = []ExtraText{{Text: "x", Reference: n.Image.Workflow}} // its user's, too
+	}
+	if err := checkImage(&n); err != nil {
+		return err
+	}
+	return s.checkFamilies(s.users[st.Owner], &n)
 }
 
 // checkStyleName cleans the name of a style or collection.

@@ -22,10 +22,6 @@ const (
 	codeTeamNotFound     horde.Code = "TeamNotFound"
 	codeWorkerInviteOnly horde.Code = "WorkerInviteOnly"
 	codeServiceOnly      horde.Code = "OnlyServiceAccountProxy"
-	codeExtraImages      horde.Code = "InvalidExtraSourceImages." // the dot is the protocol's
-	codeExtraTexts       horde.Code = "InvalidExtraTexts."
-	codeNoExtraTexts     horde.Code = "MissingExtraTexts."
-	codeRemix            horde.Code = "InvalidRemix"
 	codeSourceURL        horde.Code = "SourceImageUrlInvalid"
 	codeSourceUnreadable horde.Code = "SourceImageUnreadable"
 )
@@ -45,7 +41,7 @@ func statusOf(code horde.Code) (status int, known bool) {
 		return http.StatusTooManyRequests, true
 	case horde.CodeWrongCredentials, horde.CodeForbidden, horde.CodeDeletedUser, horde.CodeAnonForbidden,
 		horde.CodeAnonForbiddenWorker, horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodeTooManyWorkers,
-		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront,
+		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront, horde.CodeBannedClientAgent,
 		horde.CodeTransfersDisabled, codeNotModerator, codeNotOwner, codeWorkerInviteOnly,
 		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer:
 		return http.StatusForbidden, true
@@ -60,8 +56,12 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeInvalidTransferAmount, horde.CodeInvalidTargetUsername, horde.CodeTooFastTransfers,
 		horde.CodeFaultWhenSending, horde.CodeFaultWhenReceiving, horde.CodeSourceFlagged, horde.CodeTargetFlagged,
 		horde.CodeEducationCannotSend, horde.CodeIdempotencyKeyConflict, horde.CodeTooLongUserName,
-		codeNoWorkerMod, codeServiceOnly, codeExtraImages, codeExtraTexts, codeNoExtraTexts, codeRemix, codeSourceURL,
-		codeSourceUnreadable,
+		codeNoWorkerMod, codeServiceOnly, codeSourceURL,
+		codeSourceUnreadable, horde.CodeControlNetUnsupported, horde.CodeControlNetMismatch, horde.CodeControlNetMismatchDot,
+		horde.CodeControlNetPayload, horde.CodeHiResMismatch, horde.CodeTransparencyModel, horde.CodeTransparencyImg2Img,
+		horde.CodeTransparencyCN, horde.CodeInvalidRemix, horde.CodeExtraSourceImages, horde.CodeTooManyExtraSources,
+		horde.CodeMoreExtraSources, horde.CodeInvalidExtraTexts, horde.CodeMissingExtraTexts, horde.CodeSourceRequired,
+		horde.CodeSpecialUsername, horde.CodeSpecialPayload,
 		"MissingFullSamplerOrder", "TooManyStopSequences", "ExcessiveStopSequence":
 		return http.StatusBadRequest, true
 	}

@@ -150,9 +150,14 @@ func (s *Server) chooseStyle(c *call, body object, kind horde.StyleKind) (*horde
 	return &choice, nil
 }
 
-// unstyled is a body without what a style replaces: of its parameters the named ones stay.
-func unstyled(body object, keep ...string) object {
+// unstyled is a body without what a style replaces. How many images and, unless the style says it, their size stay; so
+// do the texts that a style's workflow needs from its user.
+func unstyled(body object, style *horde.StyleChoice) object {
 	out, params := maps.Clone(body), make(map[string]any)
+	keep := []string{"n", "width", "height"}
+	if style.Image != nil && style.Image.Workflow != "" {
+		keep = append(keep, "extra_texts")
+	}
 	for _, name := range keep {
 		if v, there := body.object("params")[name]; there {
 			params[name] = v
@@ -322,7 +327,7 @@ func (s *Server) styler(c *call, body object, whole bool) (horde.User, error) {
 	case nul(body):
 		return horde.User{}, horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
-	return u, notCarried(u, nil, body.object("params"))
+	return u, nil
 }
 
 // deleteStyle is DELETE /styles/image/{style_id} and its twin.
@@ -451,18 +456,18 @@ func (o object) givenInteger(name string) *int {
 }
 
 // paramsOfStyle reads what a style sets.
-func paramsOfStyle(kind horde.StyleKind, body object) (*horde.ImageStyle, *horde.TextStyle) {
+func paramsOfStyle(kind horde.StyleKind, body object) (*horde.ImageStyle, *horde.TextSettings) {
 	p := body.object("params")
 	if kind == horde.StyleText {
-		t := &horde.TextStyle{
+		t := &horde.TextSettings{
 			RepPen: p.givenNumber("rep_pen"), RepPenRange: p.givenInteger("rep_pen_range"), RepPenSlope: p.givenNumber("rep_pen_slope"),
 			Temperature: p.givenNumber("temperature"), TFS: p.givenNumber("tfs"), TopA: p.givenNumber("top_a"),
 			TopK: p.givenInteger("top_k"), TopP: p.givenNumber("top_p"), Typical: p.givenNumber("typical"), MinP: p.givenNumber("min_p"),
 			SmoothingFactor: p.givenNumber("smoothing_factor"), DynatempRange: p.givenNumber("dynatemp_range"),
 			DynatempExponent: p.givenNumber("dynatemp_exponent"), StopSequence: p.texts("stop_sequence"),
-			UseDefaultBad: p.givenTruth("use_default_badwordsids"), SingleLine: p.givenTruth("singleline"),
-			AddSpace: p.givenTruth("frmtadsnsp"), RemoveBlankLines: p.givenTruth("frmtrmblln"),
-			RemoveSpecial: p.givenTruth("frmtrmspch"), TrimIncomplete: p.givenTruth("frmttriminc"),
+			DefaultBadWords: p.givenTruth("use_default_badwordsids"), SingleLine: p.givenTruth("singleline"),
+			FormatAddSpace: p.givenTruth("frmtadsnsp"), FormatBlankLines: p.givenTruth("frmtrmblln"),
+			FormatRemoveSpeech: p.givenTruth("frmtrmspch"), FormatTrim: p.givenTruth("frmttriminc"),
 		}
 		if order, ok := p["sampler_order"].([]any); ok {
 			t.SamplerOrder = []int{}
@@ -479,7 +484,7 @@ func paramsOfStyle(kind horde.StyleKind, body object) (*horde.ImageStyle, *horde
 		Width: int(p.integer("width", 0)), Steps: int(p.integer("steps", 0)), Karras: p.givenTruth("karras"),
 		Tiling: p.givenTruth("tiling"), HiresFix: p.givenTruth("hires_fix"), Transparent: p.givenTruth("transparent"),
 		ClipSkip: int(p.integer("clip_skip", 0)), FaceFixer: p.givenNumber("facefixer_strength"),
-		Post: made.Post, Loras: made.Loras, TIs: made.TIs,
+		Post: made.Post, Loras: made.Loras, TIs: made.TIs, Workflow: made.Workflow, Special: made.Special,
 	}, nil
 }
 
@@ -519,6 +524,7 @@ func imageParamsOf(p *horde.ImageStyle) *wire.StyleImageParams {
 		HiresFixDenoising: floatOf(p.HiresDenoising), Height: p.Height, Width: p.Width, Steps: p.Steps, Karras: p.Karras,
 		Tiling: p.Tiling, HiresFix: p.HiresFix, Transparent: p.Transparent, ClipSkip: p.ClipSkip,
 		FacefixerStrength: floatOf(p.FaceFixer), PostProcessing: p.Post,
+		Workflow: p.Workflow, Special: p.Special,
 	}
 	for _, l := range p.Loras {
 		out.Loras = append(out.Loras, wire.Lora{
@@ -534,15 +540,15 @@ func imageParamsOf(p *horde.ImageStyle) *wire.StyleImageParams {
 	return &out
 }
 
-func textParamsOf(p *horde.TextStyle) wire.StyleTextParams {
-	p = cmp.Or(p, &horde.TextStyle{})
+func textParamsOf(p *horde.TextSettings) wire.StyleTextParams {
+	p = cmp.Or(p, &horde.TextSettings{})
 	return wire.StyleTextParams{
 		RepPen: floatOf(p.RepPen), RepPenRange: p.RepPenRange, RepPenSlope: floatOf(p.RepPenSlope), Temperature: floatOf(p.Temperature),
 		TFS: floatOf(p.TFS), TopA: floatOf(p.TopA), TopK: p.TopK, TopP: floatOf(p.TopP), Typical: floatOf(p.Typical),
 		MinP: floatOr(p.MinP, 0), SmoothingFactor: floatOr(p.SmoothingFactor, 0), DynatempRange: floatOr(p.DynatempRange, 0),
 		DynatempExponent: floatOr(p.DynatempExponent, 1), SamplerOrder: p.SamplerOrder, StopSequence: p.StopSequence,
-		UseDefaultBadWordsIDs: p.UseDefaultBad, SingleLine: p.SingleLine, AddSentenceSpace: p.AddSpace,
-		RemoveBlankLines: p.RemoveBlankLines, RemoveSpecial: p.RemoveSpecial, TrimIncomplete: p.TrimIncomplete,
+		UseDefaultBadWordsIDs: p.DefaultBadWords, SingleLine: p.SingleLine, AddSentenceSpace: p.FormatAddSpace,
+		RemoveBlankLines: p.FormatBlankLines, RemoveSpecial: p.FormatRemoveSpeech, TrimIncomplete: p.FormatTrim,
 	}
 }
 

@@ -2,6 +2,8 @@
 
 package wire
 
+import "encoding/json"
+
 // StyleRequest is the body of POST and PATCH styles/image and styles/text. PATCH leaves nil fields as they are. Params
 // is a *StyleImageParams or a *StyleTextParams.
 type StyleRequest struct {
@@ -34,6 +36,9 @@ type StyleImageParams struct {
 	PostProcessing    []string `json:"post_processing,omitempty"`
 	Loras             []Lora   `json:"loras,omitempty"`
 	TextualInversions []TI     `json:"tis,omitempty"`
+
+	Workflow string          `json:"workflow,omitempty"`
+	Special  json.RawMessage `json:"special,omitempty"`
 }
 
 // StyleTextParams are the parameters that a text style sets. Replies always hold those with a default.
