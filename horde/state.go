@@ -20,6 +20,8 @@ type Settings struct {
 	TransfersAllowed bool
 	// KnownModels is what workers may serve besides what customizers bring; empty means any name.
 	KnownModels []string
+	// Profane says which texts no name may hold; nil means none.
+	Profane func(text string) bool
 }
 
 // State is the whole horde. It is not safe for concurrent use; the engine owns it.
@@ -36,6 +38,12 @@ type State struct {
 	workers      map[WorkerID]*Worker
 	workerByName map[string]WorkerID
 	byOwner      map[UserID]int
+	teams        book[Team]
+	teamByName   map[string]TeamID // in lower case
+	messages     book[Message]
+	inbox        map[WorkerID][]*Message // oldest first; broadcasts under the zero ID
+	decoys       map[GenerationID]*Generation
+	decoysOf     map[WorkerID]int
 
 	requests    map[RequestID]*Request
 	generations map[GenerationID]*Generation
@@ -94,12 +102,15 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 		requestKeys: make(map[requestKey]RequestID), load: make(map[string]*load), receipts: make(map[string]receipt),
 		lastGift: make(map[pair]time.Time), system: make(map[kudos.Account]kudos.Amount),
 		lastEvent: snap.LastEvent, modes: snap.Modes,
+		decoys: make(map[GenerationID]*Generation), decoysOf: make(map[WorkerID]int),
 	}
 	s.queue.init()
 	s.newBooks()
 	if err := s.loadRecords(snap.Records); err != nil {
 		return nil, err
 	}
+	s.indexTeams()
+	s.indexMessages()
 	for _, m := range settings.KnownModels {
 		s.known[m] = true
 	}
