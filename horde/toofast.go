@@ -2,7 +2,11 @@
 
 package horde
 
-import "strings"
+import (
+	"strings"
+
+	"stablemate/horde/kudos"
+)
 
 // TooFastText is more tokens per second than any machine writes.
 const TooFastText = 150.0
@@ -37,7 +41,11 @@ func speedLimit(kind WorkerType, model string, params float64, trusted bool) (li
 }
 
 // judgeSpeed looks at the speed of one delivery. Each that is beyond belief counts.
-func (s *State) judgeSpeed(c *Change, owner *User, w *Worker, model string, params, speed float64) {
+func (s *State) judgeSpeed(c *Change, owner *User, w *Worker, model string, speed float64) {
+	params := 0.0
+	if w.Type == Scribe {
+		params = kudos.TextParams(model)
+	}
 	if limit, limited := speedLimit(w.Type, model, params, owner.Has(RoleTrusted)); limited && speed > limit {
 		s.suspect(c, owner, w, ReasonTooFast)
 	}

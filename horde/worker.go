@@ -21,7 +21,7 @@ const (
 	Alchemist WorkerType = "interrogation"
 )
 
-// Offer is what a dreamer says about itself with every pop.
+// Offer is what a worker says about itself with every pop. Names and switches that are not about its type stay unset.
 type Offer struct {
 	Name         string
 	Models       []string
@@ -40,6 +40,15 @@ type Offer struct {
 	LimitSteps   bool
 	ExtraSlow    bool
 	NeedsUpfront bool // only requesters who can pay
+
+	// Of a scribe:
+	MaxLength   int // tokens it writes, at most
+	MaxContext  int // tokens it reads and writes
+	Softprompts []string
+
+	// Of an alchemist:
+	Forms    []string // names of forms it serves
+	MaxTiles int      // of 512 × 512 pixels each, in an image to post-process
 }
 
 // Worker lends a GPU. It has no credentials of its own: its owner's key and its name are it.
@@ -71,24 +80,28 @@ type Worker struct {
 	DropSince   time.Time // window in which drops are counted
 	Drops       int
 
-	have  need
-	can   Capability
-	speed float64
+	have    need
+	can     Capability
+	speed   float64
+	size    int // largest class of request it takes
+	context int
 }
 
 // Online reports whether the worker checked in lately.
 func (w *Worker) Online(now time.Time) bool { return now.Sub(w.LastSeen) < WorkerOnline }
 
-// Speed is the mean of the kept samples, in pixelsteps per second.
+// Speed is the mean of the kept samples: pixelsteps per second of a dreamer, tokens per second of a scribe, seconds per
+// form of an alchemist.
 func (w *Worker) Speed() float64 {
-	if len(w.Performance) == 0 {
-		return UnknownSpeed
-	}
 	var sum float64
 	for _, p := range w.Performance {
 		sum += p
 	}
-	if sum == 0 {
+	switch {
+	case sum > 0:
+	case w.Type == Scribe || w.Type == Alchemist:
+		return UnknownTextSpeed
+	default:
 		return UnknownSpeed
 	}
 	return sum / float64(len(w.Performance))
@@ -98,6 +111,11 @@ func (w *Worker) Speed() float64 {
 func (w *Worker) derive() {
 	w.can = Capabilities(w.Offer.BridgeAgent)
 	w.speed = w.Speed()
+	if w.Type == Scribe {
+		w.deriveScribe()
+		return
+	}
+	w.size, w.context = w.Offer.MaxPixels, 0
 	var n need
 	set := func(on bool, bit need) {
 		if on {
@@ -135,7 +153,7 @@ func workerName(name string) string {
 }
 
 // cleanOffer cuts an offer to its bounds.
-func cleanOffer(o Offer) Offer {
+func cleanOffer(kind WorkerType, o Offer) Offer {
 	o.Name = workerName(o.Name)
 	o.Models = unique(o.Models)
 	if len(o.Models) > MaxModelsPerWorker {
@@ -151,7 +169,26 @@ func cleanOffer(o Offer) Offer {
 		}
 	}
 	o.Blacklist = words
-	o.Threads = min(MaxThreads, max(1, o.Threads))
+	threads := MaxThreads
+	switch kind {
+	case Scribe:
+		o.Models = o.Models[:min(len(o.Models), MaxModelsPerScribe)]
+		o.MaxLength, o.MaxContext = max(0, min(MaxTextLength, o.MaxLength)), max(0, min(MaxTextContext, o.MaxContext))
+		o.Softprompts = unique(o.Softprompts)
+		o.Softprompts = o.Softprompts[:min(len(o.Softprompts), MaxSoftprompts)]
+		for i, name := range o.Softprompts {
+			if r := []rune(name); len(r) > MaxSoftpromptRunes {
+				o.Softprompts[i] = string(r[:MaxSoftpromptRunes])
+			}
+		}
+	case Alchemist:
+		threads = MaxAlchemistThreads
+		o.Models = nil
+		o.Forms = unique(o.Forms)
+		o.MaxTiles = max(1, min(MaxFormTiles, o.MaxTiles))
+	case Dreamer:
+	}
+	o.Threads = min(threads, max(1, o.Threads))
 	return o
 }
 
@@ -201,7 +238,7 @@ func (s *State) checkAddress(owner *User, at Address) error {
 // stored ones are not due for writing.
 func (s *State) checkIn(c *Change, owner *User, kind WorkerType, op Pop) (*Worker, error) {
 	named := utf8.RuneCountInString(plainName(op.Offer.Name))
-	offer := cleanOffer(op.Offer)
+	offer := cleanOffer(kind, op.Offer)
 	switch {
 	case owner.Has(RoleDeleted):
 		return nil, refuse(CodeDeletedUser, "this account is marked as deleted")
@@ -229,7 +266,7 @@ func (s *State) checkIn(c *Change, owner *User, kind WorkerType, op Pop) (*Worke
 	case w.Owner != owner.ID:
 		return nil, refuse(CodeWrongCredentials, "Wrong credentials to submit as this worker: the name %q belongs to somebody else", offer.Name)
 	}
-	models, err := s.acceptedModels(owner, offer.Models)
+	models, err := s.acceptedModels(owner, kind, offer.Models)
 	if err != nil {
 		return nil, err
 	}
@@ -286,11 +323,14 @@ func (s *State) seen(c *Change, owner *User, w *Worker, from origin.Origin) {
 	}
 }
 
-func (s *State) acceptedModels(owner *User, offered []string) ([]string, error) {
+func (s *State) acceptedModels(owner *User, kind WorkerType, offered []string) ([]string, error) {
+	if kind == Alchemist {
+		return nil, nil
+	}
 	out := make([]string, 0, len(offered))
 	for _, m := range offered {
 		n := utf8.RuneCountInString(m)
-		if n >= 3 && n <= 255 && (len(s.known) == 0 || s.known[m] || owner.Has(RoleCustomizer)) {
+		if n >= 3 && n <= 255 && (len(s.known) == 0 || kind == Scribe || s.known[m] || owner.Has(RoleCustomizer)) {
 			out = append(out, m)
 		}
 	}

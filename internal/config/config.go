@@ -48,6 +48,7 @@ type Horde struct {
 	Anonymous    bool   `toml:"anonymous"`    // whether requests without an account are taken
 	Registration bool   `toml:"registration"` // whether anyone may make an account at /register
 	Transfers    bool   `toml:"transfers"`    // whether accounts may give kudos to each other
+	ModelsFile   string `toml:"models_file"`  // what more is known about image models; empty: nothing
 }
 
 // Discord is about the real Discord. Without a token the sandbox takes its place.
