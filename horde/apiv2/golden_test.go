@@ -306,6 +306,8 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 	try("GET /status/modes", "ordinary_key", "", "", asker)
 	covered["GET /status/heartbeat"] = true // holds how many processors there are
 
+	styleReplies(t, h, try, asker, mod)
+
 	for _, route := range apiv2.Routes() {
 		if !covered[route] {
 			t.Errorf("no reply of %s is held by a file", route)
