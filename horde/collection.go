@@ -58,7 +58,7 @@ func (s *State) findCollection(text string, want StyleKind) (*Collection, bool) 
 		return nil, false
 	}
 	var best *Collection
-	for _, id := range s.rack.colNamed[SafeText(a.name)] {
+	for _, id := range s.rack.colNamed[cleanStyleName(a.name)] {
 		col := s.collections.pages[id.String()]
 		if a.owned && col.Owner != a.owner {
 			continue

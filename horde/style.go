@@ -332,7 +332,7 @@ func (s *State) findStyle(text string, want StyleKind) (*Style, bool) {
 		return nil, false
 	}
 	var best *Style
-	for _, id := range s.rack.named[SafeText(a.name)] {
+	for _, id := range s.rack.named[cleanStyleName(a.name)] {
 		st := s.styles.pages[id.String()]
 		if a.owned && st.Owner != a.owner {
 			continue

@@ -158,7 +158,7 @@ func TestTextsOfStylesAreCleaned(t *testing.T) {
 	if diff := cmp.Diff([]any{"oil &lt;script&gt;", "<b>fat</b> &lt;img&gt;", []string{"a", "&lt;x&gt;"}}, []any{st.Name, st.Info, st.Tags}); diff != "" {
 		t.Error(diff)
 	}
-	if v, ok := w.s.StyleNamed("oil <script>", horde.StyleImage); !ok || v.ID != st.ID {
+	if v, ok := w.s.StyleNamed(" oil  <script>", horde.StyleImage); !ok || v.ID != st.ID {
 		t.Error("the name as it was typed does not find the style")
 	}
 }

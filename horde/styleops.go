@@ -270,11 +270,14 @@ func (s *State) checkStyleName(what, name string) (string, error) {
 	if utf8.RuneCountInString(name) > MaxStyleName {
 		return "", refuse(CodeBadRequest, "The name of a %s has at most %d characters.", what, MaxStyleName)
 	}
-	if name = strings.Join(strings.Fields(SafeText(name)), " "); name == "" {
+	if name = cleanStyleName(name); name == "" {
 		return "", refuse(CodeBadRequest, "A %s needs a name.", what)
 	}
 	return name, nil
 }
+
+// cleanStyleName is SafeText on one line.
+func cleanStyleName(name string) string { return strings.Join(strings.Fields(SafeText(name)), " ") }
 
 func checkStyleInfo(info string) (string, error) {
 	if strings.ContainsRune(info, 0) {
