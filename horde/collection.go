@@ -211,7 +211,7 @@ func (s *State) checkCollection(col *Collection) error {
 	if col.Name, err = s.checkStyleName("collection", col.Name); err != nil {
 		return err
 	}
-	if col.Info, err = checkStyleInfo(col.Info); err != nil {
+	if col.Info, err = s.checkStyleInfo(col.Info); err != nil {
 		return err
 	}
 	for _, id := range s.rack.colNamed[col.Name] {

@@ -93,6 +93,8 @@ func (s *State) keepers() []keeper {
 	return []keeper{
 		&s.styles,
 		&s.collections,
+		&s.teams,
+		&s.messages,
 	}
 }
 
@@ -100,6 +102,8 @@ func (s *State) keepers() []keeper {
 func (s *State) newBooks() {
 	s.styles = newBook[Style](KindStyle)
 	s.collections = newBook[Collection](KindCollection)
+	s.teams = newBook[Team](KindTeam)
+	s.messages = newBook[Message](KindMessage)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.
