@@ -129,8 +129,7 @@ func build(tb testing.TB, p plan) *house {
 	}
 	mux := http.NewServeMux()
 	mux.Handle(blob.PathPrefix, blob.Handler(blobs, signer, blob.HandlerOptions{}))
-	mux.Handle("/api/", door)
-	var handler http.Handler = mux
+	handler := door.Before(mux)
 	if p.before != nil {
 		handler = p.before(handler)
 	}

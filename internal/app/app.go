@@ -136,12 +136,11 @@ func (a *assembly) door() (http.Handler, error) {
 		return nil, fmt.Errorf("open the pages: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api)
 	if images != nil {
 		mux.Handle(blob.PathPrefix, images)
 	}
 	mux.Handle("/", pages)
-	return mux, nil
+	return api.Before(mux), nil
 }
 
 // schedule sets what happens by the clock.
@@ -244,7 +243,7 @@ func (a *assembly) chat() (page string, err error) {
 		return "", fmt.Errorf("open Discord: %w", err)
 	}
 	chat, err := commands.New(commands.Deps{
-		Engine: a.engine, Bot: bot, Messages: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
+		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
 		NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now,
 	}, set)
 	if err != nil {
