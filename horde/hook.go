@@ -8,8 +8,9 @@ import "stablemate/horde/kudos"
 type Hook struct {
 	URL     string // empty when the request names no webhook
 	Request RequestID
+	Kind    WorkerType // Dreamer or Scribe
 	R2      bool
-	Kudos   kudos.Amount // what one image of the request is worth
+	Kudos   kudos.Amount // what one generation of the request is worth
 	Delivered
 }
 
@@ -21,8 +22,8 @@ func (s *State) Hook(id GenerationID) (Hook, bool) {
 	}
 	r := g.request
 	h := Hook{
-		URL: r.Webhook, Request: r.ID, R2: r.R2, Kudos: r.Price.Round(),
-		Delivered: Delivered{ID: g.ID, Worker: g.Worker, Model: g.Model, Seed: g.Seed, Blob: g.Blob, Censored: g.Censored, Meta: g.Meta},
+		URL: r.Webhook, Request: r.ID, Kind: r.Kind, R2: r.R2, Kudos: r.Price.Round(),
+		Delivered: Delivered{ID: g.ID, Worker: g.Worker, Model: g.Model, Seed: g.Seed, Blob: g.Blob, Text: g.Text, Censored: g.Censored, Meta: g.Meta},
 	}
 	if w := s.workers[g.Worker]; w != nil {
 		h.WorkerName = w.Offer.Name

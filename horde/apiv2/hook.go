@@ -44,20 +44,28 @@ func (s *Server) Delivered(ctx context.Context, id horde.GenerationID) {
 	if !ok || h.URL == "" {
 		return
 	}
-	img, err := s.hookPicture(ctx, h)
-	if err != nil {
-		s.deps.Log.Error().Err(err).Str("id", id.String()).Msg("a webhook is not called: its image cannot be read")
-		return
-	}
-	body := wire.ImageHook{
-		Img: img, Seed: int64(h.Seed), WorkerID: h.Worker.String(), WorkerName: h.WorkerName, Model: h.Model, ID: id.String(),
-		Censored: h.Censored, GenMetadata: make([]wire.Metadata, 0, len(h.Meta)), Request: h.Request.String(),
-		Kudos: wire.Float(h.Kudos.Float()),
-	}
+	d := wire.Delivery{URL: h.URL, ID: id.String()}
+	meta := make([]wire.Metadata, 0, len(h.Meta))
 	for _, m := range h.Meta {
-		body.GenMetadata = append(body.GenMetadata, wire.Metadata{Type: m.Type, Value: m.Value, Ref: m.Ref})
+		meta = append(meta, wire.Metadata{Type: m.Type, Value: m.Value, Ref: m.Ref})
 	}
-	s.opts.Webhooks.Enqueue(wire.Delivery{URL: h.URL, ID: id.String(), Body: body})
+	if h.Kind == horde.Scribe {
+		d.Body = wire.TextHook{
+			Text: h.Text, Seed: int64(h.Seed), WorkerID: h.Worker.String(), WorkerName: h.WorkerName, Model: h.Model, ID: d.ID,
+			State: wire.StateOK, GenMetadata: meta, Request: h.Request.String(), Kudos: wire.Float(h.Kudos.Float()),
+		}
+	} else {
+		img, err := s.hookPicture(ctx, h)
+		if err != nil {
+			s.deps.Log.Error().Err(err).Str("id", d.ID).Msg("a webhook is not called: its image cannot be read")
+			return
+		}
+		d.Body = wire.ImageHook{
+			Img: img, Seed: int64(h.Seed), WorkerID: h.Worker.String(), WorkerName: h.WorkerName, Model: h.Model, ID: d.ID,
+			Censored: h.Censored, GenMetadata: meta, Request: h.Request.String(), Kudos: wire.Float(h.Kudos.Float()),
+		}
+	}
+	s.opts.Webhooks.Enqueue(d)
 }
 
 // hookPicture is how an image goes to a webhook: as the status would show it.

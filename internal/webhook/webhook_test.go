@@ -271,8 +271,12 @@ func TestOverflowIsCountedAndLogged(t *testing.T) {
 	}
 	big := strings.Repeat("x", webhook.MaxQueueBytes)
 	for _, d := range []wire.Delivery{
-		{URL: "http://plain.example/"}, {URL: "https://user:pw@named.example/"}, {URL: "https:///"}, {URL: "::"},
-		{URL: "https://long.example/" + strings.Repeat("a", webhook.MaxURL)}, {URL: "https://big.example/", Body: big},
+		{URL: "http://plain.example/"},
+		{URL: "https://user:pw@named.example/"},
+		{URL: "https:///"},
+		{URL: "::"},
+		{URL: "https://long.example/" + strings.Repeat("a", webhook.MaxURL)},
+		{URL: "https://big.example/", Body: big},
 	} {
 		if one.Enqueue(d) {
 			t.Errorf("%.40s is taken", d.URL)
