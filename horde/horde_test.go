@@ -42,7 +42,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return newWorldWith(t, horde.Settings{AnonymousAllowed: true, TransfersAllowed: true})
+	return newWorldWith(t, horde.Settings{AnonymousAllowed: true, TransfersAllowed: true, Profane: horde.ProfanityList()})
 }
 
 func newWorldWith(t *testing.T, settings horde.Settings) *world {
@@ -461,6 +461,7 @@ type rows struct {
 	gens     map[horde.GenerationID]horde.Generation
 	system   map[kudos.Account]kudos.Amount
 	last     *int64
+	records  map[horde.RecordKind]map[string][]byte
 }
 
 func newRows() rows {
@@ -471,6 +472,7 @@ func newRows() rows {
 		map[horde.GenerationID]horde.Generation{},
 		map[kudos.Account]kudos.Amount{},
 		new(int64),
+		map[horde.RecordKind]map[string][]byte{},
 	}
 }
 
@@ -480,6 +482,18 @@ func (r rows) take(b *horde.Batch) {
 	}
 	for _, w := range b.Workers {
 		r.workers[w.ID] = w
+	}
+	for _, id := range b.GoneWorkers {
+		delete(r.workers, id)
+	}
+	for _, d := range b.Records {
+		if r.records[d.Kind] == nil {
+			r.records[d.Kind] = map[string][]byte{}
+		}
+		r.records[d.Kind][d.ID] = d.Value
+		if d.Value == nil {
+			delete(r.records[d.Kind], d.ID)
+		}
 	}
 	for _, q := range append(b.NewRequests, b.Requests...) {
 		r.requests[q.ID] = q
@@ -511,6 +525,11 @@ func (r rows) snapshot() *horde.Snapshot {
 	}
 	for _, q := range r.requests {
 		s.Requests = append(s.Requests, q)
+	}
+	for kind, of := range r.records {
+		for id, value := range of {
+			s.Records = append(s.Records, horde.Record{Kind: kind, ID: id, Value: value})
+		}
 	}
 	for _, g := range r.gens {
 		s.Generations = append(s.Generations, g)
