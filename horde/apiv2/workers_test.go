@@ -272,3 +272,52 @@ func TestWhatIsSaidOfWorkersOfEachType(t *testing.T) {
 		}
 	}
 }
+
+// TestTeamsAndMessagesThroughTheClient is one way through all of it with Go's own client.
+func TestTeamsAndMessagesThroughTheClient(t *testing.T) {
+	t.Parallel()
+	h := build(t, plan{})
+	_, ownerKey := h.account(t, "owner", 0, 0)
+	_, founderKey := h.account(t, "founder", horde.RoleTrusted, 0)
+	owner, founder := h.client(t, ownerKey), h.client(t, founderKey)
+	if _, err := owner.Pop(t.Context(), offer("dreamer", "tiny"), 0); err != nil {
+		t.Fatal(err)
+	}
+	worker, err := owner.WorkerNamed(t.Context(), "dreamer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	team, err := founder.NewTeam(t.Context(), wire.TeamChange{Name: new("Dreamers"), Info: new("we dream")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := owner.ChangeWorker(t.Context(), worker.ID, wire.WorkerChange{Team: &team.ID, Name: new("dreamer two")}); err != nil || *got.Team != "Dreamers" || *got.Name != "dreamer two" {
+		t.Errorf("ChangeWorker = %+v, %v", got, err)
+	}
+	if got, err := founder.ChangeTeam(t.Context(), team.ID, wire.TeamChange{Name: new("Sleepers")}); err != nil || *got.Name != "Sleepers" || got.Info != nil {
+		t.Errorf("ChangeTeam = %+v, %v", got, err)
+	}
+	teams, err := owner.Teams(t.Context())
+	if err != nil || len(teams) != 1 || teams[0].Name != "Sleepers" || len(teams[0].Workers) != 1 || teams[0].Workers[0].Name != "dreamer two" {
+		t.Errorf("Teams = %+v, %v", teams, err)
+	}
+	message, err := owner.NewMessage(t.Context(), wire.MessageRequest{WorkerID: worker.ID, Message: "go on", Expiry: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := offer("dreamer two", "tiny")
+	if job, err := owner.Pop(t.Context(), o, 0); err != nil || len(job.Messages) != 1 || job.Messages[0].Message != "go on" || job.Messages[0].ID != message.ID {
+		t.Errorf("Pop = %+v, %v, want the message", job, err)
+	}
+	if all, err := owner.Messages(t.Context()); err != nil || len(all) != 1 || all[0].WorkerID != worker.ID {
+		t.Errorf("Messages = %+v, %v", all, err)
+	}
+	if err := errors.Join(
+		owner.DeleteMessage(t.Context(), message.ID), founder.DeleteTeam(t.Context(), team.ID), owner.DeleteWorker(t.Context(), worker.ID),
+	); err != nil {
+		t.Error(err)
+	}
+	if all, err := owner.Workers(t.Context()); err != nil || len(all) != 0 {
+		t.Errorf("Workers = %+v, %v, want none", all, err)
+	}
+}
