@@ -46,7 +46,7 @@ func (s *Server) pop(c *call) error {
 	if nul(body) {
 		return horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
-	op := horde.Pop{Owner: u.ID, Origin: s.Origin(c.r), Offer: offerOf(body), Amount: int(body.integer("amount", 1))}
+	op := horde.Pop{Owner: u.ID, Origin: s.Origin(c.r), Address: s.addressOf(c, &u), Offer: offerOf(body), Amount: int(body.integer("amount", 1))}
 	for _, alias := range friends {
 		if strings.HasSuffix(alias, "#") {
 			return horde.Refuse(horde.CodeInvalidPriorityUser, "%s is no user name: it needs a number after the #", show(alias))
