@@ -127,7 +127,7 @@ type Batch struct {
 	NewRequests []Request // whole rows
 	Requests    []Request // only the fields that change are to be written: N, Jobs, Faults, State, Expiry, Consumed, Held
 	NewGens     []Generation
-	Generations []Generation // only State, Finished, Seed, Blob, Censored, Meta, Reward
+	Generations []Generation // only State, Finished, Seed, Blob, Text, Censored, Meta, Reward
 	GoneWorkers []WorkerID
 	// GoneRequests leave with their generations.
 	GoneRequests []RequestID
@@ -200,7 +200,7 @@ func (c *Change) Cut(s *State) (*Batch, []Event, error) {
 // bare copies a request without what is derived.
 func (r *Request) bare() Request {
 	out := *r
-	out.generations, out.needs, out.ticket, out.queued, out.processing, out.finished = nil, 0, 0, false, 0, 0
+	out.generations, out.decoys, out.needs, out.ticket, out.queued, out.processing, out.finished = nil, nil, 0, 0, false, 0, 0
 	return out
 }
 

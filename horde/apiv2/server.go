@@ -18,6 +18,7 @@ import (
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/internal/blob"
+	"stablemate/internal/fetch"
 )
 
 // AnonymousKey is the API key that everybody may use without an account.
@@ -33,8 +34,8 @@ func HashKey(secret []byte, key string) horde.KeyHash {
 // Deps are what the door works with. All are required.
 type Deps struct {
 	Engine *engine.Engine
-	Blobs  *blob.Store
-	Signer *blob.Signer
+	Blobs  blob.Images
+	Signer blob.Links
 	Secret []byte // of API keys
 	IDs    horde.IDSource
 	Now    func() time.Time
@@ -55,10 +56,12 @@ type Options struct {
 	Version string
 	// KnownModels are the names that status/models calls known; none means all are.
 	KnownModels []string
+	// Fetch reads source images that are given as addresses. Nil: a client that reaches public addresses alone.
+	Fetch *fetch.Client
 }
 
 // Server is the door: an http.Handler for everything under /api/. It is safe for concurrent use and starts
-// nothing. Mount its sibling blob.Handler under /blob/ with the same signer.
+// nothing. When links lead to the door itself, mount its sibling blob.Handler under /blob/ with the same signer.
 type Server struct {
 	deps Deps
 	opts Options
@@ -66,6 +69,7 @@ type Server struct {
 	mux     *http.ServeMux
 	schemas schemas
 	limits  *limiter
+	fetch   *fetch.Client
 	node    []string
 	known   map[string]bool
 	large   chan struct{} // holds one token per large body in memory
@@ -87,6 +91,9 @@ func New(deps Deps, opts Options) (*Server, error) {
 	s := &Server{
 		deps: deps, opts: opts, schemas: newSchemas(), known: make(map[string]bool),
 		large: make(chan struct{}, MaxLargeBodies), decodes: make(chan struct{}, MaxDecodes),
+	}
+	if s.fetch = opts.Fetch; s.fetch == nil {
+		s.fetch = fetch.New(fetch.Options{})
 	}
 	s.opts.PublicURL = strings.TrimRight(opts.PublicURL, "/")
 	s.node = []string{opts.Node + ":" + opts.Version}

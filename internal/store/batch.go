@@ -154,7 +154,7 @@ func accountRows(users []horde.User) (table, error) {
 		created[i], active[i] = micros(u.Created), micros(u.LastActive)
 		roles[i], concurrency[i], invited[i], suspicion[i] = int64(u.Roles), int64(u.Concurrency), int64(u.Invited), int64(u.Suspicion)
 		balance[i], held[i], evaluated[i] = int64(u.Balance), int64(u.Held), int64(u.Evaluated)
-		text, err := json.Marshal(accountDetails{u.Details, u.Image, u.Contact, u.Comment})
+		text, err := json.Marshal(accountDetails{u.Details, u.Image, u.Contact, u.Comment, u.Reasons})
 		if err != nil {
 			return nil, fmt.Errorf("write account %d: %w", u.ID, err)
 		}
@@ -245,14 +245,11 @@ func generationRows(generations []horde.Generation) (table, error) {
 		g := &generations[i]
 		request[i], id[i], seed[i], state[i], finished[i] = g.Request.UUID, g.ID.UUID, int64(g.Seed), int64(g.State), micros(g.Finished)
 		blob[i], censored[i], reward[i] = plain(g.Blob), g.Censored, int64(g.Reward)
-		if len(g.Meta) == 0 {
-			continue // an empty text is no metadata
-		}
-		text, err := json.Marshal(g.Meta)
+		text, err := metaOf(g)
 		if err != nil {
 			return nil, fmt.Errorf("write generation %s: %w", g.ID, err)
 		}
-		meta[i] = string(text)
+		meta[i] = text
 	}
 	return table{request, id, seed, state, finished, blob, censored, meta, reward}, nil
 }

@@ -56,6 +56,8 @@ type Plan struct {
 	Before func(http.Handler) http.Handler
 	// Wrap stands between engine and store.
 	Wrap func(engine.Store) engine.Store
+	// Bucket keeps the images; nil: a folder does.
+	Bucket *blob.Bucket
 }
 
 // House is a whole horde. It is as safe for concurrent use as its parts, except Account.
@@ -104,7 +106,7 @@ func Build(tb testing.TB, p Plan) *House {
 	e, err := engine.Open(tb.Context(), memory, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: true, AnonymousKey: apiv2.HashKey([]byte(Secret), apiv2.AnonymousKey),
-			TransfersAllowed: !p.NoTransfers, KnownModels: p.Models,
+			TransfersAllowed: !p.NoTransfers, KnownModels: p.Models, Models: horde.ReferenceModels(),
 		},
 		Now: p.Clock.Now, IDs: source, Log: log,
 	})
@@ -123,8 +125,15 @@ func Build(tb testing.TB, p Plan) *House {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	var (
+		images blob.Images = blobs
+		links  blob.Links  = signer
+	)
+	if p.Bucket != nil {
+		images, links = p.Bucket, p.Bucket
+	}
 	door, err := apiv2.New(apiv2.Deps{
-		Engine: e, Blobs: blobs, Signer: signer, Secret: []byte(Secret), IDs: source, Now: p.Clock.Now, Log: log,
+		Engine: e, Blobs: images, Signer: links, Secret: []byte(Secret), IDs: source, Now: p.Clock.Now, Log: log,
 	}, p.Options)
 	if err != nil {
 		tb.Fatal(err)
