@@ -85,7 +85,7 @@ func workRows() []row {
 		{op: pop, name: "job", as: "owner", setup: then(idle("tiny"), queued(tiny)), body: offer("tiny"), want: 200},
 		{op: pop, name: "everything", as: "owner", setup: then(idle("tiny"), queued(everything)), body: strings.Replace(offer("tiny"), `"amount": 1`, `"amount": 2`, 1), want: 200},
 		{op: pop, name: "source_image", as: "owner", want: 200, body: offer("tiny"), setup: then(idle("tiny"),
-			queued(`{"prompt": "a", "models": ["tiny"], "source_image": "$image", "source_mask": "$image", "source_processing": "inpainting", "params": {"denoising_strength": 0.5}}`))},
+			queued(`{"prompt": "a", "models": ["tiny"], "source_image": "$image", "params": {"denoising_strength": 0.5}}`))},
 		{op: pop, name: "other_model", as: "owner", setup: then(idle("tiny"), queued(tiny)), body: offer("other"), want: 200},
 		{op: pop, name: "too_large", as: "owner", setup: then(idle("tiny"), queued(`{"prompt": "a", "models": ["tiny"], "params": {"width": 1024, "height": 1024}}`)),
 			body: strings.Replace(offer("tiny"), "1048576", "65536", 1), want: 200},
