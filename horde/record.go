@@ -90,11 +90,12 @@ func (b *book[V]) ids() []string {
 
 // keepers lists the books of the horde. A new kind is one line here and one in newBooks.
 func (s *State) keepers() []keeper {
-	return []keeper{}
+	return append([]keeper{}, s.guard.keepers()...)
 }
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
+	s.guard = newGuard()
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

@@ -172,6 +172,9 @@ func (s *State) checkIn(c *Change, owner *User, offer Offer, from origin.Origin)
 	case strings.ContainsRune(offer.Name+offer.BridgeAgent, 0):
 		return nil, refuse(CodeNulByte, "texts may not hold NUL characters")
 	}
+	if err := s.mayAsk(from, c.Now); err != nil {
+		return nil, err
+	}
 	models, err := s.acceptedModels(owner, offer.Models)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package horde
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"stablemate/horde/filter"
+)
+
+// maxRejectedPrompt is how much of a refused prompt is kept, in bytes.
+const maxRejectedPrompt = 4000
+
+// Rejected is a prompt that was refused, kept for operators to look at. No door shows it.
+type Rejected struct {
+	At     time.Time `json:"at"`
+	User   UserID    `json:"user"`
+	Origin string    `json:"origin,omitempty"`
+	Client string    `json:"client,omitempty"`
+	Reason string    `json:"reason"`
+	Prompt string    `json:"prompt"`
+	Models []string  `json:"models,omitempty"`
+}
+
+// Rejected lists refused prompts, the oldest first.
+func (s *State) Rejected() []Rejected {
+	out := make([]Rejected, 0, len(s.guard.rejected.pages))
+	for _, id := range s.guard.rejected.ids() {
+		out = append(out, *s.guard.rejected.pages[id])
+	}
+	slices.SortStableFunc(out, func(a, b Rejected) int { return a.At.Compare(b.At) })
+	return out
+}
+
+// countTagModel is the one model meant for nudity whose prompts need tags that count people.
+const countTagModel = "Hentai Diffusion"
+
+// judge holds the prompt of a request against the filter, and rewrites it where it may. What it refuses because both
+// contexts meet leaves a mark on whoever asked: that refusal alone writes.
+func (s *State) judge(c *Change, u *User, n *NewImage) error {
+	set := s.guard.set
+	if set == nil {
+		return nil
+	}
+	nsfw := slices.ContainsFunc(n.Models, func(m string) bool { return s.model(m).NSFW })
+	how := filter.Options{
+		Adults:    nsfw || u.Has(RoleFlagged),
+		CountTags: len(n.Models) == 1 && n.Models[0] == countTagModel,
+	}
+	blocked := set.Score(n.Image.Prompt).Blocked()
+	switch {
+	case blocked && n.KeepPrompt && !u.Has(RoleEducation):
+		return s.reject(c, u, n, "both contexts")
+	case !blocked && !u.Has(RoleFlagged) && (!nsfw || !set.Young(n.Image.Prompt, how)):
+		return nil
+	}
+	prompt, err := set.Replace(n.Image.Prompt, how)
+	switch {
+	case err == nil:
+		n.Image.Prompt = prompt
+		return nil
+	case errors.Is(err, filter.ErrTooLong):
+		return refuse(CodeBadRequest, "the prompt before ### has to be rewritten by the safety filter, and is too long for it: at most %d characters",
+			filter.MaxReplaceable)
+	case blocked:
+		return s.reject(c, u, n, "both contexts, cannot be rewritten")
+	}
+	// No mark, so that nobody learns the filter's words from what these models refuse.
+	return refuse(CodeCorruptPrompt, "the safety filter refuses this prompt: with this model or account it could make unethical images")
+}
+
+// reject refuses a prompt, keeps it for the operators and holds it against the person and the origin. Moderators, who
+// try the filter out, leave no mark.
+func (s *State) reject(c *Change, u *User, n *NewImage, reason string) error {
+	if u.Has(RoleModerator) {
+		return refuse(CodeCorruptPrompt, "the safety filter refuses this prompt; others would be reported for it")
+	}
+	s.suspectPrompt(c, u)
+	s.archive(c, Rejected{
+		At: c.Now, User: u.ID, Origin: n.Origin.String(), Client: n.Client, Reason: reason,
+		Prompt: strings.ToValidUTF8(n.Image.Prompt[:min(len(n.Image.Prompt), maxRejectedPrompt)], ""), Models: n.Models,
+	})
+	s.strike(c, n.Origin)
+	return refuse(CodeCorruptPrompt, "the safety filter refuses this prompt; it has been reported to the operators of this horde")
+}
+
+// archive keeps a refused prompt; the oldest makes room.
+func (s *State) archive(c *Change, r Rejected) {
+	b := &s.guard.rejected
+	if len(b.pages) >= MaxRejected {
+		oldest := ""
+		for _, id := range b.ids() {
+			if oldest == "" || b.pages[id].At.Before(b.pages[oldest].At) {
+				oldest = id
+			}
+		}
+		b.drop(c, oldest)
+	}
+	b.put(c, c.IDs.UUID().String(), &r)
+}
+
+// suspectPrompt makes an account a little more suspicious, once for all its refused prompts that are still kept.
+func (s *State) suspectPrompt(c *Change, u *User) {
+	for _, r := range s.guard.rejected.pages {
+		if r.User == u.ID {
+			return
+		}
+	}
+	if u.ID != Anonymous && !u.Has(RoleTrusted) {
+		u.Suspicion++
+		c.saveUser(u)
+	}
+}
