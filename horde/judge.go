@@ -38,38 +38,62 @@ func (s *State) Rejected() []Rejected {
 // countTagModel is the one model meant for nudity whose prompts need tags that count people.
 const countTagModel = "Hentai Diffusion"
 
-// judge holds the prompt of a request against the filter, and rewrites it where it may. What it refuses because both
-// contexts meet leaves a mark on whoever asked: that refusal alone writes.
+// judge holds the prompt of an image request against the filter, and rewrites it where it may. What it refuses because
+// both contexts meet leaves a mark on whoever asked: that refusal alone writes.
 func (s *State) judge(c *Change, u *User, n *NewImage) error {
 	set := s.guard.set
 	if set == nil {
 		return nil
 	}
-	nsfw := slices.ContainsFunc(n.Models, func(m string) bool { return s.model(m).NSFW })
-	how := filter.Options{
-		Adults:    nsfw || u.Has(RoleFlagged),
-		CountTags: len(n.Models) == 1 && n.Models[0] == countTagModel,
+	if !set.Score(n.Image.Prompt).Blocked() {
+		prompt, err := s.tame(u, n.Models, n.Image.Prompt)
+		if err == nil {
+			n.Image.Prompt = prompt
+		}
+		return err
 	}
-	blocked := set.Score(n.Image.Prompt).Blocked()
-	switch {
-	case blocked && n.KeepPrompt && !u.Has(RoleEducation):
+	if n.KeepPrompt && !u.Has(RoleEducation) {
 		return s.reject(c, u, n, "both contexts")
-	case !blocked && !u.Has(RoleFlagged) && (!nsfw || !set.Young(n.Image.Prompt, how)):
-		return nil
 	}
-	prompt, err := set.Replace(n.Image.Prompt, how)
+	prompt, err := set.Replace(n.Image.Prompt, s.replacing(u, n.Models))
 	switch {
-	case err == nil:
-		n.Image.Prompt = prompt
-		return nil
 	case errors.Is(err, filter.ErrTooLong):
-		return refuse(CodeBadRequest, "the prompt before ### has to be rewritten by the safety filter, and is too long for it: at most %d characters",
-			filter.MaxReplaceable)
-	case blocked:
+		return errTooLongToRewrite()
+	case err != nil:
 		return s.reject(c, u, n, "both contexts, cannot be rewritten")
 	}
-	// No mark, so that nobody learns the filter's words from what these models refuse.
-	return refuse(CodeCorruptPrompt, "the safety filter refuses this prompt: with this model or account it could make unethical images")
+	n.Image.Prompt = prompt
+	return nil
+}
+
+// tame rewrites a prompt that speaks of young people where the model is meant for nudity, and every prompt of a flagged
+// account. Its refusals leave no mark, so that nobody learns the filter's words from what these models refuse.
+func (s *State) tame(u *User, models []string, prompt string) (string, error) {
+	set, how := s.guard.set, s.replacing(u, models)
+	if set == nil || !how.Adults || !u.Has(RoleFlagged) && !set.Young(prompt, how) {
+		return prompt, nil
+	}
+	out, err := set.Replace(prompt, how)
+	switch {
+	case errors.Is(err, filter.ErrTooLong):
+		return "", errTooLongToRewrite()
+	case err != nil:
+		return "", refuse(CodeCorruptPrompt, "the safety filter refuses this prompt: with this model or account it could make unethical images")
+	}
+	return out, nil
+}
+
+// replacing says how a prompt of an account for some models is rewritten.
+func (s *State) replacing(u *User, models []string) filter.Options {
+	return filter.Options{
+		Adults:    u.Has(RoleFlagged) || slices.ContainsFunc(models, func(m string) bool { return s.model(m).NSFW }),
+		CountTags: len(models) == 1 && models[0] == countTagModel,
+	}
+}
+
+func errTooLongToRewrite() error {
+	return refuse(CodeBadRequest, "the prompt before ### has to be rewritten by the safety filter, and is too long for it: at most %d characters",
+		filter.MaxReplaceable)
 }
 
 // reject refuses a prompt, keeps it for the operators and holds it against the person and the origin. Moderators, who

@@ -17,6 +17,7 @@ import (
 type Pop struct {
 	Owner    UserID
 	Origin   origin.Origin
+	Type     WorkerType // Dreamer or Scribe; empty counts as Dreamer
 	Offer    Offer
 	Priority []UserID // whose requests come first, besides the owner's own
 	Amount   int      // images wanted at once
@@ -29,6 +30,7 @@ type Job struct {
 	Seeds       []uint32
 	Model       string
 	Image       Image
+	Text        *Text // of a scribe's job, else nil; shared, not to be changed
 	Seed        uint32
 	TTL         time.Duration
 	R2          bool
@@ -42,11 +44,15 @@ func (op Pop) apply(s *State, c *Change) (Job, error) {
 	if !ok {
 		return Job{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
 	}
-	w, err := s.checkIn(c, owner, op.Offer, op.Origin)
+	kind := op.Type
+	if kind == "" {
+		kind = Dreamer
+	}
+	w, err := s.checkIn(c, owner, kind, op.Offer, op.Origin)
 	if err != nil {
 		return Job{}, err
 	}
-	p := popper{s: s, w: w, owner: owner, now: c.Now, have: w.have}
+	p := popper{s: s, w: w, lane: laneOf(w.Type), owner: owner, now: c.Now, have: w.have}
 	if owner.Has(RoleTrusted) {
 		p.have |= needTrusted
 	}
@@ -71,6 +77,7 @@ func (op Pop) apply(s *State, c *Change) (Job, error) {
 type popper struct {
 	s      *State
 	w      *Worker
+	lane   lane
 	owner  *User
 	now    time.Time
 	have   need
@@ -90,7 +97,7 @@ func (p *popper) fromFriends(users []UserID) *Request {
 			continue
 		}
 		for _, r := range d.waiting {
-			if p.fits(class{r.needs, int32(r.Image.Width * r.Image.Height)}) && p.offers(r) {
+			if r.lane() == p.lane && p.fits(r.class()) && p.offers(r) {
 				own = append(own, r)
 			}
 		}
@@ -136,10 +143,10 @@ func (p *popper) fromQueue() *Request {
 			i++
 		}
 	}
-	visit(shelf{worker: p.w.ID})
-	visit(shelf{})
+	visit(shelf{lane: p.lane, worker: p.w.ID})
+	visit(shelf{lane: p.lane})
 	for _, m := range p.w.Offer.Models {
-		visit(shelf{model: m})
+		visit(shelf{lane: p.lane, model: m})
 	}
 
 	type aside struct {
@@ -191,7 +198,7 @@ func (p *popper) fromQueue() *Request {
 
 // fits compares constants of a class with constants of the worker.
 func (p *popper) fits(c class) bool {
-	return c.need&^p.have == 0 && int(c.area) <= p.w.Offer.MaxPixels && (!p.w.Offer.ExtraSlow || c.need&okExtraSlow != 0)
+	return c.need&^p.have == 0 && int(c.size) <= p.w.size && int(c.context) <= p.w.context && (!p.w.Offer.ExtraSlow || c.need&okExtraSlow != 0)
 }
 
 func (p *popper) offers(r *Request) bool {
@@ -211,13 +218,30 @@ func (p *popper) refuses(r *Request) string {
 		}
 	}
 	if len(w.Offer.Blacklist) > 0 {
-		prompt := strings.ToLower(r.Image.Prompt)
+		prompt := strings.ToLower(r.prompt())
 		for _, word := range w.Offer.Blacklist {
 			if strings.Contains(prompt, word) {
 				return "blacklist"
 			}
 		}
 	}
+	if p.lane == imageLane {
+		if why := p.refusesImage(r); why != "" {
+			return why
+		}
+	}
+	if w.Offer.NeedsUpfront {
+		u := p.s.users[r.User]
+		if u.ID != p.owner.ID && !u.Has(RoleTrusted) && u.Available() < r.Price && r.Held < r.Price {
+			return "kudos"
+		}
+	}
+	return ""
+}
+
+// refusesImage is the part of refuses about what a dreamer can do.
+func (p *popper) refusesImage(r *Request) string {
+	w := p.w
 	if why := p.cannot(r); why != "" {
 		return why
 	}
@@ -228,12 +252,6 @@ func (p *popper) refuses(r *Request) string {
 		}
 		if r.Image.EffectiveSteps() > p.s.limitedSteps(models) {
 			return "step_count"
-		}
-	}
-	if w.Offer.NeedsUpfront {
-		u := p.s.users[r.User]
-		if u.ID != p.owner.ID && !u.Has(RoleTrusted) && u.Available() < r.Price && r.Held < r.Price {
-			return "kudos"
 		}
 	}
 	return ""
@@ -290,9 +308,14 @@ func (p *popper) cannot(r *Request) string {
 // skipped counts why waiting requests were not for this worker. It goes through the classes of all
 // shelves, not through requests.
 func (p *popper) skipped() map[string]int {
-	out := map[string]int{
-		"worker_id": 0, "performance": 0, "nsfw": 0, "untrusted": 0, "models": 0, "bridge_version": 0,
-		"unsafe_ip": 0, "img2img": 0, "painting": 0, "post-processing": 0, "lora": 0, "controlnet": 0,
+	out := make(map[string]int)
+	if p.lane == imageLane { // scribes are told only what counts
+		for _, why := range []string{
+			"worker_id", "performance", "nsfw", "untrusted", "models", "bridge_version", "unsafe_ip", "img2img", "painting",
+			"post-processing", "lora", "controlnet",
+		} {
+			out[why] = 0
+		}
 	}
 	for why, n := range p.passed {
 		out[why] += n
@@ -303,6 +326,9 @@ func (p *popper) skipped() map[string]int {
 	}
 	visited := 0
 	for at, q := range p.s.queue.shelves {
+		if at.lane != p.lane {
+			continue
+		}
 		if visited++; visited > maxShelvesCounted {
 			break
 		}
@@ -327,12 +353,23 @@ func (p *popper) skipped() map[string]int {
 			if p.w.Offer.ExtraSlow && b.class.need&okExtraSlow == 0 {
 				out["performance"] += n
 			}
-			if int(b.class.area) > p.w.Offer.MaxPixels {
-				out["max_pixels"] += n
+			if int(b.class.size) > p.w.size {
+				out[p.tooLarge()] += n
+			}
+			if int(b.class.context) > p.w.context {
+				out["max_context_length"] += n
 			}
 		}
 	}
 	return out
+}
+
+// tooLarge names the bound that a request is above.
+func (p *popper) tooLarge() string {
+	if p.lane == textLane {
+		return "max_length"
+	}
+	return "max_pixels"
 }
 
 // maxShelvesCounted bounds the work for skip counters when people name thousands of models.
@@ -343,6 +380,7 @@ var skipNames = map[need]string{ //nolint:gochecknoglobals // a constant table
 	needImg2Img: "img2img", needPainting: "painting", needPost: "post-processing", needLora: "lora",
 	needTI: "bridge_version", needControl: "controlnet", needHires: "bridge_version",
 	needTiling: "bridge_version", needTransparent: "bridge_version",
+	needValidated: "bridge_version", needTokens3: "performance", needTokens4: "performance", needTokens5: "performance",
 }
 
 // skipReason tells a switch of the worker from software that is too old.
@@ -360,10 +398,13 @@ func (p *popper) skipReason(bit need, name string) string {
 // Formula (horde rules, handing out): round((max_pixels/3.5 × amount) / (w·h × (1 + 0.4 × post-processors) × 1.8 if one of
 // them is heavy or the image transparent × the family's factor)), within 1…amount.
 func (s *State) safeAmount(w *Worker, r *Request, amount int) int {
+	amount = min(amount, MaxImagesPerRequest)
+	if r.Text != nil {
+		return min(r.N, amount)
+	}
 	if r.DisableBatching {
 		return 1
 	}
-	amount = min(amount, MaxImagesPerRequest)
 	area := float64(r.Image.Width*r.Image.Height) * (1 + 0.4*float64(len(r.Image.Post)))
 	if r.Image.Transparent || slices.ContainsFunc(r.Image.Post, heavy) {
 		area *= 1.8
@@ -381,9 +422,12 @@ func (s *State) safeAmount(w *Worker, r *Request, amount int) int {
 func (s *State) assign(c *Change, r *Request, w *Worker, amount int) Job {
 	n := s.safeAmount(w, r, amount)
 	model := chooseModel(r, w, c.IDs.Uint32())
-	ttl := s.jobTTL(r, w.Offer.ExtraSlow)
+	ttl := TextJobTTL
+	if r.Text == nil {
+		ttl = s.jobTTL(r, w.Offer.ExtraSlow)
+	}
 	job := Job{
-		Request: r.ID, Model: model, Image: r.Image, TTL: ttl, R2: r.R2, Worker: w.ID,
+		Request: r.ID, Model: model, Image: r.Image, Text: r.Text, TTL: ttl, R2: r.R2, Worker: w.ID,
 		CensorNSFW: r.CensorNSFW && !r.NSFW, Seed: seedOf(r, n, c.IDs),
 	}
 	s.handOut(r, n)

@@ -108,7 +108,7 @@ const (
 	RequestFaulted   RequestState = 2 // too many generations failed
 )
 
-// Request is what a user asked for: one or more images.
+// Request is what a user asked for: one or more images, or texts.
 type Request struct {
 	ID      RequestID
 	User    UserID
@@ -117,7 +117,9 @@ type Request struct {
 	Key     string // idempotency key of the requester, may be empty
 	Created time.Time
 
+	Kind    WorkerType // Dreamer or Scribe
 	Image   Image
+	Text    *Text    // of a scribe's request, else nil; never changes
 	Models  []string // empty means any
 	Workers []WorkerID
 	Exclude bool // Workers is an exclusion list
@@ -167,7 +169,7 @@ const (
 	GenerationFaulted    GenerationState = 2 // reported by the worker, or out of time
 )
 
-// Generation is one image of a request, given to one worker.
+// Generation is one image or text of a request, given to one worker.
 type Generation struct {
 	ID       GenerationID
 	Request  RequestID
@@ -180,6 +182,7 @@ type Generation struct {
 	Finished time.Time
 
 	Blob     string // key of the stored image, once delivered
+	Text     string // the delivered text of a scribe
 	Censored bool
 	Meta     []Meta
 	Reward   kudos.Amount
@@ -271,7 +274,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	if op.DisableBatching && op.N > 1 && !u.Has(RoleTrusted) {
 		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several images")
 	}
-	if waiting := s.waitingFor(u, op.Models); waiting+op.N > u.Concurrency {
+	if waiting := s.waitingFor(u, imageLane, op.Models); waiting+op.N > u.Concurrency {
 		return Enqueued{}, refuse(CodeTooManyPrompts,
 			"%s has %d images waiting and may have %d; please wait for some to be handed out", u.Name, waiting, u.Concurrency)
 	}
@@ -309,7 +312,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 
 	r := &Request{
 		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Key: op.Key, Created: c.Now,
-		Image: op.Image, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
+		Kind: Dreamer, Image: op.Image, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
 		NSFW: op.NSFW, CensorNSFW: op.CensorNSFW, TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers,
 		ExtraSlowWorkers: op.ExtraSlowWorkers, R2: op.R2, Shared: op.Shared, DisableBatching: op.DisableBatching,
 		Price: price, Rank: rankOf(u, c.Now), N: op.N, Jobs: op.N, Expiry: c.Now.Add(RequestTTL), Held: hold,
@@ -356,16 +359,16 @@ func rankOf(u *User, now time.Time) int64 {
 	return now.UnixMicro()/2000 - int64(priority)
 }
 
-// waitingFor is what counts against concurrency: images not handed out. For the anonymous account only
+// waitingFor is what counts against concurrency: generations of one kind that are not handed out. For the anonymous account only
 // those that share a model, so that one busy model does not lock out the others.
-func (s *State) waitingFor(u *User, models []string) int {
+func (s *State) waitingFor(u *User, at lane, models []string) int {
 	sum := 0
 	d := s.desks[u.ID]
 	if d == nil {
 		return 0
 	}
 	for _, r := range d.waiting {
-		if r.State == RequestFaulted || u.ID == Anonymous && len(models) > 0 && !overlap(r.Models, models) {
+		if r.lane() != at || r.State == RequestFaulted || u.ID == Anonymous && len(models) > 0 && !overlap(r.Models, models) {
 			continue
 		}
 		sum += r.N

@@ -65,7 +65,7 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	r.Expiry = later(r.Expiry, c.Now.Add(RequestTTL))
 	g.Reward = s.settle(c, r, g, w)
 
-	things := r.Image.Things()
+	things := r.Things()
 	elapsed := c.Now.Sub(g.Started).Seconds()
 	sample := float64(things)
 	if elapsed > 0 {
@@ -78,7 +78,7 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	w.derive()
 	w.Fulfilled++
 	w.Things += things
-	s.delivered.add(c.Now, things)
+	s.delivered[r.lane()].add(c.Now, things)
 
 	c.saveGeneration(g)
 	c.saveRequest(r)

@@ -151,7 +151,7 @@ func wordCount(s string) int {
 // upfrontSide is R of the protocol: images above R×R need kudos up front. It falls as the queue grows, but not under what
 // the families of the models are made for.
 func (s *State) upfrontSide(models []string, now time.Time) int {
-	side := max(576, 1024+10*s.Fleet(now).Threads-int(math.RoundToEven(0.9*float64(s.queuedImages))))
+	side := max(576, 1024+10*s.Fleet(Dreamer, now).Threads-int(math.RoundToEven(0.9*float64(s.queued[imageLane].jobs))))
 	for _, name := range models {
 		switch s.model(name).Family {
 		case SD2, SD2x512:

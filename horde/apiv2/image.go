@@ -49,7 +49,7 @@ func (s *Server) generate(c *call) error {
 		}
 		return c.reply(http.StatusOK, wire.Price{Kudos: wire.Float(out.Kudos.Float())})
 	}
-	if n.Image.Source != "" {
+	if sourced(&n.Image) {
 		if err := s.keepSources(c, &n, body); err != nil {
 			return err
 		}
@@ -118,11 +118,8 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 
 // notCarried refuses what a request may ask for elsewhere but no worker here could be told.
 func notCarried(u horde.User, body object) error {
-	switch {
-	case body.has("proxied_account") && !u.Has(horde.RoleService):
+	if body.has("proxied_account") && !u.Has(horde.RoleService) {
 		return horde.Refuse(codeServiceOnly, "Only service accounts may name a proxied account.")
-	case len(body.objects("extra_source_images")) > 0:
-		return horde.Refuse(horde.CodeExtraSourceImages, "Extra source images need source_processing to be remix.")
 	}
 	return nil
 }
@@ -164,6 +161,7 @@ func imageOf(body, params object) horde.Image {
 	for _, ti := range params.objects("tis") {
 		i.TIs = append(i.TIs, horde.TI{Name: ti.text("name", ""), InjectTI: ti.text("inject_ti", ""), Strength: ti.number("strength", 1)})
 	}
+	i.Extra = extraOf(body)
 	i.Workflow = params.text("workflow", "")
 	for _, t := range params.objects("extra_texts") {
 		i.ExtraTexts = append(i.ExtraTexts, horde.ExtraText{Text: t.text("text", ""), Reference: t.text("reference", "")})
@@ -173,7 +171,9 @@ func imageOf(body, params object) horde.Image {
 	}
 	if body.text("source_image", "") != "" {
 		i.Source = pendingSource
-		i.Processing = body.text("source_processing", "img2img")
+	}
+	if p := body.text("source_processing", "img2img"); i.Source != "" || len(i.Extra) > 0 || p == remix {
+		i.Processing = p
 	}
 	if body.text("source_mask", "") != "" {
 		i.SourceMask = pendingSource

@@ -38,6 +38,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"the audit finds what is wrong", testAudit},
 		{"the ledger is found by key and by account", testLedger},
 		{"chat messages are kept and found", testMessages},
+		{"chat documents are kept by version", testDocs},
 		{"settings are kept and made once", testSettings},
 		{"everything works at once", testConcurrent},
 		{"a closed store says so", testClosed},
@@ -152,7 +153,7 @@ func testLife(t *testing.T, opts store.Options) {
 	if again.Total() != 0 {
 		t.Errorf("the loaded horde's balances sum to %s, want 0", again.Total())
 	}
-	if diff := cmp.Diff(w.State.Models(w.now), again.Models(w.now)); diff != "" {
+	if diff := cmp.Diff(w.State.Models(horde.Dreamer, w.now), again.Models(horde.Dreamer, w.now)); diff != "" {
 		t.Errorf("the loaded horde's queue differs (-want +got):\n%s", diff)
 	}
 	for _, id := range w.live {
