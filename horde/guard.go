@@ -38,12 +38,7 @@ func newGuard() guard {
 	}
 }
 
-// keepers are the guard's books.
-func (g *guard) keepers() []keeper {
-	return []keeper{&g.filters, &g.lists, &g.timeouts, &g.rejected}
-}
-
-// ready rebuilds what follows from the records.
+// readyGuard rebuilds what follows from the records.
 func (s *State) readyGuard() error {
 	g := &s.guard
 	for key := range g.timeouts.pages {

@@ -90,11 +90,20 @@ func (b *book[V]) ids() []string {
 
 // keepers lists the books of the horde. A new kind is one line here and one in newBooks.
 func (s *State) keepers() []keeper {
-	return append([]keeper{}, s.guard.keepers()...)
+	return []keeper{
+		&s.styles,
+		&s.collections,
+		&s.guard.filters,
+		&s.guard.lists,
+		&s.guard.timeouts,
+		&s.guard.rejected,
+	}
 }
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
+	s.styles = newBook[Style](KindStyle)
+	s.collections = newBook[Collection](KindCollection)
 	s.guard = newGuard()
 }
 

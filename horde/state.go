@@ -59,6 +59,10 @@ type State struct {
 	modes     Modes
 	guard     guard
 
+	styles      book[Style]
+	collections book[Collection]
+	rack        styleRack
+
 	delivered [lanes]minuteSum // things delivered of late
 }
 
@@ -106,6 +110,10 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	}
 	s.newBooks()
 	if err := s.loadRecords(snap.Records); err != nil {
+		return nil, err
+	}
+	s.rack = newStyleRack()
+	if err := s.arrangeStyles(); err != nil {
 		return nil, err
 	}
 	s.models = make(map[string]*Model, len(settings.Models))

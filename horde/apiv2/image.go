@@ -27,6 +27,10 @@ func (s *Server) generate(c *call) error {
 		_, err := s.caller(c)
 		return err
 	}
+	style, err := s.chooseStyle(c, body, horde.StyleImage)
+	if err != nil {
+		return err
+	}
 	if err := s.notHere(body); err != nil {
 		return err
 	}
@@ -38,9 +42,16 @@ func (s *Server) generate(c *call) error {
 	if u.Has(horde.RoleTrusted) || u.Has(horde.RoleEducation) || u.Has(horde.RoleService) {
 		s.limits.relax(from)
 	}
-	n, err := newImage(u, from, c.clientAgent(), body)
+	asked := body
+	if style != nil {
+		asked = unstyled(body, style)
+	}
+	n, err := newImage(u, from, c.clientAgent(), asked)
 	if err != nil {
 		return err
+	}
+	if style != nil {
+		horde.ApplyImageStyle(style, &n)
 	}
 	if n.DryRun {
 		out, err := do(s, c, horde.Enqueue{NewImage: n})
@@ -71,8 +82,6 @@ func (s *Server) generate(c *call) error {
 // notHere refuses what this horde does not have, before it looks at who asks, in the order of the contract.
 func (s *Server) notHere(body object) error {
 	switch {
-	case body.has("style"):
-		return horde.Refuse(codeStyleNotFound, "This horde has no style or collection of that name.")
 	case s.deps.Engine.Modes().Maintenance:
 		return horde.Refuse(horde.CodeMaintenanceMode, "This horde is in maintenance mode and takes no new requests. Please try again later.")
 	case body.has("webhook") && !strings.HasPrefix(body.text("webhook", ""), "https://"):

@@ -37,7 +37,7 @@ func table() map[string][]endpoint {
 	modes := perAddress(30, minute)
 	worker := perCall(30, minute)
 	status := perCall(10, minute)
-	return map[string][]endpoint{
+	paths := map[string][]endpoint{
 		"/generate/async": {post((*Server).generate,
 			perCall(90, minute).relaxedTo(300), perCall(2, second).relaxedTo(10), perKey(2, second).relaxedTo(60).anonymousTo(60))},
 		"/generate/check/{id}":        {get((*Server).check, perCall(10, second))},
@@ -58,6 +58,8 @@ func table() map[string][]endpoint {
 		"/status/modes":               {get((*Server).modes, modes)},
 		"/status/news":                {get((*Server).news, byDefault())},
 	}
+	maps.Copy(paths, styleRoutes())
+	return paths
 }
 
 // routes turns the table, and what the door serves beside it, into a mux that also answers OPTIONS, wrong methods and
