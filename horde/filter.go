@@ -98,7 +98,7 @@ func (s *State) mustModerate(by UserID) error {
 	case !ok:
 		return refuse(CodeInvalidAPIKey, "no user matches this API key")
 	case !u.Has(RoleModerator):
-		return refuse("NotModerator", "only moderators may do this")
+		return refuse(CodeNotModerator, "only moderators may do this")
 	}
 	return nil
 }

@@ -102,7 +102,7 @@ func (s *State) reject(c *Change, u *User, n *NewImage, reason string) error {
 	if u.Has(RoleModerator) {
 		return refuse(CodeCorruptPrompt, "the safety filter refuses this prompt; others would be reported for it")
 	}
-	s.suspectPrompt(c, u)
+	s.suspect(c, u, nil, ReasonCorruptPrompt)
 	s.archive(c, Rejected{
 		At: c.Now, User: u.ID, Origin: n.Origin.String(), Client: n.Client, Reason: reason,
 		Prompt: strings.ToValidUTF8(n.Image.Prompt[:min(len(n.Image.Prompt), maxRejectedPrompt)], ""), Models: n.Models,
@@ -124,17 +124,4 @@ func (s *State) archive(c *Change, r Rejected) {
 		b.drop(c, oldest)
 	}
 	b.put(c, c.IDs.UUID().String(), &r)
-}
-
-// suspectPrompt makes an account a little more suspicious, once for all its refused prompts that are still kept.
-func (s *State) suspectPrompt(c *Change, u *User) {
-	for _, r := range s.guard.rejected.pages {
-		if r.User == u.ID {
-			return
-		}
-	}
-	if u.ID != Anonymous && !u.Has(RoleTrusted) {
-		u.Suspicion++
-		c.saveUser(u)
-	}
 }

@@ -28,7 +28,7 @@ func (op ChangeModes) apply(s *State, c *Change) (Modes, error) {
 	case op.Maintenance != nil && !u.Has(RoleAdmin):
 		return Modes{}, refuse(CodeNotAdmin, "only admins may do this")
 	case !u.Has(RoleModerator) && (!u.Has(RoleAdmin) || op.InviteOnly != nil || op.Raid != nil):
-		return Modes{}, refuse("NotModerator", "only moderators may do this")
+		return Modes{}, refuse(CodeNotModerator, "only moderators may do this")
 	case op.Maintenance == nil && op.InviteOnly == nil && op.Raid == nil:
 		return Modes{}, refuse(CodeNoHordeMode, "no change was asked for")
 	}

@@ -93,6 +93,8 @@ func (s *State) keepers() []keeper {
 	return []keeper{
 		&s.styles,
 		&s.collections,
+		&s.teams,
+		&s.messages,
 		&s.guard.filters,
 		&s.guard.lists,
 		&s.guard.timeouts,
@@ -104,6 +106,8 @@ func (s *State) keepers() []keeper {
 func (s *State) newBooks() {
 	s.styles = newBook[Style](KindStyle)
 	s.collections = newBook[Collection](KindCollection)
+	s.teams = newBook[Team](KindTeam)
+	s.messages = newBook[Message](KindMessage)
 	s.guard = newGuard()
 }
 

@@ -20,6 +20,7 @@ func guardRoutes() map[string][]endpoint {
 			{http.MethodGet, usual, (*Server).listFilters}, {http.MethodPut, usual, (*Server).addFilter},
 			{http.MethodPost, usual, (*Server).tryFilters},
 		},
+		"/filters/regex": {{http.MethodGet, usual, (*Server).filterExpressions}},
 		"/filters/{filter_id}": {
 			{http.MethodGet, usual, (*Server).showFilter}, {http.MethodPatch, usual, (*Server).changeFilter},
 			{http.MethodDelete, usual, (*Server).deleteFilter},
@@ -62,7 +63,7 @@ func newGuardSchemas() guardSchemas {
 func (s *Server) moderatorCalling(c *call) (horde.User, error) {
 	u, err := s.caller(c)
 	if err == nil && !u.Has(horde.RoleModerator) {
-		err = horde.Refuse(codeNotModerator, "Only moderators may do this.")
+		err = horde.Refuse(horde.CodeNotModerator, "Only moderators may do this.")
 	}
 	return u, err
 }
@@ -206,11 +207,8 @@ func noFilter(text string) error {
 	return horde.Refuse(horde.CodeFilterNotFound, "Filter with ID %s not found.", show(text))
 }
 
-// showFilter is GET /filters/{filter_id}, and GET /filters/regex, which has the same form.
+// showFilter is GET /filters/{filter_id}.
 func (s *Server) showFilter(c *call) error {
-	if c.r.PathValue("filter_id") == "regex" {
-		return s.filterExpressions(c)
-	}
 	if _, err := s.moderatorCalling(c); err != nil {
 		return err
 	}

@@ -40,11 +40,6 @@ type IPTimeout struct {
 	Seconds int    `json:"seconds"`
 }
 
-// Done says that something was done.
-type Done struct {
-	Message string `json:"message"`
-}
-
 // ModesChanged answers PUT status/modes: the modes that were set.
 type ModesChanged struct {
 	MaintenanceMode *bool `json:"maintenance_mode,omitempty"`
