@@ -369,6 +369,7 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 	try("GET /status/modes", "public", "", "", "")
 	try("GET /status/modes", "moderator", "", "", mod)
 	try("GET /status/modes", "ordinary_key", "", "", asker)
+	tryGuard(t, h, worker.ID.String(), asker, mod, try)
 	covered["GET /status/heartbeat"] = true // holds how many processors there are
 
 	for _, route := range apiv2.Routes() {
