@@ -18,5 +18,6 @@
 //	Expire    ends generations and requests that are out of time           submit.go
 //
 // What guards it: the prompt filter (filter.go judge.go), time-outs of origins (countermeasure.go), modes (modes.go).
-// Beside it: accounts (user.go), gifts (ledger.go), what doors read (read.go, stats.go), bounds (limits.go).
+// Beside it: accounts (user.go), gifts (ledger.go), styles and collections of them (style.go,
+// styleops.go, collection.go), what doors read (read.go, stats.go), bounds (limits.go).
 package horde
