@@ -84,9 +84,10 @@ func family(a netip.Addr) int {
 
 const (
 	sweepGuardEvery = time.Hour
-	// RejectedKept is how long operators can read a refused prompt, and MaxRejected how many of them.
+	// RejectedKept is how long operators can read a refused prompt.
 	RejectedKept = 30 * 24 * time.Hour
-	MaxRejected  = 500
+	// MaxRejected is how many of them are kept.
+	MaxRejected = 500
 )
 
 // sweepGuard forgets time-outs that are over and refused prompts that are old. It looks once an hour.

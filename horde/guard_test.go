@@ -485,7 +485,6 @@ func TestRefusedPromptsAreKeptForOperatorsForAWhile(t *testing.T) {
 	if diff := cmp.Diff(kept, f.s.Rejected()); diff != "" {
 		t.Error("a restart changed what is kept")
 	}
-	timeouts := 0
 	count := func() (n int) {
 		for key := range f.records {
 			if key[0] == string(horde.KindTimeout) {
@@ -494,7 +493,8 @@ func TestRefusedPromptsAreKeptForOperatorsForAWhile(t *testing.T) {
 		}
 		return n
 	}
-	if timeouts = count(); timeouts == 0 {
+	timeouts := count()
+	if timeouts == 0 {
 		t.Error("no time-out is kept")
 	}
 	f.now = f.now.Add(horde.StrikeWindow + time.Hour)

@@ -17,16 +17,19 @@ func guardRoutes() map[string][]endpoint {
 	usual := []limit{byDefault()}
 	return map[string][]endpoint{
 		"/filters": {
-			{http.MethodGet, usual, (*Server).listFilters}, {http.MethodPut, usual, (*Server).addFilter},
+			{http.MethodGet, usual, (*Server).listFilters},
+			{http.MethodPut, usual, (*Server).addFilter},
 			{http.MethodPost, usual, (*Server).tryFilters},
 		},
 		"/filters/regex": {{http.MethodGet, usual, (*Server).filterExpressions}},
 		"/filters/{filter_id}": {
-			{http.MethodGet, usual, (*Server).showFilter}, {http.MethodPatch, usual, (*Server).changeFilter},
+			{http.MethodGet, usual, (*Server).showFilter},
+			{http.MethodPatch, usual, (*Server).changeFilter},
 			{http.MethodDelete, usual, (*Server).deleteFilter},
 		},
 		"/operations/ipaddr": {
-			{http.MethodGet, usual, (*Server).listBlocks}, {http.MethodPost, usual, (*Server).addBlock},
+			{http.MethodGet, usual, (*Server).listBlocks},
+			{http.MethodPost, usual, (*Server).addBlock},
 			{http.MethodDelete, usual, (*Server).liftBlock},
 		},
 		"/operations/ipaddr/{ipaddr}": {{http.MethodGet, usual, (*Server).showBlocks}},
