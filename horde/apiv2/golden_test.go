@@ -96,7 +96,8 @@ func folder(route string) string {
 	return filepath.Join("testdata", "golden", name+"."+strings.ToLower(method))
 }
 
-// TestRepliesKeepTheirShape goes through every route and compares each reply with a file.
+// TestRepliesKeepTheirShape goes through journeys and compares each reply with a file. That every operation is covered,
+// package contract looks after.
 func TestRepliesKeepTheirShape(t *testing.T) {
 	t.Parallel()
 	doc := description(t)
