@@ -371,6 +371,8 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 
 	clear(hide.seen) // so that what comes before does not renumber what follows
 	styleReplies(t, h, try, asker, mod)
+	clear(hide.seen)
+	tryGuard(t, h, worker.ID.String(), asker, mod, try)
 
 	files, err := filepath.Glob("testdata/golden/*/*.json")
 	if err != nil {
