@@ -461,7 +461,7 @@ type rows struct {
 	gens     map[horde.GenerationID]horde.Generation
 	system   map[kudos.Account]kudos.Amount
 	last     *int64
-	records  map[horde.RecordKind]map[string][]byte
+	records  map[[2]string]horde.Record
 }
 
 func newRows() rows {
@@ -472,7 +472,7 @@ func newRows() rows {
 		map[horde.GenerationID]horde.Generation{},
 		map[kudos.Account]kudos.Amount{},
 		new(int64),
-		map[horde.RecordKind]map[string][]byte{},
+		map[[2]string]horde.Record{},
 	}
 }
 
@@ -486,15 +486,6 @@ func (r rows) take(b *horde.Batch) {
 	for _, id := range b.GoneWorkers {
 		delete(r.workers, id)
 	}
-	for _, d := range b.Records {
-		if r.records[d.Kind] == nil {
-			r.records[d.Kind] = map[string][]byte{}
-		}
-		r.records[d.Kind][d.ID] = d.Value
-		if d.Value == nil {
-			delete(r.records[d.Kind], d.ID)
-		}
-	}
 	for _, q := range append(b.NewRequests, b.Requests...) {
 		r.requests[q.ID] = q
 	}
@@ -507,6 +498,13 @@ func (r rows) take(b *horde.Batch) {
 			if g.Request == id {
 				delete(r.gens, k)
 			}
+		}
+	}
+	for _, doc := range b.Records {
+		if key := [2]string{string(doc.Kind), doc.ID}; doc.Value != nil {
+			r.records[key] = doc
+		} else {
+			delete(r.records, key)
 		}
 	}
 	maps.Copy(r.system, b.System)
@@ -526,13 +524,11 @@ func (r rows) snapshot() *horde.Snapshot {
 	for _, q := range r.requests {
 		s.Requests = append(s.Requests, q)
 	}
-	for kind, of := range r.records {
-		for id, value := range of {
-			s.Records = append(s.Records, horde.Record{Kind: kind, ID: id, Value: value})
-		}
-	}
 	for _, g := range r.gens {
 		s.Generations = append(s.Generations, g)
+	}
+	for _, doc := range r.records {
+		s.Records = append(s.Records, doc)
 	}
 	return s
 }

@@ -91,6 +91,8 @@ func (b *book[V]) ids() []string {
 // keepers lists the books of the horde. A new kind is one line here and one in newBooks.
 func (s *State) keepers() []keeper {
 	return []keeper{
+		&s.styles,
+		&s.collections,
 		&s.teams,
 		&s.messages,
 	}
@@ -98,6 +100,8 @@ func (s *State) keepers() []keeper {
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
+	s.styles = newBook[Style](KindStyle)
+	s.collections = newBook[Collection](KindCollection)
 	s.teams = newBook[Team](KindTeam)
 	s.messages = newBook[Message](KindMessage)
 }

@@ -64,6 +64,10 @@ type State struct {
 	lastEvent int64
 	modes     Modes
 
+	styles      book[Style]
+	collections book[Collection]
+	rack        styleRack
+
 	delivered [lanes]minuteSum // things delivered of late
 }
 
@@ -112,6 +116,10 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	}
 	s.newBooks()
 	if err := s.loadRecords(snap.Records); err != nil {
+		return nil, err
+	}
+	s.rack = newStyleRack()
+	if err := s.arrangeStyles(); err != nil {
 		return nil, err
 	}
 	s.indexTeams()

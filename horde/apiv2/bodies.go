@@ -19,12 +19,14 @@ const (
 type schemas struct {
 	generate, pop, submit, worker *schema
 	newTeam, team, message        *schema
+	styles                        styleSchemas
 }
 
 func newSchemas() schemas {
 	return schemas{
 		generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(),
 		newTeam: teamBody("name"), team: teamBody(), message: messageBody(),
+		styles: newStyleSchemas(),
 	}
 }
 

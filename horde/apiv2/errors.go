@@ -17,7 +17,6 @@ import (
 // Codes of the door itself: what its table of routes can refuse besides the rules.
 const (
 	codeNotModerator                = horde.CodeNotModerator
-	codeStyleNotFound    horde.Code = "StyleNotFound"
 	codeServiceOnly      horde.Code = "OnlyServiceAccountProxy"
 	codeSourceURL        horde.Code = "SourceImageUrlInvalid"
 	codeSourceUnreadable horde.Code = "SourceImageUnreadable"
@@ -30,7 +29,9 @@ func statusOf(code horde.Code) (status int, known bool) {
 	case horde.CodeInvalidAPIKey:
 		return http.StatusUnauthorized, true
 	case horde.CodeUserNotFound, horde.CodeWorkerNotFound, horde.CodeRequestNotFound, horde.CodeInvalidJobID,
-		horde.CodeTeamNotFound, horde.CodeMessageNotFound, codeStyleNotFound:
+		horde.CodeTeamNotFound, horde.CodeMessageNotFound,
+		horde.CodeStyleNotFound, horde.CodeImageStyleNotFound, horde.CodeTextStyleNotFound, horde.CodeStyleExampleNotFound,
+		horde.CodeCollectionNotFound:
 		return http.StatusNotFound, true
 	case horde.CodeLocked:
 		return http.StatusLocked, true
@@ -39,6 +40,7 @@ func statusOf(code horde.Code) (status int, known bool) {
 	case horde.CodeWrongCredentials, horde.CodeForbidden, horde.CodeDeletedUser, horde.CodeAnonForbidden,
 		horde.CodeAnonForbiddenWorker, horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodeTooManyWorkers,
 		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront, horde.CodeBannedClientAgent,
+		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer,
 		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP,
 		horde.CodeTooManyNewIPs, horde.CodeUntrustedTeam, horde.CodeMessagesOnlyOwnWork:
 		return http.StatusForbidden, true
@@ -60,7 +62,8 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeControlNetPayload, horde.CodeHiResMismatch, horde.CodeTransparencyModel, horde.CodeTransparencyImg2Img,
 		horde.CodeTransparencyCN, horde.CodeInvalidRemix, horde.CodeExtraSourceImages, horde.CodeTooManyExtraSources,
 		horde.CodeMoreExtraSources, horde.CodeInvalidExtraTexts, horde.CodeMissingExtraTexts, horde.CodeSourceRequired,
-		horde.CodeSpecialUsername, horde.CodeSpecialPayload:
+		horde.CodeSpecialUsername, horde.CodeSpecialPayload,
+		"MissingFullSamplerOrder", "TooManyStopSequences", "ExcessiveStopSequence":
 		return http.StatusBadRequest, true
 	}
 	return http.StatusBadRequest, false
