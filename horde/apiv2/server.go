@@ -63,6 +63,8 @@ type Options struct {
 	KnownModels []string
 	// Fetch reads source images that are given as addresses. Nil: a client that reaches public addresses alone.
 	Fetch *fetch.Client
+	// Webhooks calls those who asked to be told. Nil: nobody is told.
+	Webhooks Webhooks
 }
 
 // Server is the door: an http.Handler for everything under /api/. It is safe for concurrent use and starts

@@ -239,7 +239,8 @@ func (s *Server) submit(c *call) error {
 		op.Meta = append(op.Meta, horde.Meta{Type: m.text("type", ""), Value: m.text("value", ""), Ref: m.text("ref", "")})
 	}
 	// Only a delivery that can still succeed brings an image; the rules refuse the others by themselves.
-	if owner == u.ID && g.State == horde.GenerationProcessing && !op.Faulted && len(op.Meta) <= horde.MaxMetadata {
+	delivers := owner == u.ID && g.State == horde.GenerationProcessing && !op.Faulted && len(op.Meta) <= horde.MaxMetadata
+	if delivers {
 		if op.Blob, err = s.delivered(c, id, body.text("generation", "")); err != nil {
 			return err
 		}
@@ -250,6 +251,8 @@ func (s *Server) submit(c *call) error {
 	}
 	if receipt.Discard { // nobody will ever ask for it, and what stays behind falls to the sweep
 		_ = s.deps.Blobs.Delete(c.r.Context(), op.Blob)
+	} else if delivers {
+		s.Delivered(c.r.Context(), id)
 	}
 	return c.reply(http.StatusOK, wire.SubmitReply{Reward: wire.Float(receipt.Reward.Float())})
 }
