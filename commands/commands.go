@@ -45,6 +45,8 @@ type Docs interface {
 	Doc(ctx context.Context, kind chat.DocKind, key string) (chat.Doc, bool, error)
 	DocsOfPerson(ctx context.Context, kind chat.DocKind, person string) ([]chat.Doc, error)
 	DocsOfGuild(ctx context.Context, kind chat.DocKind, guild string) ([]chat.Doc, error)
+	// DocsOfGuildAfter lists those whose key follows another one, at most limit.
+	DocsOfGuildAfter(ctx context.Context, kind chat.DocKind, guild, after string, limit int) ([]chat.Doc, error)
 	DueDocs(ctx context.Context, kind chat.DocKind, now time.Time, limit int) ([]chat.Doc, error)
 	DeleteDoc(ctx context.Context, kind chat.DocKind, key string) (bool, error)
 	ForgetPerson(ctx context.Context, person string) (int64, error)
@@ -102,6 +104,9 @@ type Options struct {
 	Keep      time.Duration // how long a finished message is known, for its buttons and its reactions; default 30 days
 	Following int           // requests followed at once; beyond it people are told that we are busy; default 10,000
 	Editors   int           // messages edited at the same time; default 8
+
+	// RolePace is the least time between two people of one guild whose roles are looked at; default 500 ms.
+	RolePace time.Duration
 }
 
 func (o *Options) defaults() {
@@ -115,6 +120,7 @@ func (o *Options) defaults() {
 	setDefault(&o.Keep, 30*24*time.Hour)
 	setDefault(&o.Following, 10_000)
 	setDefault(&o.Editors, 8)
+	setDefault(&o.RolePace, 500*time.Millisecond)
 }
 
 func setDefault[T comparable](p *T, v T) {
@@ -135,6 +141,7 @@ type Set struct {
 	gifts  *emojikudos.Gifts
 	bundle *words.Bundle
 	follow *follower
+	roles  *roleEngine
 
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
@@ -158,6 +165,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	}
 	s.bundle = bundle
 	s.follow = newFollower(s)
+	s.roles = newRoleEngine(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
 		key, err := emojikudos.ParseEmoji(opts.KudosEmoji)
@@ -219,7 +227,9 @@ type family struct {
 
 // families lists them, one line each.
 func (s *Set) families() []family {
-	return []family{}
+	return []family{
+		s.autoroleFamily(),
+	}
 }
 
 func (s *Set) firstCommands() []discord.CommandSpec {
@@ -263,7 +273,12 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 }
 
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
-func (s *Set) Run(ctx context.Context) error { return s.follow.run(ctx) }
+func (s *Set) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { s.roles.run(ctx) })
+	return s.follow.run(ctx)
+}
 
 // say picks the language of the person who sent an interaction.
 func (s *Set) say(in *discord.Interaction) words.Words { return s.bundle.For(in.Locale) }

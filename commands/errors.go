@@ -15,6 +15,7 @@ import (
 func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 	return func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 		err := h(ctx, in, r)
+		s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
 		refusal, ok := errors.AsType[*horde.Error](err)
 		if !ok {
 			return err

@@ -24,6 +24,7 @@ func (s *Set) reacted(ctx context.Context, ev discord.ReactionAdd) error {
 		Guild: ev.GuildID, Channel: ev.ChannelID, Message: ev.MessageID, Person: ev.UserID, PersonName: ev.UserName,
 		PersonBot: ev.UserBot, EmojiID: ev.Emoji.ID, EmojiName: ev.Emoji.Name, Author: ev.MessageAuthorID,
 	})
+	s.roles.seen(ev.GuildID, ev.UserID, nil)
 	if err != nil {
 		return fmt.Errorf("kudos emoji: %w", err)
 	}

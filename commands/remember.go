@@ -169,3 +169,8 @@ func (m *memory[V]) ofGuild(ctx context.Context, guild string) ([]entry[V], erro
 func (m *memory[V]) due(ctx context.Context, now time.Time, limit int) ([]entry[V], error) {
 	return m.entries(m.docs.DueDocs(ctx, m.kind, now, limit))
 }
+
+// ofGuildAfter lists the documents about a guild whose key follows another one, by key.
+func (m *memory[V]) ofGuildAfter(ctx context.Context, guild, after string, limit int) ([]entry[V], error) {
+	return m.entries(m.docs.DocsOfGuildAfter(ctx, m.kind, guild, after, limit))
+}

@@ -115,6 +115,7 @@ type process struct {
 	store  *store.Store
 	engine *engine.Engine
 	bot    *discord.Bot
+	set    *commands.Set
 	stop   func()
 }
 
@@ -127,7 +128,7 @@ func newRig(t *testing.T, change func(*commands.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
 		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", AutoAccount: true,
-		Welcome: 100 * kudos.One, AnonymousAllowed: true,
+		Welcome: 100 * kudos.One, AnonymousAllowed: true, RolePace: time.Millisecond,
 		Sizes: []commands.Size{{Name: "square", Width: 256, Height: 256}, {Name: "wide", Width: 384, Height: 256}},
 	}}
 	if change != nil {
@@ -240,7 +241,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	})
 	run(&doors, "bot", func() error { return bot.Run(ctx) })
 	run(&doors, "commands", func() error { return set.Run(ctx) })
-	r.p = &process{store: st, engine: eng, bot: bot, stop: sync.OnceFunc(func() {
+	r.p = &process{store: st, engine: eng, bot: bot, set: set, stop: sync.OnceFunc(func() {
 		cancel()
 		doors.Wait()
 		stopEngine()

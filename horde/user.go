@@ -164,6 +164,7 @@ func (op CreateUser) apply(s *State, c *Change) (User, error) {
 	}
 	s.addUser(u)
 	c.saveUser(u)
+	c.emit(Event{Kind: UserChanged, User: u.ID})
 	if start := u.Floor() + op.Welcome; u.ID != Anonymous && start > 0 {
 		c.post(s, "welcome:"+strconv.FormatInt(int64(u.ID), 10), kudos.KindWelcome,
 			kudos.Move(kudos.Treasury, spendable(u.ID), start))
@@ -238,6 +239,7 @@ func (op SetUser) apply(s *State, c *Change) (User, error) {
 	if op.Grant&RoleModerator != 0 {
 		u.Roles |= RoleTrusted
 	}
+	c.emit(Event{Kind: UserChanged, User: u.ID})
 	c.saveUser(u)
 	if op.Award != 0 && !s.knows(AwardKey(op.AwardKey), op.Prior) {
 		amount := op.Award

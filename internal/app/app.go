@@ -250,6 +250,9 @@ func (a *assembly) chat() (page string, err error) {
 		return "", fmt.Errorf("open the commands: %w", err)
 	}
 	chat.Register(router)
+	if err := a.chatSchedule(chat); err != nil {
+		return "", err
+	}
 	a.add(2, "discord", bot.Run)
 	a.add(2, "chat", chat.Run)
 	return page, nil
