@@ -106,7 +106,7 @@ func Build(tb testing.TB, p Plan) *House {
 	e, err := engine.Open(tb.Context(), memory, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: true, AnonymousKey: apiv2.HashKey([]byte(Secret), apiv2.AnonymousKey),
-			TransfersAllowed: !p.NoTransfers, KnownModels: p.Models, Models: horde.ReferenceModels(),
+			TransfersAllowed: !p.NoTransfers, KnownModels: p.Models, Models: horde.ReferenceModels(), Profane: horde.ProfanityList(),
 		},
 		Now: p.Clock.Now, IDs: source, Log: log,
 	})
