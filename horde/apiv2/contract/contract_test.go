@@ -171,16 +171,18 @@ func again(s *stage, r *row, path string, head []string, first apitest.Answer) {
 	if json.Unmarshal(first.Body, &whole) != nil {
 		return // a list
 	}
-	for _, name := range slices.Sorted(maps.Keys(whole)) {
-		if first.Head.Get("X-RateLimit-Limit") == "2" {
-			s.clock.Advance(time.Second) // two a second are allowed here, and this is the third
-		}
-		value := whole[name]
-		got := s.Send(t, http.MethodGet, path, "", append(head, "X-Fields", name+",nothing_of_that_name")...)
-		if want := fmt.Sprintf(`{%q:%s}`, name, value); got.Status != http.StatusOK || !same(want, string(got.Body)) {
-			t.Errorf("masked to %s the reply is %d %s, want %s", name, got.Status, got.Body, want)
-		}
-		return // one is enough
+	names := slices.Sorted(maps.Keys(whole))
+	if len(names) == 0 {
+		return
+	}
+	name := names[0]
+	if first.Head.Get("X-RateLimit-Limit") == "2" {
+		s.clock.Advance(time.Second) // two a second are allowed here, and this is the third
+	}
+	value := whole[name]
+	got := s.Send(t, http.MethodGet, path, "", append(head, "X-Fields", name+",nothing_of_that_name")...)
+	if want := fmt.Sprintf(`{%q:%s}`, name, value); got.Status != http.StatusOK || !same(want, string(got.Body)) {
+		t.Errorf("masked to %s the reply is %d %s, want %s", name, got.Status, got.Body, want)
 	}
 }
 

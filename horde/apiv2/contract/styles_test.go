@@ -54,8 +54,10 @@ func styleRows() []row {
 			row{op: create, name: "no_place", as: "customizer", body: `{"name": "plain", "models": ["tiny"], "prompt": "no place for words"}`, want: 400, rc: "BadRequest"},
 			row{op: create, name: "nul", as: "customizer", body: `{"name": "a\u0000b", "models": ["tiny"]}`, want: 400, rc: "NulByteInPayload"},
 			row{op: create, name: "unknown_sharedkey", as: "customizer", body: `{"name": "plain", "models": ["tiny"], "sharedkey": "$nothing"}`, want: 400, rc: "BadRequest"},
-			row{op: create, name: "invalid", as: "customizer", body: `{"info": "short", "models": "x", "tags": [5], "public": 1}`, want: 400,
-				bad: []string{"name", "info", "models", "tags.0", "public"}},
+			row{
+				op: create, name: "invalid", as: "customizer", body: `{"info": "short", "models": "x", "tags": [5], "public": 1}`, want: 400,
+				bad: []string{"name", "info", "models", "tags.0", "public"},
+			},
 
 			row{op: one, name: "found", setup: k.make, where: its, want: 200},
 			row{op: one, name: "unknown", where: []string{"$nothing"}, want: 404, rc: k.unknown},

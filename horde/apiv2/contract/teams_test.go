@@ -60,8 +60,10 @@ func teamRows() []row {
 		{op: changeTeam, name: "wrong_key", setup: founded, as: wrong, where: its, body: `{"info": "we dream"}`, want: 401, rc: "InvalidAPIKey"},
 		{op: changeTeam, name: "stranger_info", setup: founded, as: "asker", where: its, body: `{"info": "we dream"}`, want: 403, rc: "NotOwner"},
 		{op: changeTeam, name: "stranger_name", setup: founded, as: "asker", where: its, body: `{"name": "my team"}`, want: 403, rc: "NotModerator"},
-		{op: changeTeam, name: "taken", as: "trusted", where: its, body: `{"name": "other team"}`, want: 400, rc: "TeamNameAlreadyExists",
-			setup: then(founded, func(s *stage) { s.do("trusted", newTeam, `{"name": "other team"}`) })},
+		{
+			op: changeTeam, name: "taken", as: "trusted", where: its, body: `{"name": "other team"}`, want: 400, rc: "TeamNameAlreadyExists",
+			setup: then(founded, func(s *stage) { s.do("trusted", newTeam, `{"name": "other team"}`) }),
+		},
 		{op: changeTeam, name: "nothing", setup: founded, as: "trusted", where: its, body: `{}`, want: 400, rc: "NoTeamModSelected"},
 		{op: changeTeam, name: "nul", setup: founded, as: "trusted", where: its, body: `{"info": "we\u0000dream"}`, want: 400, rc: "NulByteInPayload"},
 		{op: changeTeam, name: "unknown", where: []string{"$nothing"}, body: `{"info": "we dream"}`, want: 404, rc: "TeamNotFound"},
@@ -99,8 +101,10 @@ func messageRows() []row {
 		{op: newMessage, name: "unknown_worker", as: "moderator", body: `{"message": "x", "worker_id": "$nothing"}`, want: 404, rc: "WorkerNotFound"},
 		{op: newMessage, name: "to_others", setup: idle("tiny"), as: "asker", body: `{"message": "x", "worker_id": "$worker"}`, want: 403, rc: "MessagesOnlyOwnWorkers"},
 		{op: newMessage, name: "to_all_by_anyone", as: "asker", body: `{"message": "x"}`, want: 403, rc: "MessagesOnlyOwnWorkers"},
-		{op: newMessage, name: "invalid", as: "moderator", body: `{"message": "", "worker_id": "short", "origin": "` + strings.Repeat("o", 256) + `", "expiry": 721}`,
-			want: 400, bad: []string{"message", "worker_id", "origin", "expiry"}},
+		{
+			op: newMessage, name: "invalid", as: "moderator", body: `{"message": "", "worker_id": "short", "origin": "` + strings.Repeat("o", 256) + `", "expiry": 721}`,
+			want: 400, bad: []string{"message", "worker_id", "origin", "expiry"},
+		},
 
 		{op: message, name: "to_one", setup: told, where: its, want: 200},
 		{op: message, name: "to_all", setup: told, where: []string{"$broadcast"}, want: 200},

@@ -47,8 +47,10 @@ func workerRows() []row {
 		{op: changeWorker, name: "name", setup: up, as: "owner", where: its, body: `{"name": "sleeper"}`, want: 200},
 		{op: changeWorker, name: "team", setup: founded, as: "owner", where: its, body: `{"team": "$team"}`, want: 200},
 		{op: changeWorker, name: "out_of_team", setup: founded, as: "owner", where: its, body: `{"team": ""}`, want: 200},
-		{op: changeWorker, name: "name_taken", as: "owner", where: its, body: `{"name": "worker 0"}`, want: 400, rc: "WorkerNameAlreadyExists",
-			setup: then(up, crowd("stranger", 1, false))},
+		{
+			op: changeWorker, name: "name_taken", as: "owner", where: its, body: `{"name": "worker 0"}`, want: 400, rc: "WorkerNameAlreadyExists",
+			setup: then(up, crowd("stranger", 1, false)),
+		},
 		{op: changeWorker, name: "name_by_stranger", setup: up, as: "stranger", where: its, body: `{"name": "sleeper"}`, want: 403, rc: "NotModerator"},
 
 		{op: deleteWorker, name: "owner", setup: up, as: "owner", where: its, want: 200},
