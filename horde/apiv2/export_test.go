@@ -33,8 +33,13 @@ func Routes() []string {
 func Violations(name string, data []byte) (map[string]string, error) {
 	all := newSchemas()
 	s := map[string]*schema{
-		"generate": all.generate, "pop": all.pop, "submit": all.submit, "worker": all.worker, "newTeam": all.newTeam,
-		"team": all.team, "message": all.message,
+		"generate": all.generate,
+		"pop":      all.pop,
+		"submit":   all.submit,
+		"worker":   all.worker,
+		"newTeam":  all.newTeam,
+		"team":     all.team,
+		"message":  all.message,
 	}[name]
 	v, err := decode(data)
 	if err != nil {
