@@ -55,6 +55,8 @@ type State struct {
 	modes     Modes
 
 	delivered minuteSum // pixelsteps delivered of late
+	stats     book[statBucket]
+	recent    [statKinds]recently
 }
 
 type requestKey struct {
@@ -100,6 +102,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	if err := s.loadRecords(snap.Records); err != nil {
 		return nil, err
 	}
+	s.recall()
 	for _, m := range settings.KnownModels {
 		s.known[m] = true
 	}

@@ -14,6 +14,15 @@ type Performance struct {
 	QueuedThings     int64
 	Workers, Threads int
 	PastMinuteThings int64
+
+	Text, Alchemy Work
+}
+
+// Work sums up what is asked for besides images, and who does it.
+type Work struct {
+	Queued, Things   int64 // waiting and in flight: requests and their tokens, or forms
+	Workers, Threads int
+	PastMinuteThings int64
 }
 
 // Performance reads the sums.
@@ -25,22 +34,34 @@ func (s *State) Performance(now time.Time) Performance {
 			p.QueuedThings += g.request.Image.Things()
 		}
 	}
+	p.Text.PastMinuteThings = s.recent[StatText].things.lastMinute(now)
+	p.Alchemy.PastMinuteThings = s.recent[StatAlchemy].things.lastMinute(now)
 	for _, w := range s.workers {
-		if w.Online(now) {
-			p.Workers++
-			p.Threads += w.Offer.Threads
+		if !w.Online(now) {
+			continue
 		}
+		workers, threads := &p.Workers, &p.Threads
+		switch w.Type.kind() {
+		case StatText:
+			workers, threads = &p.Text.Workers, &p.Text.Threads
+		case StatAlchemy:
+			workers, threads = &p.Alchemy.Workers, &p.Alchemy.Threads
+		default:
+		}
+		*workers++
+		*threads += w.Offer.Threads
 	}
 	return p
 }
 
 // ModelStatus is how one model is doing.
 type ModelStatus struct {
+	Kind    StatKind
 	Name    string
 	Threads int
-	Speed   float64 // mean, pixelsteps per second of one thread
-	Queued  int64   // pixelsteps waiting
-	Jobs    int     // images waiting
+	Speed   float64 // mean, pixelsteps or tokens per second of one thread
+	Queued  int64   // pixelsteps or tokens waiting
+	Jobs    int     // images or texts waiting
 	ETA     int     // seconds
 }
 
@@ -49,13 +70,17 @@ const etaUnserved = 10_000
 
 // Models lists every model that a worker serves or a request waits for, by name.
 func (s *State) Models(now time.Time) []ModelStatus {
-	byName := make(map[string]*ModelStatus)
-	samples := make(map[string]int)
-	get := func(name string) *ModelStatus {
-		m := byName[name]
+	type model struct {
+		kind StatKind
+		name string
+	}
+	byName := make(map[model]*ModelStatus)
+	samples := make(map[model]int)
+	get := func(key model) *ModelStatus {
+		m := byName[key]
 		if m == nil {
-			m = &ModelStatus{Name: name}
-			byName[name] = m
+			m = &ModelStatus{Kind: key.kind, Name: key.name}
+			byName[key] = m
 		}
 		return m
 	}
@@ -64,21 +89,23 @@ func (s *State) Models(now time.Time) []ModelStatus {
 			continue
 		}
 		for _, name := range w.Offer.Models {
-			m := get(name)
+			key := model{w.Type.kind(), name}
+			m := get(key)
 			m.Threads += w.Offer.Threads
 			m.Speed += w.speed
-			samples[name]++
+			samples[key]++
 		}
 	}
 	for name, l := range s.load {
-		if byName[name] != nil || s.known[name] || len(s.known) == 0 {
-			m := get(name)
+		key := model{StatImage, name}
+		if byName[key] != nil || s.known[name] || len(s.known) == 0 {
+			m := get(key)
 			m.Queued, m.Jobs = l.things, l.images
 		}
 	}
 	out := make([]ModelStatus, 0, len(byName))
-	for name, m := range byName {
-		if n := samples[name]; n > 0 {
+	for key, m := range byName {
+		if n := samples[key]; n > 0 {
 			m.Speed = math.Round(m.Speed/float64(n)*10) / 10
 		}
 		switch {
@@ -90,7 +117,12 @@ func (s *State) Models(now time.Time) []ModelStatus {
 		}
 		out = append(out, *m)
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Kind != out[j].Kind {
+			return out[i].Kind < out[j].Kind
+		}
+		return out[i].Name < out[j].Name
+	})
 	return out
 }
 

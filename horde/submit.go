@@ -79,6 +79,7 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	w.Fulfilled++
 	w.Things += things
 	s.delivered.add(c.Now, things)
+	s.countDelivered(c, StatImage, g.Model, r.Image.NominalThings())
 
 	c.saveGeneration(g)
 	c.saveRequest(r)

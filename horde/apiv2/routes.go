@@ -56,6 +56,13 @@ func table() map[string][]endpoint {
 		"/status/models/{model_name}": {get((*Server).modelNamed, byDefault())},
 		"/status/modes":               {get((*Server).modes, modes)},
 		"/status/news":                {get((*Server).news, byDefault())},
+		"/stats/img/totals":           {get((*Server).imageTotals, byDefault())},
+		"/stats/img/models":           {get((*Server).imageModelStats, byDefault())},
+		"/stats/text/totals":          {get((*Server).textTotals, byDefault())},
+		"/stats/text/models":          {get((*Server).textModelStats, byDefault())},
+		"/documents/terms":            {get(document("terms"), byDefault())},
+		"/documents/privacy":          {get(document("privacy"), byDefault())},
+		"/documents/sponsors":         {get(document("sponsors"), byDefault())},
 	}
 }
 

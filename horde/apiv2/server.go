@@ -55,6 +55,8 @@ type Options struct {
 	Version string
 	// KnownModels are the names that status/models calls known; none means all are.
 	KnownModels []string
+	// Papers are the documents and the news; without them both are empty.
+	Papers Papers
 }
 
 // Server is the door: an http.Handler for everything under /api/. It is safe for concurrent use and starts

@@ -36,6 +36,9 @@ func (s *Server) performance(c *call) error {
 	return c.reply(http.StatusOK, wire.Performance{
 		QueuedRequests: p.QueuedRequests, WorkerCount: p.Workers, ThreadCount: p.Threads,
 		QueuedMegapixelsteps: megapixelsteps(p.QueuedThings), PastMinuteMegapixelsteps: megapixelsteps(p.PastMinuteThings),
+		QueuedTextRequests: int(p.Text.Queued), QueuedTokens: wire.Float(p.Text.Things), PastMinuteTokens: wire.Float(p.Text.PastMinuteThings),
+		TextWorkerCount: p.Text.Workers, TextThreadCount: p.Text.Threads,
+		QueuedForms: wire.Float(p.Alchemy.Queued), InterrogatorCount: p.Alchemy.Workers, InterrogatorThreadCount: p.Alchemy.Threads,
 	})
 }
 
@@ -46,24 +49,38 @@ func (s *Server) models(c *call) error {
 	if err != nil {
 		return err
 	}
-	state := query.Get("model_state")
-	switch state {
-	case "", "all", "known", "custom":
-	default:
-		return horde.Refuse(horde.CodeBadRequest, "model_state is known, custom or all, not %s", show(state))
+	belongs, err := s.modelState(query, "all")
+	if err != nil {
+		return err
 	}
+	kind, ok := modelKinds()[query.Get("type")]
 	out := []wire.Model{}
-	if kind := query.Get("type"); kind == "" || kind == "image" {
-		for _, m := range s.deps.Engine.Models() {
-			known := len(s.known) == 0 || s.known[m.Name]
-			if strings.HasPrefix(m.Name, specialModel) || m.Threads < least || m.Threads > most ||
-				state == "known" && !known || state == "custom" && known {
-				continue
-			}
+	for _, m := range s.deps.Engine.Models() {
+		if ok && m.Kind == kind && m.Threads >= least && m.Threads <= most && !strings.HasPrefix(m.Name, specialModel) && belongs(m.Name) {
 			out = append(out, modelOf(m))
 		}
 	}
 	return c.reply(http.StatusOK, out)
+}
+
+// modelKinds maps what callers may ask lists of models for; nothing asks for images.
+func modelKinds() map[string]horde.StatKind {
+	return map[string]horde.StatKind{"": horde.StatImage, "image": horde.StatImage, "text": horde.StatText}
+}
+
+// modelState reads which models a caller wants: those this horde knows, those somebody brought, or all.
+func (s *Server) modelState(query url.Values, unset string) (belongs func(model string) bool, err error) {
+	state := query.Get("model_state")
+	if state == "" {
+		state = unset
+	}
+	switch state {
+	case "all":
+		return func(string) bool { return true }, nil
+	case "known", "custom":
+		return func(m string) bool { return (len(s.known) == 0 || s.known[m]) == (state == "known") }, nil
+	}
+	return nil, horde.Refuse(horde.CodeBadRequest, "model_state is known, custom or all, not %s", show(state))
 }
 
 func threadBounds(query url.Values) (least, most int, err error) {
@@ -96,7 +113,7 @@ func (s *Server) modelNamed(c *call) error {
 	}
 	out := []wire.Model{}
 	for _, m := range s.deps.Engine.Models() {
-		if m.Name == name {
+		if m.Name == name && m.Kind != horde.StatAlchemy {
 			out = append(out, modelOf(m))
 		}
 	}
@@ -104,10 +121,14 @@ func (s *Server) modelNamed(c *call) error {
 }
 
 func modelOf(m horde.ModelStatus) wire.Model {
-	return wire.Model{
+	out := wire.Model{
 		Performance: wire.Float(m.Speed), Queued: wire.Float(m.Queued), Jobs: wire.Float(m.Jobs), ETA: m.ETA,
 		Type: "image", Name: m.Name, Count: m.Threads,
 	}
+	if m.Kind == horde.StatText {
+		out.Type = "text"
+	}
+	return out
 }
 
 // modes is GET /status/modes. A moderator's key shows one more; any other key is refused.
@@ -126,6 +147,3 @@ func (s *Server) modes(c *call) error {
 	}
 	return c.reply(http.StatusOK, out)
 }
-
-// news is GET /status/news.
-func (s *Server) news(c *call) error { return c.reply(http.StatusOK, []wire.News{}) }

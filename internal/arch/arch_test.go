@@ -42,6 +42,7 @@ func table() map[string][]string {
 		"internal/discord":    nil,
 		"internal/sandbox":    nil,
 		"internal/schedule":   nil,
+		"internal/documents":  nil,
 		"internal/arch":       nil,
 		"internal/pgtest":     nil,
 
