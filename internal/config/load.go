@@ -24,9 +24,10 @@ const (
 // variable is as good as none.
 func Environment() map[string]string {
 	return map[string]string{
-		"server.secret":      envPrefix + "SECRET",
-		"store.postgres_url": envPrefix + "POSTGRES_URL",
-		"discord.token":      envPrefix + "DISCORD_TOKEN",
+		"server.secret":         envPrefix + "SECRET",
+		"store.postgres_url":    envPrefix + "POSTGRES_URL",
+		"discord.token":         envPrefix + "DISCORD_TOKEN",
+		"discord.client_secret": envPrefix + "DISCORD_CLIENT_SECRET",
 	}
 }
 
@@ -96,6 +97,8 @@ func (c *Config) secret(key string) *Secret {
 		return &c.Store.PostgresURL
 	case "discord.token":
 		return &c.Discord.Token
+	case "discord.client_secret":
+		return &c.Discord.ClientSecret
 	default:
 		panic("config: no secret has the key " + key)
 	}
