@@ -21,16 +21,16 @@ const (
 	statKinds
 )
 
-// kind is what workers of a type deliver.
-func (t WorkerType) kind() StatKind {
+// stat is what workers of a type deliver.
+func (t WorkerType) stat() StatKind {
 	switch t {
-	case "text":
+	case Scribe:
 		return StatText
-	case "interrogation":
+	case Alchemist:
 		return StatAlchemy
-	default:
-		return StatImage
+	case Dreamer:
 	}
+	return StatImage
 }
 
 // StatSpan is a stretch of time that ends now.

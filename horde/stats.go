@@ -8,104 +8,105 @@ import (
 	"time"
 )
 
-// Performance sums up the horde.
+// Performance sums up the horde: what dreamers have to do first, then what scribes and alchemists have.
 type Performance struct {
 	QueuedRequests   int // images waiting and in flight
 	QueuedThings     int64
 	Workers, Threads int
 	PastMinuteThings int64
 
-	Text, Alchemy Work
-}
+	QueuedTexts          int // texts waiting and in flight
+	QueuedTokens         int64
+	Scribes, TextThreads int
+	PastMinuteTokens     int64
 
-// Work sums up what is asked for besides images, and who does it.
-type Work struct {
-	Queued, Things   int64 // waiting and in flight: requests and their tokens, or forms
-	Workers, Threads int
-	PastMinuteThings int64
+	QueuedForms                  int // forms waiting and in flight
+	Alchemists, AlchemistThreads int
 }
 
 // Performance reads the sums.
 func (s *State) Performance(now time.Time) Performance {
-	p := Performance{QueuedRequests: s.queuedImages, QueuedThings: s.queuedThings, PastMinuteThings: s.delivered.lastMinute(now)}
+	p := Performance{
+		QueuedRequests: s.queued[imageLane].jobs, QueuedThings: s.queued[imageLane].things,
+		PastMinuteThings: s.delivered[imageLane].lastMinute(now),
+		QueuedTexts:      s.queued[textLane].jobs, QueuedTokens: s.queued[textLane].things,
+		PastMinuteTokens: s.delivered[textLane].lastMinute(now),
+	}
 	for _, g := range s.generations {
-		if g.State == GenerationProcessing {
+		switch {
+		case g.State != GenerationProcessing:
+		case g.request.Text != nil:
+			p.QueuedTexts++
+			p.QueuedTokens += g.request.Things()
+		default:
 			p.QueuedRequests++
-			p.QueuedThings += g.request.Image.Things()
+			p.QueuedThings += g.request.Things()
 		}
 	}
-	p.Text.PastMinuteThings = s.recent[StatText].things.lastMinute(now)
-	p.Alchemy.PastMinuteThings = s.recent[StatAlchemy].things.lastMinute(now)
 	for _, w := range s.workers {
 		if !w.Online(now) {
 			continue
 		}
-		workers, threads := &p.Workers, &p.Threads
-		switch w.Type.kind() {
-		case StatText:
-			workers, threads = &p.Text.Workers, &p.Text.Threads
-		case StatAlchemy:
-			workers, threads = &p.Alchemy.Workers, &p.Alchemy.Threads
-		default:
+		switch w.Type {
+		case Dreamer:
+			p.Workers++
+			p.Threads += w.Offer.Threads
+		case Scribe:
+			p.Scribes++
+			p.TextThreads += w.Offer.Threads
+		case Alchemist:
+			p.Alchemists++
+			p.AlchemistThreads += w.Offer.Threads
 		}
-		*workers++
-		*threads += w.Offer.Threads
 	}
 	return p
 }
 
 // ModelStatus is how one model is doing.
 type ModelStatus struct {
-	Kind    StatKind
 	Name    string
 	Threads int
 	Speed   float64 // mean, pixelsteps or tokens per second of one thread
 	Queued  int64   // pixelsteps or tokens waiting
-	Jobs    int     // images or texts waiting
+	Jobs    int     // generations waiting
 	ETA     int     // seconds
 }
 
 // etaUnserved is reported for a model that requests wait for and nobody serves.
 const etaUnserved = 10_000
 
-// Models lists every model that a worker serves or a request waits for, by name.
-func (s *State) Models(now time.Time) []ModelStatus {
-	type model struct {
-		kind StatKind
-		name string
-	}
-	byName := make(map[model]*ModelStatus)
-	samples := make(map[model]int)
-	get := func(key model) *ModelStatus {
-		m := byName[key]
+// Models lists every model that a worker of a type serves or a request of that kind waits for, by name.
+func (s *State) Models(kind WorkerType, now time.Time) []ModelStatus {
+	byName := make(map[string]*ModelStatus)
+	samples := make(map[string]int)
+	get := func(name string) *ModelStatus {
+		m := byName[name]
 		if m == nil {
-			m = &ModelStatus{Kind: key.kind, Name: key.name}
-			byName[key] = m
+			m = &ModelStatus{Name: name}
+			byName[name] = m
 		}
 		return m
 	}
 	for _, w := range s.workers {
-		if !w.Online(now) || w.Paused || w.Maintenance {
+		if w.Type != kind || !w.Online(now) || w.Paused || w.Maintenance {
 			continue
 		}
 		for _, name := range w.Offer.Models {
-			key := model{w.Type.kind(), name}
-			m := get(key)
+			m := get(name)
 			m.Threads += w.Offer.Threads
 			m.Speed += w.speed
-			samples[key]++
+			samples[name]++
 		}
 	}
-	for name, l := range s.load {
-		key := model{StatImage, name}
-		if byName[key] != nil || s.known[name] || len(s.known) == 0 {
-			m := get(key)
-			m.Queued, m.Jobs = l.things, l.images
+	for name, l := range s.load[laneOf(kind)] {
+		if byName[name] != nil || s.known[name] || len(s.known) == 0 || kind == Scribe {
+			m := get(name)
+			m.Queued, m.Jobs = l.things, l.jobs
 		}
 	}
 	out := make([]ModelStatus, 0, len(byName))
-	for key, m := range byName {
-		if n := samples[key]; n > 0 {
+	for name, m := range byName {
+		if n := samples[name]; n > 0 {
 			m.Speed = math.Round(m.Speed/float64(n)*10) / 10
 		}
 		switch {
@@ -117,12 +118,7 @@ func (s *State) Models(now time.Time) []ModelStatus {
 		}
 		out = append(out, *m)
 	}
-	sort.Slice(out, func(i, j int) bool {
-		if out[i].Kind != out[j].Kind {
-			return out[i].Kind < out[j].Kind
-		}
-		return out[i].Name < out[j].Name
-	})
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
 	return out
 }
 

@@ -94,7 +94,7 @@ func build(tb testing.TB, p plan) *house {
 	e, err := engine.Open(tb.Context(), memory, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: true, AnonymousKey: apiv2.HashKey([]byte(secret), apiv2.AnonymousKey),
-			TransfersAllowed: true, KnownModels: p.models,
+			TransfersAllowed: true, KnownModels: p.models, Models: horde.ReferenceModels(),
 		},
 		Now: p.clock.Now, IDs: source, Log: log,
 	})

@@ -4,6 +4,7 @@ package apiv2
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -86,7 +87,7 @@ func (s *Server) notHere(body object) error {
 // stand in for them until they are kept.
 func newImage(u horde.User, from origin.Origin, agent string, body object) (horde.NewImage, error) {
 	params := body.object("params")
-	if err := notCarried(u, body, params); err != nil {
+	if err := notCarried(u, body); err != nil {
 		return horde.NewImage{}, err
 	}
 	n := horde.NewImage{
@@ -116,20 +117,12 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 }
 
 // notCarried refuses what a request may ask for elsewhere but no worker here could be told.
-func notCarried(u horde.User, body, params object) error {
+func notCarried(u horde.User, body object) error {
 	switch {
 	case body.has("proxied_account") && !u.Has(horde.RoleService):
 		return horde.Refuse(codeServiceOnly, "Only service accounts may name a proxied account.")
-	case params.has("special"):
-		return horde.Refuse(horde.CodeBadRequest, "Only special accounts may send a special payload, and this horde serves no special models.")
-	case body.text("source_processing", "") == "remix":
-		return horde.Refuse(codeRemix, "Remix needs a Stable Cascade model, which this horde does not serve.")
 	case len(body.objects("extra_source_images")) > 0:
-		return horde.Refuse(codeExtraImages, "Extra source images need source_processing to be remix.")
-	case params.has("workflow"):
-		return horde.Refuse(codeNoExtraTexts, "This horde runs no workflows.")
-	case len(params.objects("extra_texts")) > 0:
-		return horde.Refuse(codeExtraTexts, "Extra texts need a workflow.")
+		return horde.Refuse(horde.CodeExtraSourceImages, "Extra source images need source_processing to be remix.")
 	}
 	return nil
 }
@@ -170,6 +163,13 @@ func imageOf(body, params object) horde.Image {
 	}
 	for _, ti := range params.objects("tis") {
 		i.TIs = append(i.TIs, horde.TI{Name: ti.text("name", ""), InjectTI: ti.text("inject_ti", ""), Strength: ti.number("strength", 1)})
+	}
+	i.Workflow = params.text("workflow", "")
+	for _, t := range params.objects("extra_texts") {
+		i.ExtraTexts = append(i.ExtraTexts, horde.ExtraText{Text: t.text("text", ""), Reference: t.text("reference", "")})
+	}
+	if params.has("special") {
+		i.Special, _ = json.Marshal(params.object("special")) // it was JSON before
 	}
 	if body.text("source_image", "") != "" {
 		i.Source = pendingSource

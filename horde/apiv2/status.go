@@ -36,9 +36,9 @@ func (s *Server) performance(c *call) error {
 	return c.reply(http.StatusOK, wire.Performance{
 		QueuedRequests: p.QueuedRequests, WorkerCount: p.Workers, ThreadCount: p.Threads,
 		QueuedMegapixelsteps: megapixelsteps(p.QueuedThings), PastMinuteMegapixelsteps: megapixelsteps(p.PastMinuteThings),
-		QueuedTextRequests: int(p.Text.Queued), QueuedTokens: wire.Float(p.Text.Things), PastMinuteTokens: wire.Float(p.Text.PastMinuteThings),
-		TextWorkerCount: p.Text.Workers, TextThreadCount: p.Text.Threads,
-		QueuedForms: wire.Float(p.Alchemy.Queued), InterrogatorCount: p.Alchemy.Workers, InterrogatorThreadCount: p.Alchemy.Threads,
+		QueuedTextRequests: p.QueuedTexts, QueuedTokens: wire.Float(p.QueuedTokens), PastMinuteTokens: wire.Float(p.PastMinuteTokens),
+		TextWorkerCount: p.Scribes, TextThreadCount: p.TextThreads,
+		QueuedForms: wire.Float(p.QueuedForms), InterrogatorCount: p.Alchemists, InterrogatorThreadCount: p.AlchemistThreads,
 	})
 }
 
@@ -53,19 +53,27 @@ func (s *Server) models(c *call) error {
 	if err != nil {
 		return err
 	}
-	kind, ok := modelKinds()[query.Get("type")]
 	out := []wire.Model{}
-	for _, m := range s.deps.Engine.Models() {
-		if ok && m.Kind == kind && m.Threads >= least && m.Threads <= most && !strings.HasPrefix(m.Name, specialModel) && belongs(m.Name) {
-			out = append(out, modelOf(m))
+	if kind := modelKind(query.Get("type")); kind != "" {
+		for _, m := range s.deps.Engine.ModelsOf(kind) {
+			if m.Threads >= least && m.Threads <= most && !strings.HasPrefix(m.Name, specialModel) && belongs(m.Name) {
+				out = append(out, modelOf(m, kind))
+			}
 		}
 	}
 	return c.reply(http.StatusOK, out)
 }
 
-// modelKinds maps what callers may ask lists of models for; nothing asks for images.
-func modelKinds() map[string]horde.StatKind {
-	return map[string]horde.StatKind{"": horde.StatImage, "image": horde.StatImage, "text": horde.StatText}
+// modelKind is what callers may ask lists of models for; nothing asks for images, anything else for an empty list.
+func modelKind(kind string) horde.WorkerType {
+	switch kind {
+	case "", string(horde.Dreamer):
+		return horde.Dreamer
+	case string(horde.Scribe):
+		return horde.Scribe
+	default:
+		return ""
+	}
 }
 
 // modelState reads which models a caller wants: those this horde knows, those somebody brought, or all.
@@ -112,23 +120,21 @@ func (s *Server) modelNamed(c *call) error {
 		name = again
 	}
 	out := []wire.Model{}
-	for _, m := range s.deps.Engine.Models() {
-		if m.Name == name && m.Kind != horde.StatAlchemy {
-			out = append(out, modelOf(m))
+	for _, kind := range []horde.WorkerType{horde.Dreamer, horde.Scribe} {
+		for _, m := range s.deps.Engine.ModelsOf(kind) {
+			if m.Name == name {
+				out = append(out, modelOf(m, kind))
+			}
 		}
 	}
 	return c.reply(http.StatusOK, out)
 }
 
-func modelOf(m horde.ModelStatus) wire.Model {
-	out := wire.Model{
+func modelOf(m horde.ModelStatus, kind horde.WorkerType) wire.Model {
+	return wire.Model{
 		Performance: wire.Float(m.Speed), Queued: wire.Float(m.Queued), Jobs: wire.Float(m.Jobs), ETA: m.ETA,
-		Type: "image", Name: m.Name, Count: m.Threads,
+		Type: string(kind), Name: m.Name, Count: m.Threads,
 	}
-	if m.Kind == horde.StatText {
-		out.Type = "text"
-	}
-	return out
 }
 
 // modes is GET /status/modes. A moderator's key shows one more; any other key is refused.

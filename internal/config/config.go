@@ -49,6 +49,7 @@ type Horde struct {
 	Registration bool   `toml:"registration"`  // whether anyone may make an account at /register
 	Transfers    bool   `toml:"transfers"`     // whether accounts may give kudos to each other
 	DocumentsDir string `toml:"documents_dir"` // texts of the operator; empty: documents in Server.DataDir
+	ModelsFile   string `toml:"models_file"`   // what more is known about image models; empty: nothing
 }
 
 // Discord is about the real Discord. Without a token the sandbox takes its place.

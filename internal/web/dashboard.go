@@ -80,7 +80,7 @@ func (s *site) dashboard(w http.ResponseWriter, r *http.Request) {
 		d.Spans = append(d.Spans, link)
 	}
 	d.Plots, d.Totals = plotsOf(stats, span)
-	d.Models = modelRows(s.deps.Engine.Models(), stats)
+	d.Models = s.modelRows(stats)
 	workers := s.deps.Engine.Workers(true)
 	d.More = max(0, len(workers)-maxRows)
 	for i := range workers[:min(len(workers), maxRows)] {
@@ -131,24 +131,35 @@ func plotsOf(stats horde.Statistics, span horde.StatSpan) (plots []plot, totals 
 	return plots, totals
 }
 
-func modelRows(models []horde.ModelStatus, stats horde.Statistics) []modelRow {
-	month := map[horde.StatKind]map[string]int64{
-		horde.StatImage: stats.Models(horde.StatImage).Month, horde.StatText: stats.Models(horde.StatText).Month,
-		horde.StatAlchemy: stats.Models(horde.StatAlchemy).Month,
-	}
-	out := make([]modelRow, 0, min(len(models), maxRows))
-	for _, m := range models[:min(len(models), maxRows)] {
-		row := modelRow{ModelStatus: m, Kind: "image", Speed: mega(int64(m.Speed)) + " MPS/s", Month: short(float64(month[m.Kind][m.Name]))}
-		switch m.Kind {
-		case horde.StatText:
-			row.Kind, row.Speed = "text", trim(m.Speed)+" tokens/s"
-		case horde.StatAlchemy:
-			row.Kind, row.Speed = "alchemy", trim(m.Speed)+" s per form"
-		default:
+// modelRows lists the models of every kind, each kind with the most rows that fit.
+func (s *site) modelRows(stats horde.Statistics) []modelRow {
+	var out []modelRow
+	for _, kind := range []struct {
+		workers horde.WorkerType
+		stats   horde.StatKind
+		name    string
+	}{{horde.Dreamer, horde.StatImage, "image"}, {horde.Scribe, horde.StatText, "text"}} {
+		month := stats.Models(kind.stats).Month
+		models := s.deps.Engine.ModelsOf(kind.workers)
+		for _, m := range models[:min(len(models), maxRows)] {
+			out = append(out, modelRow{
+				ModelStatus: m, Kind: kind.name, Speed: speed(kind.workers, m.Speed), Month: short(float64(month[m.Name])),
+			})
 		}
-		out = append(out, row)
 	}
 	return out
+}
+
+// speed is how fast a worker of a type is, for people.
+func speed(t horde.WorkerType, v float64) string {
+	switch t {
+	case horde.Scribe:
+		return trim(v) + " tokens/s"
+	case horde.Alchemist:
+		return trim(v) + " s per form"
+	case horde.Dreamer:
+	}
+	return mega(int64(v)) + " MPS/s"
 }
 
 // rowOf is a worker in a table. Owner is empty when it is nobody's business.
@@ -157,13 +168,9 @@ func rowOf(w *horde.Worker, owner string, now time.Time) workerRow {
 		Name: w.Offer.Name, Kind: string(w.Type), Models: strconv.Itoa(len(w.Offer.Models)), Owner: owner, Threads: w.Offer.Threads,
 		Fulfilled: w.Fulfilled, State: "working", Online: "online",
 	}
-	switch w.Type {
-	case "text":
-		row.Speed = trim(w.Speed()) + " tokens/s"
-	case "interrogation":
-		row.Kind, row.Speed = "alchemy", trim(w.Speed())+" s per form"
-	default:
-		row.Speed = mega(int64(w.Speed())) + " MPS/s"
+	row.Speed = speed(w.Type, w.Speed())
+	if w.Type == horde.Alchemist {
+		row.Kind = "alchemy"
 	}
 	if len(w.Performance) == 0 {
 		row.Speed = "not known yet"

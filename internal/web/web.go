@@ -167,7 +167,7 @@ type overview struct {
 
 type figures struct {
 	Workers, Threads, Queued int
-	Texts, Forms             int64
+	Texts, Forms             int
 	Megapixelsteps           string // delivered in the last minute
 	Images                   int64  // delivered ever
 	Down                     bool
@@ -238,8 +238,8 @@ func (s *site) front(w http.ResponseWriter, r *http.Request) {
 	data := overview{
 		Models: models[:min(len(models), maxModels)],
 		Figures: figures{
-			Workers: now.Workers + now.Text.Workers + now.Alchemy.Workers, Threads: now.Threads + now.Text.Threads + now.Alchemy.Threads,
-			Queued: now.QueuedRequests, Texts: now.Text.Queued, Forms: now.Alchemy.Queued,
+			Workers: now.Workers + now.Scribes + now.Alchemists, Threads: now.Threads + now.TextThreads + now.AlchemistThreads,
+			Queued: now.QueuedRequests, Texts: now.QueuedTexts, Forms: now.QueuedForms,
 			Megapixelsteps: fmt.Sprintf("%.1f", float64(now.PastMinuteThings)/1e6), Down: !s.deps.Engine.Ready(),
 			Images: s.deps.Engine.Statistics().Totals(horde.StatImage).Total.Count,
 		},
