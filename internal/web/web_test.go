@@ -129,12 +129,19 @@ func (h *house) do(t *testing.T, method, path string, form url.Values, head ...s
 	if err != nil {
 		t.Fatal(err)
 	}
+	body = text(t, res)
+	return res.StatusCode, body, res.Header
+}
+
+// text reads a reply to its end.
+func text(t *testing.T, res *http.Response) string {
+	t.Helper()
 	defer func() { _ = res.Body.Close() }()
 	data, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res.StatusCode, string(data), res.Header
+	return string(data)
 }
 
 func TestRegistrationShowsTheKeyOnce(t *testing.T) {
