@@ -60,6 +60,18 @@ func (u UUID) String() string {
 	return string(b[:])
 }
 
+// MarshalText is the 36-character form, for JSON.
+func (u UUID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (u *UUID) UnmarshalText(text []byte) error {
+	id, err := ParseUUID(string(text))
+	if err == nil {
+		*u = id
+	}
+	return err
+}
+
 // IsZero reports whether the UUID was never set.
 func (u UUID) IsZero() bool { return u == UUID{} }
 

@@ -92,12 +92,16 @@ func (b *book[V]) ids() []string {
 func (s *State) keepers() []keeper {
 	return []keeper{
 		&s.stats,
+		&s.styles,
+		&s.collections,
 	}
 }
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
 	s.stats = newBook[statBucket](statRecord)
+	s.styles = newBook[Style](KindStyle)
+	s.collections = newBook[Collection](KindCollection)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

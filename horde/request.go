@@ -77,6 +77,8 @@ type Image struct {
 	Workflow   string          `json:"workflow,omitempty"`
 	ExtraTexts []ExtraText     `json:"extra_texts,omitempty"` // for the workflow
 	Special    json.RawMessage `json:"special,omitempty"`     // for models that belong to one account
+
+	Style *AppliedStyle `json:"style,omitempty"` // that the request was made with
 }
 
 // EffectiveSteps counts what the sampler really runs.
@@ -322,6 +324,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	s.charge(c, u, "activation:"+id, kudos.KindActivation, activation, r, nil)
 	u.LastActive = c.Now
 	u.Image.Requests++
+	s.countStyle(c, op.Image.Style)
 	c.saveUser(u)
 	c.saveRequest(r)
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})

@@ -56,8 +56,12 @@ type State struct {
 	lastEvent int64
 	modes     Modes
 
-	stats     book[statBucket]
-	recent    [statKinds]recently
+	stats       book[statBucket]
+	recent      [statKinds]recently
+	styles      book[Style]
+	collections book[Collection]
+	rack        styleRack
+
 	delivered [lanes]minuteSum // things delivered of late
 }
 
@@ -108,6 +112,10 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 		return nil, err
 	}
 	s.recall()
+	s.rack = newStyleRack()
+	if err := s.arrangeStyles(); err != nil {
+		return nil, err
+	}
 	s.models = make(map[string]*Model, len(settings.Models))
 	for i := range settings.Models {
 		s.models[settings.Models[i].Name] = &settings.Models[i]

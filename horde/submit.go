@@ -64,6 +64,11 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	r.finished++
 	r.Expiry = later(r.Expiry, c.Now.Add(RequestTTL))
 	g.Reward = s.settle(c, r, g, w)
+	if r.finished == 1 {
+		if styler, thanked := s.thankStyler(c, r.style(), r.User, r.ID); thanked {
+			styler.Image.Styled++
+		}
+	}
 
 	things := r.Things()
 	elapsed := c.Now.Sub(g.Started).Seconds()

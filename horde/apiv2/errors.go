@@ -20,7 +20,6 @@ const (
 	codeNotOwner         horde.Code = "NotOwner"
 	codeNoWorkerMod      horde.Code = "NoWorkerModSelected"
 	codeTeamNotFound     horde.Code = "TeamNotFound"
-	codeStyleNotFound    horde.Code = "StyleNotFound"
 	codeWorkerInviteOnly horde.Code = "WorkerInviteOnly"
 	codeServiceOnly      horde.Code = "OnlyServiceAccountProxy"
 	codeSourceURL        horde.Code = "SourceImageUrlInvalid"
@@ -34,14 +33,17 @@ func statusOf(code horde.Code) (status int, known bool) {
 	case horde.CodeInvalidAPIKey:
 		return http.StatusUnauthorized, true
 	case horde.CodeUserNotFound, horde.CodeWorkerNotFound, horde.CodeRequestNotFound, horde.CodeInvalidJobID,
-		codeTeamNotFound, codeStyleNotFound:
+		codeTeamNotFound,
+		horde.CodeStyleNotFound, horde.CodeImageStyleNotFound, horde.CodeTextStyleNotFound, horde.CodeStyleExampleNotFound,
+		horde.CodeCollectionNotFound:
 		return http.StatusNotFound, true
 	case horde.CodeTooManyPrompts:
 		return http.StatusTooManyRequests, true
 	case horde.CodeWrongCredentials, horde.CodeForbidden, horde.CodeDeletedUser, horde.CodeAnonForbidden,
 		horde.CodeAnonForbiddenWorker, horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodeTooManyWorkers,
 		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront, horde.CodeBannedClientAgent,
-		horde.CodeTransfersDisabled, codeNotModerator, codeNotOwner, codeWorkerInviteOnly:
+		horde.CodeTransfersDisabled, codeNotModerator, codeNotOwner, codeWorkerInviteOnly,
+		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer:
 		return http.StatusForbidden, true
 	case horde.CodeBadRequest, horde.CodeDuplicateGen, horde.CodeAbortedGen, horde.CodePolymorphicName,
 		horde.CodeMissingPrompt, horde.CodeCorruptPrompt, horde.CodeInvalidPromptSize, horde.CodeInvalidSize,
@@ -59,7 +61,8 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeControlNetPayload, horde.CodeHiResMismatch, horde.CodeTransparencyModel, horde.CodeTransparencyImg2Img,
 		horde.CodeTransparencyCN, horde.CodeInvalidRemix, horde.CodeExtraSourceImages, horde.CodeTooManyExtraSources,
 		horde.CodeMoreExtraSources, horde.CodeInvalidExtraTexts, horde.CodeMissingExtraTexts, horde.CodeSourceRequired,
-		horde.CodeSpecialUsername, horde.CodeSpecialPayload:
+		horde.CodeSpecialUsername, horde.CodeSpecialPayload,
+		"MissingFullSamplerOrder", "TooManyStopSequences", "ExcessiveStopSequence":
 		return http.StatusBadRequest, true
 	}
 	return http.StatusBadRequest, false

@@ -160,6 +160,10 @@ func debitFactor(post string) float64 {
 // ActivationImage is charged once when an image request enters the queue, and never refunded.
 const ActivationImage = 3 * One
 
+// StyleFee is the part of an activation that goes on to the maker of the style, when it is somebody else's. Image
+// requests always pay it.
+const StyleFee = 2 * One
+
 // ActivationExtra is charged on top for each extra source image.
 const ActivationExtra = 5 * One
 

@@ -33,7 +33,9 @@ type core struct {
 	log     zerolog.Logger
 	store   *store.Store
 	engine  *engine.Engine
-	images  *blob.Store
+	images  blob.Images
+	folder  *blob.Store  // what images is, or nil
+	bucket  *blob.Bucket // the same
 	secrets *secrets
 	ids     ids
 }
@@ -70,12 +72,8 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 	if c.secrets, err = openSecrets(ctx, c.store, cfg.Server.Secret.Reveal()); err != nil {
 		return nil, err
 	}
-	dir := cfg.Store.ImagesDir
-	if dir == "" {
-		dir = filepath.Join(cfg.Server.DataDir, "images")
-	}
-	if c.images, err = blob.NewStore(dir); err != nil {
-		return nil, fmt.Errorf("open the image folder: %w", err)
+	if err = c.openImages(ctx); err != nil {
+		return nil, err
 	}
 	models, err := referenceOf(cfg.Horde.ModelsFile)
 	if err != nil {
