@@ -48,13 +48,14 @@ const (
 	// the sums alone.
 	MaxStatModels = 1000
 
-	statRecord RecordKind = "stats"
-	openStat              = "open"  // the running minute; the only page that changes in place
-	totalStat             = "total" // everything before the running minute
+	openStat  = "open"  // the running minute; the only page that changes in place
+	totalStat = "total" // everything before the running minute
 
 	minutesKept, hoursKept, daysKept  = 60, 24, 30
 	minuteLength, hourLength, daySpan = 60, 3600, 86400 // seconds
 )
+
+const statRecord RecordKind = "stats"
 
 // Made counts deliveries and the work in them.
 type Made struct {

@@ -87,7 +87,7 @@ func (s *site) seal(w http.ResponseWriter, r *http.Request, name, path string, v
 }
 
 func (s *site) cookie(w http.ResponseWriter, r *http.Request, name, path, value string, seconds int) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure wherever we are reached by HTTPS; on loopback there is none
 		Name: name, Value: value, Path: path, MaxAge: seconds, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: strings.HasPrefix(s.host(r), "https://"),
 	})
