@@ -17,5 +17,6 @@
 //	Cancel    takes back what is not handed out                            request.go
 //	Expire    ends generations and requests that are out of time           submit.go
 //
-// Beside it: accounts (user.go), gifts (ledger.go), what doors read (read.go, stats.go), bounds (limits.go).
+// Beside it: accounts (user.go), gifts (ledger.go), styles and collections of them (style.go,
+// styleops.go, collection.go), what doors read (read.go, stats.go), bounds (limits.go).
 package horde

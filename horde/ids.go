@@ -18,6 +18,10 @@ type (
 	GenerationID struct{ UUID }
 	// WorkerID names a worker.
 	WorkerID struct{ UUID }
+	// TeamID names a team of workers.
+	TeamID struct{ UUID }
+	// MessageID names a message to workers.
+	MessageID struct{ UUID }
 )
 
 // UserID numbers accounts from 0, which is the anonymous one.

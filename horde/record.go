@@ -94,6 +94,8 @@ func (s *State) keepers() []keeper {
 		&s.stats,
 		&s.styles,
 		&s.collections,
+		&s.teams,
+		&s.messages,
 	}
 }
 
@@ -102,6 +104,8 @@ func (s *State) newBooks() {
 	s.stats = newBook[statBucket](statRecord)
 	s.styles = newBook[Style](KindStyle)
 	s.collections = newBook[Collection](KindCollection)
+	s.teams = newBook[Team](KindTeam)
+	s.messages = newBook[Message](KindMessage)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

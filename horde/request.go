@@ -146,6 +146,7 @@ type Request struct {
 	// Derived while in memory, never stored.
 	processing, finished int
 	generations          []*Generation
+	decoys               []*Generation
 	ticket               uint32 // of the valid queue entry
 	queued               bool
 	needs                need

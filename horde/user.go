@@ -71,7 +71,8 @@ type User struct {
 	Roles       Role
 	Concurrency int
 	Invited     int // workers allowed while the horde is invite-only
-	Suspicion   int
+	Suspicion   int // how often a reason for it was given
+	Reasons     Reasons
 
 	Balance   kudos.Amount // spendable, may be at but not under Floor
 	Held      kudos.Amount

@@ -16,11 +16,7 @@ import (
 
 // Codes of the door itself: what its table of routes can refuse besides the rules.
 const (
-	codeNotModerator     horde.Code = "NotModerator"
-	codeNotOwner         horde.Code = "NotOwner"
-	codeNoWorkerMod      horde.Code = "NoWorkerModSelected"
-	codeTeamNotFound     horde.Code = "TeamNotFound"
-	codeWorkerInviteOnly horde.Code = "WorkerInviteOnly"
+	codeNotModerator                = horde.CodeNotModerator
 	codeServiceOnly      horde.Code = "OnlyServiceAccountProxy"
 	codeSourceURL        horde.Code = "SourceImageUrlInvalid"
 	codeSourceUnreadable horde.Code = "SourceImageUnreadable"
@@ -33,17 +29,20 @@ func statusOf(code horde.Code) (status int, known bool) {
 	case horde.CodeInvalidAPIKey:
 		return http.StatusUnauthorized, true
 	case horde.CodeUserNotFound, horde.CodeWorkerNotFound, horde.CodeRequestNotFound, horde.CodeInvalidJobID,
-		codeTeamNotFound,
+		horde.CodeTeamNotFound, horde.CodeMessageNotFound,
 		horde.CodeStyleNotFound, horde.CodeImageStyleNotFound, horde.CodeTextStyleNotFound, horde.CodeStyleExampleNotFound,
 		horde.CodeCollectionNotFound:
 		return http.StatusNotFound, true
+	case horde.CodeLocked:
+		return http.StatusLocked, true
 	case horde.CodeTooManyPrompts:
 		return http.StatusTooManyRequests, true
 	case horde.CodeWrongCredentials, horde.CodeForbidden, horde.CodeDeletedUser, horde.CodeAnonForbidden,
 		horde.CodeAnonForbiddenWorker, horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodeTooManyWorkers,
 		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront, horde.CodeBannedClientAgent,
-		horde.CodeTransfersDisabled, codeNotModerator, codeNotOwner, codeWorkerInviteOnly,
-		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer:
+		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer,
+		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP,
+		horde.CodeTooManyNewIPs, horde.CodeUntrustedTeam, horde.CodeMessagesOnlyOwnWork:
 		return http.StatusForbidden, true
 	case horde.CodeBadRequest, horde.CodeDuplicateGen, horde.CodeAbortedGen, horde.CodePolymorphicName,
 		horde.CodeMissingPrompt, horde.CodeCorruptPrompt, horde.CodeInvalidPromptSize, horde.CodeInvalidSize,
@@ -56,7 +55,9 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeInvalidTransferAmount, horde.CodeInvalidTargetUsername, horde.CodeTooFastTransfers,
 		horde.CodeFaultWhenSending, horde.CodeFaultWhenReceiving, horde.CodeSourceFlagged, horde.CodeTargetFlagged,
 		horde.CodeEducationCannotSend, horde.CodeIdempotencyKeyConflict, horde.CodeTooLongUserName,
-		codeNoWorkerMod, codeServiceOnly, codeSourceURL,
+		horde.CodeNoWorkerMod, horde.CodeWorkerNameExists, horde.CodeTooLongWorkerName, horde.CodeProfaneWorkerName,
+		horde.CodeProfaneWorkerInfo, horde.CodeProfaneBridgeAgent, horde.CodeTeamNameExists, horde.CodeNoTeamMod,
+		horde.CodeProfaneTeamName, horde.CodeProfaneTeamInfo, codeServiceOnly, codeSourceURL,
 		codeSourceUnreadable, horde.CodeControlNetUnsupported, horde.CodeControlNetMismatch, horde.CodeControlNetMismatchDot,
 		horde.CodeControlNetPayload, horde.CodeHiResMismatch, horde.CodeTransparencyModel, horde.CodeTransparencyImg2Img,
 		horde.CodeTransparencyCN, horde.CodeInvalidRemix, horde.CodeExtraSourceImages, horde.CodeTooManyExtraSources,

@@ -30,6 +30,9 @@ func table() map[string][]endpoint {
 	put := func(f func(*Server, *call) error, limits ...limit) endpoint {
 		return endpoint{http.MethodPut, limits, f}
 	}
+	patch := func(f func(*Server, *call) error, limits ...limit) endpoint {
+		return endpoint{http.MethodPatch, limits, f}
+	}
 	del := func(f func(*Server, *call) error, limits ...limit) endpoint {
 		return endpoint{http.MethodDelete, limits, f}
 	}
@@ -40,32 +43,30 @@ func table() map[string][]endpoint {
 	paths := map[string][]endpoint{
 		"/generate/async": {post((*Server).generate,
 			perCall(90, minute).relaxedTo(300), perCall(2, second).relaxedTo(10), perKey(2, second).relaxedTo(60).anonymousTo(60))},
-		"/generate/check/{id}":        {get((*Server).check, perCall(10, second))},
-		"/generate/status/{id}":       {get((*Server).status, status), del((*Server).cancel, status)},
-		"/generate/pop":               {post((*Server).pop, work)},
-		"/generate/submit":            {post((*Server).submit, work)},
-		"/find_user":                  {get((*Server).findUser, byDefault())},
-		"/users":                      {get((*Server).listUsers, perAddress(90, minute))},
-		"/users/{user_id}":            {get((*Server).showUser, perCall(60, minute))},
-		"/workers":                    {get((*Server).listWorkers, byDefault())},
-		"/workers/{worker_id}":        {get((*Server).showWorker, worker), put((*Server).changeWorker, worker)},
-		"/workers/name/{worker_name}": {get((*Server).showWorkerNamed, byDefault())},
-		"/kudos/transfer":             {post((*Server).transfer, perKey(1, second), perKey(90, hour).relaxedTo(600))},
-		"/status/heartbeat":           {get((*Server).heartbeat)},
-		"/status/performance":         {get((*Server).performance, byDefault())},
-		"/status/models":              {get((*Server).models, byDefault())},
-		"/status/models/{model_name}": {get((*Server).modelNamed, byDefault())},
-		"/status/modes":               {get((*Server).modes, modes)},
-		"/status/news":                {get((*Server).news, byDefault())},
-		"/stats/img/totals":           {get((*Server).imageTotals, byDefault())},
-		"/stats/img/models":           {get((*Server).imageModelStats, byDefault())},
-		"/stats/text/totals":          {get((*Server).textTotals, byDefault())},
-		"/stats/text/models":          {get((*Server).textModelStats, byDefault())},
-		"/documents/terms":            {get(document("terms"), byDefault())},
-		"/documents/privacy":          {get(document("privacy"), byDefault())},
-		"/documents/sponsors":         {get(document("sponsors"), byDefault())},
+		"/generate/check/{id}":           {get((*Server).check, perCall(10, second))},
+		"/generate/status/{id}":          {get((*Server).status, status), del((*Server).cancel, status)},
+		"/generate/pop":                  {post((*Server).pop, work)},
+		"/generate/submit":               {post((*Server).submit, work)},
+		"/find_user":                     {get((*Server).findUser, byDefault())},
+		"/users":                         {get((*Server).listUsers, perAddress(90, minute))},
+		"/users/{user_id}":               {get((*Server).showUser, perCall(60, minute))},
+		"/workers":                       {get((*Server).listWorkers, byDefault())},
+		"/workers/{worker_id}":           {get((*Server).showWorker, worker), put((*Server).changeWorker, worker), del((*Server).deleteWorker, worker)},
+		"/workers/name/{worker_name}":    {get((*Server).showWorkerNamed, byDefault())},
+		"/workers/messages":              {get((*Server).listMessages, byDefault()), post((*Server).newMessage, byDefault())},
+		"/workers/messages/{message_id}": {get((*Server).showMessage, byDefault()), del((*Server).deleteMessage, byDefault())},
+		"/teams":                         {get((*Server).listTeams, worker), post((*Server).newTeam, worker)},
+		"/teams/{team_id}":               {get((*Server).showTeam, worker), patch((*Server).changeTeam, worker), del((*Server).deleteTeam, worker)},
+		"/kudos/transfer":                {post((*Server).transfer, perKey(1, second), perKey(90, hour).relaxedTo(600))},
+		"/status/heartbeat":              {get((*Server).heartbeat)},
+		"/status/performance":            {get((*Server).performance, byDefault())},
+		"/status/models":                 {get((*Server).models, byDefault())},
+		"/status/models/{model_name}":    {get((*Server).modelNamed, byDefault())},
+		"/status/modes":                  {get((*Server).modes, modes)},
+		"/status/news":                   {get((*Server).news, byDefault())},
 	}
 	maps.Copy(paths, styleRoutes())
+	maps.Copy(paths, statsRoutes())
 	return paths
 }
 
@@ -78,6 +79,10 @@ func (s *Server) routes(more map[string][]endpoint) *http.ServeMux {
 	for path, endpoints := range table() {
 		all[Prefix+path] = endpoints
 	}
+	// What no endpoint takes goes by its path alone to a mux of its own: here it would be in the way of endpoints whose
+	// paths are more general, as messages is of {worker_id}.
+	others := http.NewServeMux()
+	mux.Handle("/", others)
 	n := numbers{}
 	// To the heartbeat and to what is no object of the contract X-Fields does not apply.
 	bare := func(path string) bool { return more[path] != nil || path == Prefix+"/status/heartbeat" }
@@ -96,7 +101,7 @@ func (s *Server) routes(more map[string][]endpoint) *http.ServeMux {
 		}
 		slices.Sort(allow)
 		allowed := []string{strings.Join(allow, ", ")}
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		others.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header()["Allow"] = allowed
 			if r.Method == http.MethodOptions {
 				w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -106,7 +111,7 @@ func (s *Server) routes(more map[string][]endpoint) *http.ServeMux {
 			writeError(w, http.StatusMethodNotAllowed, errorBody{Message: "The method is not allowed for the requested URL."})
 		})
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
+	others.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
 	return mux
 }
 

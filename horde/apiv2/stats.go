@@ -9,6 +9,22 @@ import (
 	"stablemate/horde/apiv2/wire"
 )
 
+// statsRoutes are the paths of statistics and documents.
+func statsRoutes() map[string][]endpoint {
+	get := func(f func(*Server, *call) error) []endpoint {
+		return []endpoint{{http.MethodGet, []limit{byDefault()}, f}}
+	}
+	return map[string][]endpoint{
+		"/stats/img/totals":   get((*Server).imageTotals),
+		"/stats/img/models":   get((*Server).imageModelStats),
+		"/stats/text/totals":  get((*Server).textTotals),
+		"/stats/text/models":  get((*Server).textModelStats),
+		"/documents/terms":    get(document("terms")),
+		"/documents/privacy":  get(document("privacy")),
+		"/documents/sponsors": get(document("sponsors")),
+	}
+}
+
 // imageTotals is GET /stats/img/totals.
 func (s *Server) imageTotals(c *call) error {
 	t := s.deps.Engine.Statistics().Totals(horde.StatImage)

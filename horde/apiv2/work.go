@@ -104,7 +104,7 @@ func offerOf(body object) horde.Offer {
 // popReply renders a job, or that there is none.
 func (s *Server) popReply(c *call, job horde.Job, agent string) (wire.PopReply, error) {
 	answer := wire.PopReply{
-		Payload: wire.IdlePayload(), IDs: make([]string, 0, len(job.Generations)), Messages: []wire.Message{},
+		Payload: wire.IdlePayload(), IDs: make([]string, 0, len(job.Generations)), Messages: messagesOf(job.Messages),
 		Skipped: map[string]int{}, SourceProcessing: "img2img",
 	}
 	if len(job.Generations) == 0 {
@@ -247,6 +247,9 @@ func (s *Server) submit(c *call) error {
 	receipt, err := do(s, c, op)
 	if err != nil {
 		return err
+	}
+	if receipt.Discard { // nobody will ever ask for it, and what stays behind falls to the sweep
+		_ = s.deps.Blobs.Delete(c.r.Context(), op.Blob)
 	}
 	return c.reply(http.StatusOK, wire.SubmitReply{Reward: wire.Float(receipt.Reward.Float())})
 }

@@ -16,6 +16,8 @@ type accountDetails struct {
 	Image   horde.Records `json:"image"`
 	Contact string        `json:"contact,omitempty"`
 	Comment string        `json:"comment,omitempty"`
+
+	Reasons horde.Reasons `json:"reasons,omitempty"`
 }
 
 const selectAccounts = `
@@ -52,5 +54,6 @@ func scanAccount(scan func(...any) error) (horde.User, error) {
 		return u, fmt.Errorf("read account %d: %w", u.ID, err)
 	}
 	u.Details, u.Image, u.Contact, u.Comment = d.Details, d.Image, d.Contact, d.Comment
+	u.Reasons = d.Reasons
 	return u, nil
 }
