@@ -96,6 +96,10 @@ func (s *State) keepers() []keeper {
 		&s.collections,
 		&s.teams,
 		&s.messages,
+		&s.guard.filters,
+		&s.guard.lists,
+		&s.guard.timeouts,
+		&s.guard.rejected,
 	}
 }
 
@@ -106,6 +110,7 @@ func (s *State) newBooks() {
 	s.collections = newBook[Collection](KindCollection)
 	s.teams = newBook[Team](KindTeam)
 	s.messages = newBook[Message](KindMessage)
+	s.guard = newGuard()
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

@@ -120,6 +120,7 @@ type Request struct {
 	Origin  origin.Origin
 	Client  string // Client-Agent, as sent
 	Key     string // idempotency key of the requester, may be empty
+	Webhook string // https address to call with each delivered generation, may be empty
 	Created time.Time
 
 	Kind    WorkerType // Dreamer or Scribe
@@ -207,10 +208,12 @@ type NewImage struct {
 	Workers []WorkerID
 	Exclude bool
 	Key     string // optional idempotency key: the same key returns the same request
+	Webhook string // optional https address to call with each delivered generation
 	DryRun  bool
 
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
 	R2, Shared, DisableBatching, AllowDowngrade                     bool
+	KeepPrompt                                                      bool // the filter refuses the prompt rather than rewriting it
 }
 
 // Enqueued is the answer to Enqueue.
@@ -283,6 +286,12 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		return Enqueued{}, refuse(CodeTooManyPrompts,
 			"%s has %d images waiting and may have %d; please wait for some to be handed out", u.Name, waiting, u.Concurrency)
 	}
+	if err := s.mayAsk(op.Origin, c.Now); err != nil {
+		return Enqueued{}, err
+	}
+	if err := s.judge(c, u, &op.NewImage); err != nil {
+		return Enqueued{}, err
+	}
 
 	price := kudos.Image(priceOf(&op.Image))
 	activation := kudos.ActivationImage + kudos.ActivationExtra*kudos.Amount(len(op.Image.Extra))
@@ -310,7 +319,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	}
 
 	r := &Request{
-		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Key: op.Key, Created: c.Now,
+		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Key: op.Key, Webhook: op.Webhook, Created: c.Now,
 		Kind: Dreamer, Image: op.Image, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
 		NSFW: op.NSFW, CensorNSFW: op.CensorNSFW, TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers,
 		ExtraSlowWorkers: op.ExtraSlowWorkers, R2: op.R2, Shared: op.Shared, DisableBatching: op.DisableBatching,
@@ -331,7 +340,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})
 
 	out := Enqueued{ID: r.ID, Kudos: kudos.Times(price, factor).Round(), Possible: s.possible(r, c.Now), Warnings: s.modelWarnings(&op.NewImage)}
-	if !out.Possible {
+	if !out.Possible && !s.modes.Raid {
 		out.Warnings = append(out.Warnings, Warning{WarnNoWorker, "Warning: " + s.whyImpossible(r, c.Now)})
 	}
 	return out, nil
@@ -398,15 +407,20 @@ func (op Cancel) apply(s *State, c *Change) (Status, error) {
 	}
 	before := s.status(r, c.Now)
 	if r.State == RequestActive {
-		s.dequeue(r)
-		r.Jobs -= r.N
-		r.N = 0
-		r.State = RequestCancelled
-		s.releaseIfDone(c, r)
-		c.saveRequest(r)
-		c.emit(Event{Kind: RequestChanged, Request: r.ID, User: r.User})
+		s.cancel(c, r)
 	}
 	return before, nil
+}
+
+// cancel takes back what is not handed out of an active request.
+func (s *State) cancel(c *Change, r *Request) {
+	s.dequeue(r)
+	r.Jobs -= r.N
+	r.N = 0
+	r.State = RequestCancelled
+	s.releaseIfDone(c, r)
+	c.saveRequest(r)
+	c.emit(Event{Kind: RequestChanged, Request: r.ID, User: r.User})
 }
 
 func errNoRequest(id RequestID) error {

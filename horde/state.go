@@ -24,6 +24,8 @@ type Settings struct {
 	Profane func(text string) bool
 	// Models is what is known about image models; of two entries with one name the last counts.
 	Models []Model
+	// NoPromptFilter lets every prompt through. Only tests and simulations may say so.
+	NoPromptFilter bool
 }
 
 // State is the whole horde. It is not safe for concurrent use; the engine owns it.
@@ -63,6 +65,7 @@ type State struct {
 	system    map[kudos.Account]kudos.Amount
 	lastEvent int64
 	modes     Modes
+	guard     guard
 
 	stats       book[statBucket]
 	recent      [statKinds]recently
@@ -133,6 +136,9 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	}
 	for _, m := range settings.KnownModels {
 		s.known[m] = true
+	}
+	if err := s.readyGuard(); err != nil {
+		return nil, err
 	}
 	maps.Copy(s.system, snap.System)
 	for i := range snap.Users {

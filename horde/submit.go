@@ -229,7 +229,7 @@ func (s *State) fault(c *Change, g *Generation) {
 type Expire struct{}
 
 func (op Expire) apply(s *State, c *Change) (int, error) { //nolint:unparam // all operations look alike
-	ended := 0
+	ended := s.sweepGuard(c)
 	for ended < maxExpiriesPerRun {
 		at, ok := s.deadlines.next()
 		if !ok || at.After(c.Now) {

@@ -255,6 +255,9 @@ func (s *State) checkIn(c *Change, owner *User, kind WorkerType, op Pop) (*Worke
 	if w != nil && w.Type != kind {
 		return nil, refuse(CodePolymorphicName, "the name %q belongs to a worker of the type %s", offer.Name, w.Type)
 	}
+	if err := s.mayAsk(op.Origin, c.Now); err != nil {
+		return nil, err
+	}
 	if err := s.checkAddress(owner, op.Address); err != nil {
 		return nil, err
 	}

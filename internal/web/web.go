@@ -276,6 +276,9 @@ func (s *site) register(w http.ResponseWriter, r *http.Request) {
 	case s.deps.Engine.Modes().Raid:
 		again(http.StatusForbidden, name, "Registration is closed for the moment. Please come back later.")
 		return
+	case s.deps.Engine.AddressTimedOut(s.deps.Caller(r)) > 0:
+		again(http.StatusForbidden, name, "Your address is paused for a while. Please come back later.")
+		return
 	case clean == "":
 		again(http.StatusBadRequest, name, "Please choose a name with at least one letter or digit.")
 		return
