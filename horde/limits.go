@@ -30,6 +30,11 @@ const (
 	MaxTextLength       = 4096
 	MinTextContext      = 80
 	MaxTextContext      = 1 << 20
+	MaxTextPromptBytes  = 512 << 10
+	MaxLivePromptBytes  = 64 << 20  // of text prompts that one account has in memory
+	MaxTextBytes        = 128 << 10 // of a delivered text
+	MaxStopSequences    = 128
+	MaxStopCharacters   = 2000 // together
 	MaxSteps            = 500
 	MaxLoras            = 5
 	MaxTIs              = 20

@@ -65,6 +65,7 @@ type requestKey struct {
 // by the user's concurrency, the first is not.
 type desk struct {
 	live, waiting map[RequestID]*Request
+	prompts       int // bytes of text prompts among live
 }
 
 type pair struct{ from, to UserID }
@@ -187,6 +188,9 @@ func (s *State) index(r *Request) {
 		s.desks[r.User] = d
 	}
 	d.live[r.ID] = r
+	if r.Text != nil {
+		d.prompts += len(r.Text.Prompt)
+	}
 	s.deadlines.push(r.Expiry, deadline{request: r.ID})
 	if r.ready() {
 		s.enqueue(r)

@@ -8,14 +8,18 @@ import (
 	"stablemate/horde/kudos"
 )
 
-// Submit delivers one image, or reports that it could not be made.
+// Submit delivers one image or text, or reports that it could not be made.
 type Submit struct {
 	Owner      UserID // whose key the worker showed
 	Generation GenerationID
 	Faulted    bool
 	Seed       uint32
 	HasSeed    bool
-	Blob       string // key of the stored image
+	Type       WorkerType // Dreamer or Scribe; empty counts as Dreamer
+	Blob       string     // key of the stored image
+	Text       string     // of a scribe, may be empty
+	Censored   bool       // a scribe withholds its text
+	CSAM       bool       // likewise, for this reason
 	Meta       []Meta
 }
 
@@ -27,7 +31,7 @@ type Receipt struct {
 
 func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	g, ok := s.generations[op.Generation]
-	if !ok {
+	if !ok || (op.Type == Scribe) != (g.request.Text != nil) {
 		return Receipt{}, refuse(CodeInvalidJobID, "Processing Job with ID %s does not exist.", op.Generation)
 	}
 	w, r := s.workers[g.Worker], g.request
@@ -45,7 +49,9 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	case g.State == GenerationFaulted:
 		return Receipt{}, refuse(CodeAbortedGen,
 			"Processing Job with ID %s was aborted because it took too long. Please check your worker speed or ask for smaller images.", g.ID)
-	case !op.Faulted && op.Blob == "":
+	case len(op.Text) > MaxTextBytes:
+		return Receipt{}, refuse(CodeBadRequest, "the text has %d bytes, at most %d are taken", len(op.Text), MaxTextBytes)
+	case !op.Faulted && op.Blob == "" && r.Text == nil:
 		return Receipt{}, refuse(CodeBadRequest, "a delivered generation needs an image")
 	}
 	if op.Faulted {
@@ -58,14 +64,17 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 		g.Seed = op.Seed
 	}
 	for _, m := range op.Meta {
-		g.Censored = g.Censored || m.Type == "censorship"
+		g.Censored = g.Censored || m.Type == MetaCensorship
+	}
+	if r.Text != nil {
+		g.deliverText(&op)
 	}
 	r.processing--
 	r.finished++
 	r.Expiry = later(r.Expiry, c.Now.Add(RequestTTL))
 	g.Reward = s.settle(c, r, g, w)
 
-	things := r.Things()
+	things := g.things()
 	elapsed := c.Now.Sub(g.Started).Seconds()
 	sample := float64(things)
 	if elapsed > 0 {
@@ -91,17 +100,29 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	return Receipt{Reward: g.Reward, Request: r.ID}, nil
 }
 
-// settle moves the kudos of one delivered image: the requester pays the price and a surcharge, the owner
+// things is the work in one delivery: pixelsteps of an image, tokens of a text as long as it became.
+func (g *Generation) things() int64 {
+	if t := g.request.Text; t != nil {
+		return g.tokensIn(t)
+	}
+	return g.request.Image.Things()
+}
+
+// settle moves the kudos of one delivered image or text: the requester pays the price and a surcharge, the owner
 // earns the price by the worker's software, the difference is burned, or minted when it is negative.
 // An owner who is not trusted yet gets half of it in escrow.
 func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Amount {
 	requester, owner := s.users[r.User], s.users[w.Owner]
-	worth := r.Price
-	debit := kudos.ImageDebit(worth, r.Image.Source != "", !r.SlowWorkers, r.Exclude && len(r.Workers) > 0, r.Image.Post...)
-	if g.Censored {
-		debit = kudos.ImageDebit(0, false, !r.SlowWorkers, r.Exclude && len(r.Workers) > 0)
+	var worth, debit, credit kudos.Amount
+	asked, gave := &requester.Image, &owner.Image
+	if r.Text != nil {
+		worth, debit = s.settleText(r, g, w)
+		credit = worth
+		asked, gave = &requester.Text, &owner.Text
+	} else {
+		worth, debit = settleImage(r, g)
+		credit = worth * kudos.Amount(payShare(w.Offer.BridgeAgent)) / 100
 	}
-	credit := worth * kudos.Amount(payShare(w.Offer.BridgeAgent)) / 100
 
 	share := kudos.Amount(0)
 	if !owner.Has(RoleTrusted) {
@@ -117,16 +138,25 @@ func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Am
 	}
 	s.charge(c, requester, "settle:"+g.ID.String(), kudos.KindSettle, debit, r, earned)
 
-	things := r.Image.Things()
-	requester.Image.UsageThings += things
+	things := g.things()
+	asked.UsageThings += things
 	requester.Details.Accumulated -= debit
-	owner.Image.ContributionThings += things
-	owner.Image.Fulfilments++
+	gave.ContributionThings += things
+	gave.Fulfilments++
 	owner.Details.Accumulated += credit
 	w.Generated += credit
 	c.saveUser(requester)
 	c.saveUser(owner)
 	return credit
+}
+
+// settleImage is what one delivered image is worth, and what its requester pays for it.
+func settleImage(r *Request, g *Generation) (worth, debit kudos.Amount) {
+	exclude := r.Exclude && len(r.Workers) > 0
+	if g.Censored {
+		return r.Price, kudos.ImageDebit(0, false, !r.SlowWorkers, exclude)
+	}
+	return r.Price, kudos.ImageDebit(r.Price, r.Image.Source != "", !r.SlowWorkers, exclude, r.Image.Post...)
 }
 
 // charge takes an amount from a person: from what is held for the request first, then from the balance
@@ -249,6 +279,9 @@ func (s *State) remove(c *Change, r *Request) {
 	}
 	d := s.desks[r.User]
 	delete(d.live, r.ID)
+	if r.Text != nil {
+		d.prompts -= len(r.Text.Prompt)
+	}
 	if len(d.live) == 0 {
 		delete(s.desks, r.User)
 	}
