@@ -18,10 +18,15 @@ const (
 // schemas are the bodies that are held against one before anything else happens.
 type schemas struct {
 	generate, pop, submit, worker *schema
+
+	generateText, popText, submitText *schema
 }
 
 func newSchemas() schemas {
-	return schemas{generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody()}
+	return schemas{
+		generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(),
+		generateText: generateTextBody(), popText: popTextBody(), submitText: submitTextBody(),
+	}
 }
 
 func generateBody() *schema {

@@ -58,6 +58,7 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeInvalidTransferAmount, horde.CodeInvalidTargetUsername, horde.CodeTooFastTransfers,
 		horde.CodeFaultWhenSending, horde.CodeFaultWhenReceiving, horde.CodeSourceFlagged, horde.CodeTargetFlagged,
 		horde.CodeEducationCannotSend, horde.CodeIdempotencyKeyConflict, horde.CodeTooLongUserName,
+		horde.CodeTokenOverflow, horde.CodeSamplerOrder, horde.CodeTooManyStops, horde.CodeStopTooLong,
 		codeNoWorkerMod, codeServiceOnly, codeExtraImages, codeExtraTexts, codeNoExtraTexts, codeRemix, codeSourceURL,
 		codeSourceUnreadable:
 		return http.StatusBadRequest, true

@@ -294,6 +294,8 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 	try(change, "unknown_team", worker.ID.String(), `{"team": "00000000-0000-4000-8000-000000000000"}`, owner)
 	try(pop, "maintenance", "", offered, owner)
 
+	goldenText(t, fake, try, asker, owner)
+
 	// The horde.
 	try("GET /status/performance", "after", "", "", "")
 	try("GET /status/models", "all", "", "", "")

@@ -12,6 +12,7 @@ import (
 
 	"stablemate/horde"
 	"stablemate/horde/apiv2/wire"
+	"stablemate/horde/kudos"
 )
 
 // specialModel begins the names of models that lists do not show.
@@ -36,6 +37,9 @@ func (s *Server) performance(c *call) error {
 	return c.reply(http.StatusOK, wire.Performance{
 		QueuedRequests: p.QueuedRequests, WorkerCount: p.Workers, ThreadCount: p.Threads,
 		QueuedMegapixelsteps: megapixelsteps(p.QueuedThings), PastMinuteMegapixelsteps: megapixelsteps(p.PastMinuteThings),
+		QueuedTextRequests: p.QueuedTexts, TextWorkerCount: p.Scribes, TextThreadCount: p.TextThreads,
+		QueuedTokens: wire.Float(p.QueuedTokens), PastMinuteTokens: wire.Float(p.PastMinuteTokens),
+		QueuedForms: wire.Float(p.QueuedForms), InterrogatorCount: p.Alchemists, InterrogatorThreadCount: p.AlchemistThreads,
 	})
 }
 
@@ -53,14 +57,21 @@ func (s *Server) models(c *call) error {
 		return horde.Refuse(horde.CodeBadRequest, "model_state is known, custom or all, not %s", show(state))
 	}
 	out := []wire.Model{}
-	if kind := query.Get("type"); kind == "" || kind == "image" {
-		for _, m := range s.deps.Engine.Models() {
+	kind := horde.WorkerType(query.Get("type"))
+	if kind == "" {
+		kind = horde.Dreamer
+	}
+	if kind == horde.Dreamer || kind == horde.Scribe {
+		for _, m := range s.deps.Engine.ModelsOf(kind) {
 			known := len(s.known) == 0 || s.known[m.Name]
+			if kind == horde.Scribe {
+				known = kudos.TextParams(m.Name) > 0 // its price is
+			}
 			if strings.HasPrefix(m.Name, specialModel) || m.Threads < least || m.Threads > most ||
 				state == "known" && !known || state == "custom" && known {
 				continue
 			}
-			out = append(out, modelOf(m))
+			out = append(out, modelOf(m, kind))
 		}
 	}
 	return c.reply(http.StatusOK, out)
@@ -95,18 +106,20 @@ func (s *Server) modelNamed(c *call) error {
 		name = again
 	}
 	out := []wire.Model{}
-	for _, m := range s.deps.Engine.Models() {
-		if m.Name == name {
-			out = append(out, modelOf(m))
+	for _, kind := range []horde.WorkerType{horde.Dreamer, horde.Scribe} {
+		for _, m := range s.deps.Engine.ModelsOf(kind) {
+			if m.Name == name && len(out) == 0 {
+				out = append(out, modelOf(m, kind))
+			}
 		}
 	}
 	return c.reply(http.StatusOK, out)
 }
 
-func modelOf(m horde.ModelStatus) wire.Model {
+func modelOf(m horde.ModelStatus, kind horde.WorkerType) wire.Model {
 	return wire.Model{
 		Performance: wire.Float(m.Speed), Queued: wire.Float(m.Queued), Jobs: wire.Float(m.Jobs), ETA: m.ETA,
-		Type: "image", Name: m.Name, Count: m.Threads,
+		Type: string(kind), Name: m.Name, Count: m.Threads,
 	}
 }
 

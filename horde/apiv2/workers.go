@@ -74,7 +74,7 @@ func (s *Server) workerOf(w *horde.Worker, privileged bool) wire.Worker {
 	out := wire.Worker{
 		RequestsFulfilled: w.Fulfilled, KudosRewards: amount(w.Generated),
 		KudosDetails: wire.WorkerKudosDetails{Generated: new(amount(w.Generated)), Uptime: new(int64(0))},
-		Performance:  strconv.FormatFloat(w.Speed()/1e6, 'f', 1, 64) + " megapixelsteps per second",
+		Performance:  speedOf(w),
 		Threads:      o.Threads, Uptime: w.Uptime, MaintenanceMode: w.Maintenance, Info: w.Info, NSFW: o.NSFW,
 		Trusted: owner.Has(horde.RoleTrusted), Flagged: owner.Has(horde.RoleFlagged), UncompletedJobs: w.Uncompleted,
 		Models: o.Models, BridgeAgent: o.BridgeAgent, MaxPixels: o.MaxPixels,
@@ -86,6 +86,13 @@ func (s *Server) workerOf(w *horde.Worker, privileged bool) wire.Worker {
 	if out.Models == nil {
 		out.Models = []string{}
 	}
+	switch w.Type {
+	case horde.Scribe:
+		out.MaxLength, out.MaxContextLength, out.TokensGenerated = &o.MaxLength, &o.MaxContext, new(wire.Float(w.Things))
+	case horde.Alchemist:
+		out.Forms = append([]string{}, o.Forms...)
+	case horde.Dreamer:
+	}
 	if privileged || owner.Has(horde.RolePublicWorkers) {
 		out.Owner, out.Messages = owner.Alias(), []wire.WorkerMessage{}
 	}
@@ -94,6 +101,22 @@ func (s *Server) workerOf(w *horde.Worker, privileged bool) wire.Worker {
 		out.IPAddr, out.Contact = w.Origin.String(), owner.Contact
 	}
 	return out
+}
+
+// speedOf says how fast a worker is, in the words of its type.
+func speedOf(w *horde.Worker) string {
+	number := func(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
+	switch w.Type {
+	case horde.Scribe:
+		return number(w.Speed()) + " tokens per second"
+	case horde.Alchemist:
+		if len(w.Performance) == 0 {
+			return "No requests fulfilled yet"
+		}
+		return number(w.Speed()) + " seconds per form"
+	case horde.Dreamer:
+	}
+	return number(w.Speed()/1e6) + " megapixelsteps per second"
 }
 
 // changeWorker is PUT /workers/{worker_id}.

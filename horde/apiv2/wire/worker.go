@@ -2,7 +2,9 @@
 
 package wire
 
-// Worker is what GET workers and its kin answer. It omits what the caller may not see.
+import "encoding/json"
+
+// Worker is what GET workers and its kin answer. It omits what the caller may not see, and what is not about its type.
 type Worker struct {
 	RequestsFulfilled       int64              `json:"requests_fulfilled"`
 	KudosRewards            Float              `json:"kudos_rewards"`
@@ -32,6 +34,10 @@ type Worker struct {
 	Lora                    bool               `json:"lora"`
 	ControlNet              bool               `json:"controlnet"`
 	SDXLControlNet          bool               `json:"sdxl_controlnet"`
+	MaxLength               *int               `json:"max_length,omitempty"` // of a scribe, in tokens, as is the next
+	MaxContextLength        *int               `json:"max_context_length,omitempty"`
+	TokensGenerated         *Float             `json:"tokens_generated,omitempty"`
+	Forms                   []string           `json:"forms,omitzero"` // of an alchemist
 	Messages                []WorkerMessage    `json:"messages,omitzero"`
 	Type                    string             `json:"type"`
 	Name                    string             `json:"name"`
@@ -76,4 +82,32 @@ type WorkerChanged struct {
 	Paused      *bool   `json:"paused,omitempty"`
 	Info        *string `json:"info,omitempty"`
 	Team        *string `json:"team,omitempty"`
+}
+
+// MarshalJSON leaves out what only workers of other types have.
+func (w Worker) MarshalJSON() ([]byte, error) {
+	type whole Worker // without this method
+	type absent *struct{}
+	type scribe struct {
+		whole
+		MaxPixels               absent `json:"max_pixels,omitempty"` // these hide the fields of the same names
+		MegapixelstepsGenerated absent `json:"megapixelsteps_generated,omitempty"`
+		Img2Img                 absent `json:"img2img,omitempty"`
+		Painting                absent `json:"painting,omitempty"`
+		PostProcessing          absent `json:"post-processing,omitempty"`
+		Lora                    absent `json:"lora,omitempty"`
+		ControlNet              absent `json:"controlnet,omitempty"`
+		SDXLControlNet          absent `json:"sdxl_controlnet,omitempty"`
+	}
+	switch w.Type {
+	case "text":
+		return json.Marshal(scribe{whole: whole(w)})
+	case "interrogation":
+		return json.Marshal(struct {
+			scribe
+			NSFW   absent `json:"nsfw,omitempty"`
+			Models absent `json:"models,omitempty"`
+		}{scribe: scribe{whole: whole(w)}})
+	}
+	return json.Marshal(whole(w))
 }
