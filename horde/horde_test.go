@@ -42,7 +42,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s, err := horde.NewState(horde.Settings{AnonymousAllowed: true, TransfersAllowed: true}, &horde.Snapshot{})
+	return newWorldWith(t, horde.Settings{AnonymousAllowed: true, TransfersAllowed: true})
+}
+
+func newWorldWith(t *testing.T, settings horde.Settings) *world {
+	t.Helper()
+	s, err := horde.NewState(settings, &horde.Snapshot{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -456,6 +461,7 @@ type rows struct {
 	gens     map[horde.GenerationID]horde.Generation
 	system   map[kudos.Account]kudos.Amount
 	last     *int64
+	records  map[[2]string]horde.Record
 }
 
 func newRows() rows {
@@ -466,6 +472,7 @@ func newRows() rows {
 		map[horde.GenerationID]horde.Generation{},
 		map[kudos.Account]kudos.Amount{},
 		new(int64),
+		map[[2]string]horde.Record{},
 	}
 }
 
@@ -490,6 +497,13 @@ func (r rows) take(b *horde.Batch) {
 			}
 		}
 	}
+	for _, doc := range b.Records {
+		if key := [2]string{string(doc.Kind), doc.ID}; doc.Value != nil {
+			r.records[key] = doc
+		} else {
+			delete(r.records, key)
+		}
+	}
 	maps.Copy(r.system, b.System)
 	for _, e := range b.Ledger {
 		*r.last = e.ID
@@ -509,6 +523,9 @@ func (r rows) snapshot() *horde.Snapshot {
 	}
 	for _, g := range r.gens {
 		s.Generations = append(s.Generations, g)
+	}
+	for _, doc := range r.records {
+		s.Records = append(s.Records, doc)
 	}
 	return s
 }

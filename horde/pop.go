@@ -5,6 +5,7 @@ package horde
 import (
 	"container/heap"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 type Pop struct {
 	Owner    UserID
 	Origin   origin.Origin
+	Address  Address    // what is known about the origin
 	Type     WorkerType // Dreamer or Scribe; empty counts as Dreamer
 	Offer    Offer
 	Priority []UserID // whose requests come first, besides the owner's own
@@ -36,6 +38,7 @@ type Job struct {
 	CensorNSFW  bool // the request is not NSFW and asks for censoring
 	Skipped     map[string]int
 	Worker      WorkerID
+	Messages    []Message // for the worker, with work or without
 }
 
 func (op Pop) apply(s *State, c *Change) (Job, error) {
@@ -47,7 +50,7 @@ func (op Pop) apply(s *State, c *Change) (Job, error) {
 	if kind == "" {
 		kind = Dreamer
 	}
-	w, err := s.checkIn(c, owner, kind, op.Offer, op.Origin)
+	w, err := s.checkIn(c, owner, kind, op)
 	if err != nil {
 		return Job{}, err
 	}
@@ -56,20 +59,22 @@ func (op Pop) apply(s *State, c *Change) (Job, error) {
 		p.have |= needTrusted
 	}
 	r := p.fromFriends(append([]UserID{owner.ID}, op.Priority...))
-	if r == nil && !w.Maintenance && !w.Paused {
+	if r == nil && !w.Maintenance {
 		r = p.fromQueue()
 	}
 	if r == nil {
 		if w.Maintenance {
 			reason := w.MaintReason
 			if reason == "" {
-				reason = "this worker has been put into maintenance mode by its owner"
+				reason = DefaultMaintenance
 			}
 			return Job{}, refuse(CodeWorkerMaintenance, "%s", reason)
 		}
-		return Job{Worker: w.ID, Skipped: p.skipped()}, nil
+		return Job{Worker: w.ID, Skipped: p.skipped(), Messages: s.messagesFor(w.ID, c.Now)}, nil
 	}
-	return s.assign(c, r, w, max(1, op.Amount)), nil
+	job := s.assign(c, r, w, max(1, op.Amount))
+	job.Messages = s.messagesFor(w.ID, c.Now)
+	return job, nil
 }
 
 // popper looks for the best request one worker may have.
@@ -88,7 +93,7 @@ type popper struct {
 func (p *popper) fromFriends(users []UserID) *Request {
 	var own []*Request
 	for i, u := range users {
-		if u == Anonymous || i > 0 && (p.w.Maintenance || p.w.Paused) {
+		if u == Anonymous || i > 0 && p.w.Maintenance {
 			continue
 		}
 		d := p.s.desks[u]
@@ -188,7 +193,9 @@ func (p *popper) fromQueue() *Request {
 			if p.passed == nil {
 				p.passed = make(map[string]int)
 			}
-			p.passed[why]++
+			if why != hidden {
+				p.passed[why]++
+			}
 		}
 		best.looked++
 		put = append(put, aside{best.b, heap.Pop(&best.b.entries).(entry)})
@@ -207,6 +214,9 @@ func (p *popper) offers(r *Request) bool {
 // refuses says why this worker may not have a request that its class allows, or "".
 func (p *popper) refuses(r *Request) string {
 	w := p.w
+	if p.s.decoyed(r, w) {
+		return hidden
+	}
 	if len(r.Workers) > 0 {
 		listed := false
 		for _, id := range r.Workers {
@@ -238,22 +248,68 @@ func (p *popper) refuses(r *Request) string {
 	return ""
 }
 
-// refusesImage is the part of refuses about what a dreamer's software can do.
+// refusesImage is the part of refuses about what a dreamer can do.
 func (p *popper) refusesImage(r *Request) string {
 	w := p.w
-	if !w.can.Has(CanAllSamplers) && w.can != 0 && r.Image.Sampler != "k_euler" && r.Image.Sampler != "k_euler_a" {
-		return "bridge_version"
+	if why := p.cannot(r); why != "" {
+		return why
 	}
-	if r.Image.ClipSkip > 1 && !w.can.Has(CanClipSkip) {
-		return "bridge_version"
-	}
-	for _, l := range r.Image.Loras {
-		if l.IsVersion && !w.can.Has(CanLoraVersions) {
-			return "bridge_version"
+	if w.Offer.LimitSteps {
+		models := r.Models
+		if len(models) <= 1 {
+			models = w.Offer.Models
+		}
+		if r.Image.EffectiveSteps() > p.s.limitedSteps(models) {
+			return "step_count"
 		}
 	}
-	if w.Offer.LimitSteps && r.Image.EffectiveSteps() > 30 {
-		return "step_count"
+	return ""
+}
+
+// cannot says what about an image is beyond the worker's software or its models, or "".
+func (p *popper) cannot(r *Request) string {
+	w, i := p.w, &r.Image
+	if i.Painting() && !slices.ContainsFunc(w.Offer.Models, func(m string) bool { return p.s.model(m).Inpainting }) {
+		return "models"
+	}
+	if !i.Painting() && !slices.ContainsFunc(w.Offer.Models, func(m string) bool { return !p.s.model(m).Inpainting }) {
+		return "models"
+	}
+	if !samplesWith(w.Offer.BridgeAgent, i.Sampler, i.Karras) {
+		return "bridge_version"
+	}
+	var needs Capability
+	add := func(on bool, can Capability) {
+		if on {
+			needs |= can
+		}
+	}
+	for _, name := range i.Post {
+		needs |= canPost(name)
+	}
+	for _, l := range i.Loras {
+		add(l.IsVersion, CanLoraVersions)
+	}
+	families := func(is func(Family) bool) bool {
+		return len(r.Models) > 0 && !slices.ContainsFunc(r.Models, func(m string) bool { return !is(p.s.model(m).Family) })
+	}
+	add(i.ReturnControl, CanReturnControl)
+	add(i.ImageIsControl, CanImageIsControl)
+	add(i.ClipSkip > 1, CanClipSkip)
+	add(i.HiresFix && families(func(f Family) bool { return f == Cascade }), CanCascade2Pass)
+	add(families(func(f Family) bool { return f == Flux }), CanFlux)
+	add(len(i.Extra) > 0, CanExtraSources)
+	add(i.Workflow != "" || len(i.ExtraTexts) > 0, CanWorkflows|CanControlNet)
+	if !w.can.Has(needs) {
+		return "bridge_version"
+	}
+	if i.Workflow == WorkflowQRCode {
+		switch {
+		case !w.Offer.ControlNet:
+			return "controlnet"
+		case !w.Offer.SDXLControl && slices.ContainsFunc(w.Offer.Models, func(m string) bool { return p.s.model(m).Family == SDXL }):
+			return "controlnet"
+		}
 	}
 	return ""
 }
@@ -348,9 +404,9 @@ func (p *popper) skipReason(bit need, name string) string {
 
 // safeAmount is how many images of a request fit into the worker's memory at once.
 //
-// Formula (horde rules, handing out): round((max_pixels/3.5 × amount) / (w·h × (1 + 0.4 × post-processors))),
-// within 1…amount.
-func safeAmount(w *Worker, r *Request, amount int) int {
+// Formula (horde rules, handing out): round((max_pixels/3.5 × amount) / (w·h × (1 + 0.4 × post-processors) × 1.8 if one of
+// them is heavy or the image transparent × the family's factor)), within 1…amount.
+func (s *State) safeAmount(w *Worker, r *Request, amount int) int {
 	amount = min(amount, MaxImagesPerRequest)
 	if r.Text != nil {
 		return min(r.N, amount)
@@ -359,21 +415,32 @@ func safeAmount(w *Worker, r *Request, amount int) int {
 		return 1
 	}
 	area := float64(r.Image.Width*r.Image.Height) * (1 + 0.4*float64(len(r.Image.Post)))
+	if r.Image.Transparent || slices.ContainsFunc(r.Image.Post, heavy) {
+		area *= 1.8
+	}
+	largest := 1.0
+	for _, m := range r.Models {
+		largest = max(largest, batchFactor(s.model(m).Family))
+	}
+	area *= largest
 	n := int(math.RoundToEven(float64(w.Offer.MaxPixels) / 3.5 * float64(amount) / area))
 	return min(r.N, min(amount, max(1, n)))
 }
 
 // assign hands out images of a request to a worker.
 func (s *State) assign(c *Change, r *Request, w *Worker, amount int) Job {
-	n := safeAmount(w, r, amount)
+	n := s.safeAmount(w, r, amount)
 	model := chooseModel(r, w, c.IDs.Uint32())
 	ttl := TextJobTTL
 	if r.Text == nil {
-		ttl = JobTTL(&r.Image, w.Offer.ExtraSlow)
+		ttl = s.jobTTL(r, w.Offer.ExtraSlow)
 	}
 	job := Job{
 		Request: r.ID, Model: model, Image: r.Image, Text: r.Text, TTL: ttl, R2: r.R2, Worker: w.ID,
 		CensorNSFW: r.CensorNSFW && !r.NSFW, Seed: seedOf(r, n, c.IDs),
+	}
+	if w.Paused && r.User != w.Owner {
+		return s.decoy(c, r, w, job, n)
 	}
 	s.handOut(r, n)
 	for i := range n {
@@ -403,12 +470,16 @@ func (s *State) assign(c *Change, r *Request, w *Worker, amount int) Job {
 	return job
 }
 
-// JobTTL is how long a worker has to deliver: 30 s plus 2 s per effective step and 512×512 pixels,
-// doubled with a ControlNet, at least MinJobTTL, three times that for extra slow workers.
-func JobTTL(i *Image, extraSlow bool) time.Duration {
+// jobTTL is how long a worker has to deliver: 30 s plus 2 s per effective step and 512×512 pixels, doubled with a
+// ControlNet, three times that for the big families, at least MinJobTTL, and three times that for extra slow workers.
+func (s *State) jobTTL(r *Request, extraSlow bool) time.Duration {
+	i := &r.Image
 	seconds := 30 + 2*float64(i.EffectiveSteps())*float64(i.Width*i.Height)/(512*512)
 	if i.Control != "" {
 		seconds *= 2
+	}
+	if s.anyModel(r.Models, func(m Model) bool { return slow(m.Family) }) {
+		seconds *= 3
 	}
 	ttl := max(MinJobTTL, time.Duration(seconds)*time.Second)
 	if extraSlow {

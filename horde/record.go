@@ -90,11 +90,20 @@ func (b *book[V]) ids() []string {
 
 // keepers lists the books of the horde. A new kind is one line here and one in newBooks.
 func (s *State) keepers() []keeper {
-	return []keeper{}
+	return []keeper{
+		&s.styles,
+		&s.collections,
+		&s.teams,
+		&s.messages,
+	}
 }
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
+	s.styles = newBook[Style](KindStyle)
+	s.collections = newBook[Collection](KindCollection)
+	s.teams = newBook[Team](KindTeam)
+	s.messages = newBook[Message](KindMessage)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

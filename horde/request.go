@@ -3,6 +3,7 @@
 package horde
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -25,6 +26,16 @@ type (
 		Name     string  `json:"name"`
 		InjectTI string  `json:"inject_ti,omitempty"`
 		Strength float64 `json:"strength"`
+	}
+	// ExtraSource is a further source image.
+	ExtraSource struct {
+		Blob     string  `json:"blob"`
+		Strength float64 `json:"strength"`
+	}
+	// ExtraText is a text that a workflow puts into the image.
+	ExtraText struct {
+		Text      string `json:"text"`
+		Reference string `json:"reference"`
 	}
 	// Meta tells something about a delivered generation.
 	Meta struct {
@@ -61,6 +72,13 @@ type Image struct {
 	Source         string   `json:"source,omitempty"` // blob key of the source image
 	SourceMask     string   `json:"source_mask,omitempty"`
 	Processing     string   `json:"processing,omitempty"` // img2img, inpainting, outpainting, remix
+
+	Extra      []ExtraSource   `json:"extra,omitempty"` // further source images, for remix
+	Workflow   string          `json:"workflow,omitempty"`
+	ExtraTexts []ExtraText     `json:"extra_texts,omitempty"` // for the workflow
+	Special    json.RawMessage `json:"special,omitempty"`     // for models that belong to one account
+
+	Style *AppliedStyle `json:"style,omitempty"` // that the request was made with
 }
 
 // EffectiveSteps counts what the sampler really runs.
@@ -125,6 +143,7 @@ type Request struct {
 	// Derived while in memory, never stored.
 	processing, finished int
 	generations          []*Generation
+	decoys               []*Generation
 	ticket               uint32 // of the valid queue entry
 	queued               bool
 	needs                need
@@ -176,17 +195,16 @@ type Generation struct {
 
 // NewImage is what Enqueue takes: a checked request without the parts the rules decide.
 type NewImage struct {
-	User     UserID
-	Origin   origin.Origin
-	Client   string
-	Image    Image
-	N        int
-	Models   []string
-	Workers  []WorkerID
-	Exclude  bool
-	Key      string // optional idempotency key: the same key returns the same request
-	DryRun   bool
-	Baseline float64 // price factor of the first model's family, 0 counts as 1
+	User    UserID
+	Origin  origin.Origin
+	Client  string
+	Image   Image
+	N       int
+	Models  []string
+	Workers []WorkerID
+	Exclude bool
+	Key     string // optional idempotency key: the same key returns the same request
+	DryRun  bool
 
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
 	R2, Shared, DisableBatching, AllowDowngrade                     bool
@@ -219,8 +237,13 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		return Enqueued{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
 	case u.Has(RoleDeleted):
 		return Enqueued{}, refuse(CodeDeletedUser, "this account is marked as deleted")
+	case op.Client == placeholderClientAgent:
+		return Enqueued{}, refuse(CodeBannedClientAgent, "please put the name of your program into Client-Agent")
 	case s.modes.Maintenance:
 		return Enqueued{}, refuse(CodeMaintenanceMode, "this horde is in maintenance mode; please try again later")
+	}
+	if u.Has(RoleEducation) { // whoever teaches gets what suits a classroom
+		op.NSFW, op.CensorNSFW, op.TrustedWorkers, op.Shared = false, true, true, false
 	}
 	// An empty name names no model.
 	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
@@ -230,6 +253,12 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	}
 	if err := checkImage(&op.NewImage); err != nil {
 		return Enqueued{}, err
+	}
+	if err := s.checkFamilies(u, &op.NewImage); err != nil {
+		return Enqueued{}, err
+	}
+	if op.Image.Workflow == WorkflowQRCode {
+		op.DisableBatching = true // each image takes all a worker has
 	}
 	if id, ok := s.requestKeys[requestKey{op.User, op.Key}]; ok && op.Key != "" {
 		if r, live := s.requests[id]; live && c.Now.Before(r.Expiry) {
@@ -241,6 +270,9 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 			return Enqueued{}, refuse(CodeWorkerNotFound, "no worker with ID %s", id)
 		}
 	}
+	if len(op.Image.Extra) > MaxExtraSourcesUsual && !u.Has(RoleTrusted) {
+		return Enqueued{}, refuse(CodeMoreExtraSources, "only trusted accounts may send more than one extra source image")
+	}
 	if op.DisableBatching && op.N > 1 && !u.Has(RoleTrusted) {
 		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several images")
 	}
@@ -249,9 +281,12 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 			"%s has %d images waiting and may have %d; please wait for some to be handed out", u.Name, waiting, u.Concurrency)
 	}
 
-	price := kudos.Image(priceOf(&op.Image, op.Baseline))
-	debit := kudos.ImageDebit(price, op.Image.Source != "", !op.SlowWorkers, op.Exclude && len(op.Workers) > 0, op.Image.Post...)
-	total := debit*kudos.Amount(op.N) + kudos.ActivationImage
+	price := kudos.Image(priceOf(&op.Image))
+	activation := kudos.ActivationImage + kudos.ActivationExtra*kudos.Amount(len(op.Image.Extra))
+	// What is set aside is enough for the dearest of the models.
+	factor := s.factorFor(&op.Image, op.Models...)
+	debit := kudos.ImageDebit(kudos.Times(price, factor), op.Image.Source != "", !op.SlowWorkers, op.Exclude && len(op.Workers) > 0, op.Image.Post...)
+	total := debit*kudos.Amount(op.N) + activation
 	hold, reason := kudos.Amount(0), s.upfrontReason(&op.NewImage, c.Now)
 	switch {
 	case reason == "":
@@ -259,8 +294,9 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		hold = debit * kudos.Amount(op.N)
 	case op.AllowDowngrade:
 		s.downgrade(&op.NewImage, c.Now)
-		price = kudos.Image(priceOf(&op.Image, op.Baseline))
-		total = kudos.ImageDebit(price, op.Image.Source != "", false, op.Exclude, op.Image.Post...)*kudos.Amount(op.N) + kudos.ActivationImage
+		price = kudos.Image(priceOf(&op.Image))
+		debit = kudos.ImageDebit(kudos.Times(price, factor), op.Image.Source != "", false, op.Exclude && len(op.Workers) > 0, op.Image.Post...)
+		total = debit*kudos.Amount(op.N) + activation
 	default:
 		return Enqueued{}, refuse(CodeKudosUpfront,
 			"%s: this needs %s kudos up front and %s has %s to set aside; a smaller image or fewer steps needs none",
@@ -283,25 +319,26 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	if hold > 0 {
 		c.post(s, "hold:"+id, kudos.KindHold, kudos.Move(spendable(u.ID), held(u.ID), hold))
 	}
-	s.charge(c, u, "activation:"+id, kudos.KindActivation, kudos.ActivationImage, r, nil)
+	s.charge(c, u, "activation:"+id, kudos.KindActivation, activation, r, nil)
 	u.LastActive = c.Now
 	u.Image.Requests++
+	s.countStyle(c, op.Image.Style)
 	c.saveUser(u)
 	c.saveRequest(r)
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})
 
-	out := Enqueued{ID: r.ID, Kudos: price.Round(), Possible: s.possible(r, c.Now)}
+	out := Enqueued{ID: r.ID, Kudos: kudos.Times(price, factor).Round(), Possible: s.possible(r, c.Now), Warnings: s.modelWarnings(&op.NewImage)}
 	if !out.Possible {
 		out.Warnings = append(out.Warnings, Warning{WarnNoWorker, "Warning: " + s.whyImpossible(r, c.Now)})
 	}
 	return out, nil
 }
 
-func priceOf(i *Image, baseline float64) kudos.ImageJob {
+func priceOf(i *Image) kudos.ImageJob {
 	return kudos.ImageJob{
 		Width: i.Width, Height: i.Height, Steps: i.Steps, Sampler: i.Sampler, Karras: i.Karras, HiresFix: i.HiresFix,
 		Source: i.Source != "", Mask: i.SourceMask != "", Processing: i.Processing, Denoising: i.Denoising,
-		Control: i.Control, Post: i.Post, LoRAs: len(i.Loras), TIs: len(i.TIs) > 0, Baseline: baseline,
+		Control: i.Control, Post: i.Post, LoRAs: len(i.Loras), TIs: len(i.TIs) > 0,
 	}
 }
 

@@ -20,12 +20,17 @@ type Settings struct {
 	TransfersAllowed bool
 	// KnownModels is what workers may serve besides what customizers bring; empty means any name.
 	KnownModels []string
+	// Profane says which texts no name may hold; nil means none.
+	Profane func(text string) bool
+	// Models is what is known about image models; of two entries with one name the last counts.
+	Models []Model
 }
 
 // State is the whole horde. It is not safe for concurrent use; the engine owns it.
 type State struct {
 	settings Settings
 	known    map[string]bool
+	models   map[string]*Model
 
 	users      map[UserID]*User
 	byExternal map[string]UserID
@@ -36,6 +41,12 @@ type State struct {
 	workers      map[WorkerID]*Worker
 	workerByName map[string]WorkerID
 	byOwner      map[UserID]int
+	teams        book[Team]
+	teamByName   map[string]TeamID // in lower case
+	messages     book[Message]
+	inbox        map[WorkerID][]*Message // oldest first; broadcasts under the zero ID
+	decoys       map[GenerationID]*Generation
+	decoysOf     map[WorkerID]int
 
 	requests    map[RequestID]*Request
 	generations map[GenerationID]*Generation
@@ -52,6 +63,10 @@ type State struct {
 	system    map[kudos.Account]kudos.Amount
 	lastEvent int64
 	modes     Modes
+
+	styles      book[Style]
+	collections book[Collection]
+	rack        styleRack
 
 	delivered [lanes]minuteSum // things delivered of late
 }
@@ -94,6 +109,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 		requestKeys: make(map[requestKey]RequestID), receipts: make(map[string]receipt),
 		lastGift: make(map[pair]time.Time), system: make(map[kudos.Account]kudos.Amount),
 		lastEvent: snap.LastEvent, modes: snap.Modes,
+		decoys: make(map[GenerationID]*Generation), decoysOf: make(map[WorkerID]int),
 	}
 	s.queue.init()
 	for i := range s.load {
@@ -102,6 +118,16 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	s.newBooks()
 	if err := s.loadRecords(snap.Records); err != nil {
 		return nil, err
+	}
+	s.rack = newStyleRack()
+	if err := s.arrangeStyles(); err != nil {
+		return nil, err
+	}
+	s.indexTeams()
+	s.indexMessages()
+	s.models = make(map[string]*Model, len(settings.Models))
+	for i := range settings.Models {
+		s.models[settings.Models[i].Name] = &settings.Models[i]
 	}
 	for _, m := range settings.KnownModels {
 		s.known[m] = true

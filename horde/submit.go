@@ -27,32 +27,23 @@ type Submit struct {
 type Receipt struct {
 	Reward  kudos.Amount
 	Request RequestID
+	Discard bool // the result counts for nothing: whoever stored it may delete it
 }
 
 func (op Submit) apply(s *State, c *Change) (Receipt, error) {
+	if decoy, fake := s.decoys[op.Generation]; fake {
+		return s.submitDecoy(c, decoy, op)
+	}
 	g, ok := s.generations[op.Generation]
 	if !ok || (op.Type == Scribe) != (g.request.Text != nil) {
 		return Receipt{}, refuse(CodeInvalidJobID, "Processing Job with ID %s does not exist.", op.Generation)
 	}
 	w, r := s.workers[g.Worker], g.request
-	switch {
-	case w == nil || w.Owner != op.Owner:
-		return Receipt{}, refuse(CodeWrongCredentials, "Wrong credentials to submit as this worker.")
-	case len(op.Meta) > MaxMetadata:
-		return Receipt{}, refuse(CodeBadRequest, "%d metadata entries, at most %d are allowed", len(op.Meta), MaxMetadata)
-	case g.State == GenerationCompleted && w.Maintenance:
+	if err := mayDeliver(w, g, op); err != nil {
+		return Receipt{}, err
+	}
+	if g.State != GenerationProcessing {
 		return Receipt{Request: r.ID}, nil
-	case g.State == GenerationCompleted:
-		return Receipt{}, refuse(CodeDuplicateGen, "Processing Job with ID %s has already submitted its generation.", g.ID)
-	case g.State == GenerationFaulted && op.Faulted:
-		return Receipt{Request: r.ID}, nil
-	case g.State == GenerationFaulted:
-		return Receipt{}, refuse(CodeAbortedGen,
-			"Processing Job with ID %s was aborted because it took too long. Please check your worker speed or ask for smaller images.", g.ID)
-	case len(op.Text) > MaxTextBytes:
-		return Receipt{}, refuse(CodeBadRequest, "the text has %d bytes, at most %d are taken", len(op.Text), MaxTextBytes)
-	case !op.Faulted && op.Blob == "" && r.Text == nil:
-		return Receipt{}, refuse(CodeBadRequest, "a delivered generation needs an image")
 	}
 	if op.Faulted {
 		s.fault(c, g)
@@ -73,6 +64,11 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	r.finished++
 	r.Expiry = later(r.Expiry, c.Now.Add(RequestTTL))
 	g.Reward = s.settle(c, r, g, w)
+	if r.finished == 1 {
+		if styler, thanked := s.thankStyler(c, r.style(), r.User, r.ID); thanked {
+			records(styler, r).Styled++
+		}
+	}
 
 	things := g.things()
 	elapsed := c.Now.Sub(g.Started).Seconds()
@@ -87,6 +83,10 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	w.derive()
 	w.Fulfilled++
 	w.Things += things
+	s.creditTeam(c, w, g.Reward, things)
+	if elapsed > 0 {
+		s.judgeSpeed(c, s.users[w.Owner], w, g.Model, sample)
+	}
 	s.delivered[r.lane()].add(c.Now, things)
 
 	c.saveGeneration(g)
@@ -100,6 +100,14 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	return Receipt{Reward: g.Reward, Request: r.ID}, nil
 }
 
+// records are a person's counts of a request's kind.
+func records(u *User, r *Request) *Records {
+	if r.Text != nil {
+		return &u.Text
+	}
+	return &u.Image
+}
+
 // things is the work in one delivery: pixelsteps of an image, tokens of a text as long as it became.
 func (g *Generation) things() int64 {
 	if t := g.request.Text; t != nil {
@@ -108,20 +116,39 @@ func (g *Generation) things() int64 {
 	return g.request.Image.Things()
 }
 
+// mayDeliver refuses what cannot be delivered. A generation that is over already and yet not refused gets no reward.
+func mayDeliver(w *Worker, g *Generation, op Submit) error {
+	switch {
+	case w == nil || w.Owner != op.Owner:
+		return refuse(CodeWrongCredentials, "Wrong credentials to submit as this worker.")
+	case len(op.Meta) > MaxMetadata:
+		return refuse(CodeBadRequest, "%d metadata entries, at most %d are allowed", len(op.Meta), MaxMetadata)
+	case g.State == GenerationCompleted && !w.Maintenance:
+		return refuse(CodeDuplicateGen, "Processing Job with ID %s has already submitted its generation.", g.ID)
+	case g.State == GenerationFaulted && !op.Faulted:
+		return refuse(CodeAbortedGen,
+			"Processing Job with ID %s was aborted because it took too long. Please check your worker speed or ask for smaller images.", g.ID)
+	case len(op.Text) > MaxTextBytes:
+		return refuse(CodeBadRequest, "the text has %d bytes, at most %d are taken", len(op.Text), MaxTextBytes)
+	case g.State == GenerationProcessing && !op.Faulted && op.Blob == "" && g.request.Text == nil:
+		return refuse(CodeBadRequest, "a delivered generation needs an image")
+	}
+	return nil
+}
+
 // settle moves the kudos of one delivered image or text: the requester pays the price and a surcharge, the owner
 // earns the price by the worker's software, the difference is burned, or minted when it is negative.
 // An owner who is not trusted yet gets half of it in escrow.
 func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Amount {
 	requester, owner := s.users[r.User], s.users[w.Owner]
 	var worth, debit, credit kudos.Amount
-	asked, gave := &requester.Image, &owner.Image
+	asked, gave := records(requester, r), records(owner, r)
 	if r.Text != nil {
 		worth, debit = s.settleText(r, g, w)
 		credit = worth
-		asked, gave = &requester.Text, &owner.Text
 	} else {
-		worth, debit = settleImage(r, g)
-		credit = worth * kudos.Amount(payShare(w.Offer.BridgeAgent)) / 100
+		worth, debit = s.settleImage(r, g)
+		credit = worth * kudosShare(w) / 100
 	}
 
 	share := kudos.Amount(0)
@@ -151,12 +178,13 @@ func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Am
 }
 
 // settleImage is what one delivered image is worth, and what its requester pays for it.
-func settleImage(r *Request, g *Generation) (worth, debit kudos.Amount) {
+func (s *State) settleImage(r *Request, g *Generation) (worth, debit kudos.Amount) {
+	worth = kudos.Times(r.Price, s.factorFor(&r.Image, g.Model))
 	exclude := r.Exclude && len(r.Workers) > 0
 	if g.Censored {
-		return r.Price, kudos.ImageDebit(0, false, !r.SlowWorkers, exclude)
+		return worth, kudos.ImageDebit(0, false, !r.SlowWorkers, exclude)
 	}
-	return r.Price, kudos.ImageDebit(r.Price, r.Image.Source != "", !r.SlowWorkers, exclude, r.Image.Post...)
+	return worth, kudos.ImageDebit(worth, r.Image.Source != "", !r.SlowWorkers, exclude, r.Image.Post...)
 }
 
 // charge takes an amount from a person: from what is held for the request first, then from the balance
@@ -245,6 +273,9 @@ func (op Expire) apply(s *State, c *Change) (int, error) { //nolint:unparam // a
 			s.fault(c, g)
 			ended++
 		}
+		if s.expireMessage(c, d.message) {
+			ended++
+		}
 		r, ok := s.requests[d.request]
 		switch {
 		case !ok:
@@ -273,6 +304,7 @@ func (s *State) remove(c *Change, r *Request) {
 	for _, g := range r.generations {
 		delete(s.generations, g.ID)
 	}
+	s.dropDecoys(r)
 	delete(s.requests, r.ID)
 	if key := (requestKey{r.User, r.Key}); s.requestKeys[key] == r.ID {
 		delete(s.requestKeys, key)
@@ -298,7 +330,7 @@ type Abandon struct {
 }
 
 func (op Abandon) apply(s *State, c *Change) (int, error) {
-	id, ok := s.workerByName[op.Worker]
+	id, ok := s.workerByName[workerName(op.Worker)]
 	if !ok {
 		return 0, nil
 	}

@@ -68,13 +68,17 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 		return Enqueued{}, err
 	}
 
-	hold, downgraded, err := s.textUpfront(u, &op.NewText, c.Now)
+	activation := kudos.ActivationText
+	if op.Text.Style.Foreign(u.ID) {
+		activation += kudos.StyleFee
+	}
+	hold, downgraded, err := s.textUpfront(u, &op.NewText, activation, c.Now)
 	if err != nil {
 		return Enqueued{}, err
 	}
 	if op.DryRun {
 		one := kudos.TextEstimate(op.Text.MaxLength, op.Text.MaxContext, firstKnown(op.Models))
-		return Enqueued{Kudos: kudos.TextDebit(one)*kudos.Amount(op.N) + kudos.ActivationText, Possible: true}, nil
+		return Enqueued{Kudos: kudos.TextDebit(one)*kudos.Amount(op.N) + activation, Possible: true}, nil
 	}
 
 	r := &Request{
@@ -92,9 +96,10 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	if hold > 0 {
 		c.post(s, "hold:"+id, kudos.KindHold, kudos.Move(spendable(u.ID), held(u.ID), hold))
 	}
-	s.charge(c, u, "activation:"+id, kudos.KindActivation, kudos.ActivationText, r, nil)
+	s.charge(c, u, "activation:"+id, kudos.KindActivation, activation, r, nil)
 	u.LastActive = c.Now
 	u.Text.Requests++
+	s.countStyle(c, op.Text.Style)
 	c.saveUser(u)
 	c.saveRequest(r)
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})
@@ -167,7 +172,7 @@ func (s *State) textUpfrontTokens(now time.Time) int {
 
 // textUpfront decides what has to be set aside for a request. With AllowDowngrade it shortens the text instead of
 // refusing.
-func (s *State) textUpfront(u *User, n *NewText, now time.Time) (hold kudos.Amount, downgraded bool, err error) {
+func (s *State) textUpfront(u *User, n *NewText, activation kudos.Amount, now time.Time) (hold kudos.Amount, downgraded bool, err error) {
 	tokens, reason := s.textUpfrontTokens(now), ""
 	switch {
 	case !n.SlowWorkers:
@@ -182,7 +187,7 @@ func (s *State) textUpfront(u *User, n *NewText, now time.Time) (hold kudos.Amou
 		largest = max(largest, kudos.TextParams(m))
 	}
 	hold = kudos.TextUpfront(n.Text.MaxLength, largest) * kudos.Amount(n.N)
-	total := hold + kudos.ActivationText
+	total := hold + activation
 	switch {
 	case u.Available() >= total:
 		return hold, false, nil

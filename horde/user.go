@@ -58,6 +58,7 @@ type Records struct {
 	ContributionThings int64 `json:"contribution,omitempty"`
 	Requests           int64 `json:"requests,omitempty"`
 	Fulfilments        int64 `json:"fulfilments,omitempty"`
+	Styled             int64 `json:"styled,omitempty"` // requests of others that used the person's styles
 }
 
 // User is an account.
@@ -71,7 +72,8 @@ type User struct {
 	Roles       Role
 	Concurrency int
 	Invited     int // workers allowed while the horde is invite-only
-	Suspicion   int
+	Suspicion   int // how often a reason for it was given
+	Reasons     Reasons
 
 	Balance   kudos.Amount // spendable, may be at but not under Floor
 	Held      kudos.Amount

@@ -18,6 +18,8 @@ const (
 // schemas are the bodies that are held against one before anything else happens.
 type schemas struct {
 	generate, pop, submit, worker *schema
+	newTeam, team, message        *schema
+	styles                        styleSchemas
 
 	generateText, popText, submitText *schema
 }
@@ -26,6 +28,8 @@ func newSchemas() schemas {
 	return schemas{
 		generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(),
 		generateText: generateTextBody(), popText: popTextBody(), submitText: submitTextBody(),
+		newTeam: teamBody("name"), team: teamBody(), message: messageBody(),
+		styles: newStyleSchemas(),
 	}
 }
 
@@ -145,7 +149,8 @@ func workerBody() *schema {
 		"maintenance":     truth(),
 		"maintenance_msg": text(),
 		"paused":          truth(),
-		"info":            text().length(0, 1000),
+		"info":            text().length(0, horde.MaxInfoRunes),
+		"name":            text().length(horde.MinWorkerNameRunes, horde.MaxWorkerNameRunes),
 		"team":            text().length(0, 36),
 	})
 }

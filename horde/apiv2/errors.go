@@ -16,17 +16,8 @@ import (
 
 // Codes of the door itself: what its table of routes can refuse besides the rules.
 const (
-	codeNotModerator     horde.Code = "NotModerator"
-	codeNotOwner         horde.Code = "NotOwner"
-	codeNoWorkerMod      horde.Code = "NoWorkerModSelected"
-	codeTeamNotFound     horde.Code = "TeamNotFound"
-	codeStyleNotFound    horde.Code = "StyleNotFound"
-	codeWorkerInviteOnly horde.Code = "WorkerInviteOnly"
+	codeNotModerator                = horde.CodeNotModerator
 	codeServiceOnly      horde.Code = "OnlyServiceAccountProxy"
-	codeExtraImages      horde.Code = "InvalidExtraSourceImages." // the dot is the protocol's
-	codeExtraTexts       horde.Code = "InvalidExtraTexts."
-	codeNoExtraTexts     horde.Code = "MissingExtraTexts."
-	codeRemix            horde.Code = "InvalidRemix"
 	codeSourceURL        horde.Code = "SourceImageUrlInvalid"
 	codeSourceUnreadable horde.Code = "SourceImageUnreadable"
 )
@@ -38,14 +29,20 @@ func statusOf(code horde.Code) (status int, known bool) {
 	case horde.CodeInvalidAPIKey:
 		return http.StatusUnauthorized, true
 	case horde.CodeUserNotFound, horde.CodeWorkerNotFound, horde.CodeRequestNotFound, horde.CodeInvalidJobID,
-		codeTeamNotFound, codeStyleNotFound:
+		horde.CodeTeamNotFound, horde.CodeMessageNotFound,
+		horde.CodeStyleNotFound, horde.CodeImageStyleNotFound, horde.CodeTextStyleNotFound, horde.CodeStyleExampleNotFound,
+		horde.CodeCollectionNotFound:
 		return http.StatusNotFound, true
+	case horde.CodeLocked:
+		return http.StatusLocked, true
 	case horde.CodeTooManyPrompts:
 		return http.StatusTooManyRequests, true
 	case horde.CodeWrongCredentials, horde.CodeForbidden, horde.CodeDeletedUser, horde.CodeAnonForbidden,
 		horde.CodeAnonForbiddenWorker, horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodeTooManyWorkers,
-		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront,
-		horde.CodeTransfersDisabled, codeNotModerator, codeNotOwner, codeWorkerInviteOnly:
+		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront, horde.CodeBannedClientAgent,
+		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer,
+		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP,
+		horde.CodeTooManyNewIPs, horde.CodeUntrustedTeam, horde.CodeMessagesOnlyOwnWork:
 		return http.StatusForbidden, true
 	case horde.CodeBadRequest, horde.CodeDuplicateGen, horde.CodeAbortedGen, horde.CodePolymorphicName,
 		horde.CodeMissingPrompt, horde.CodeCorruptPrompt, horde.CodeInvalidPromptSize, horde.CodeInvalidSize,
@@ -58,9 +55,15 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeInvalidTransferAmount, horde.CodeInvalidTargetUsername, horde.CodeTooFastTransfers,
 		horde.CodeFaultWhenSending, horde.CodeFaultWhenReceiving, horde.CodeSourceFlagged, horde.CodeTargetFlagged,
 		horde.CodeEducationCannotSend, horde.CodeIdempotencyKeyConflict, horde.CodeTooLongUserName,
-		horde.CodeTokenOverflow, horde.CodeSamplerOrder, horde.CodeTooManyStops, horde.CodeStopTooLong,
-		codeNoWorkerMod, codeServiceOnly, codeExtraImages, codeExtraTexts, codeNoExtraTexts, codeRemix, codeSourceURL,
-		codeSourceUnreadable:
+		horde.CodeNoWorkerMod, horde.CodeWorkerNameExists, horde.CodeTooLongWorkerName, horde.CodeProfaneWorkerName,
+		horde.CodeProfaneWorkerInfo, horde.CodeProfaneBridgeAgent, horde.CodeTeamNameExists, horde.CodeNoTeamMod,
+		horde.CodeProfaneTeamName, horde.CodeProfaneTeamInfo, codeServiceOnly, codeSourceURL,
+		codeSourceUnreadable, horde.CodeControlNetUnsupported, horde.CodeControlNetMismatch, horde.CodeControlNetMismatchDot,
+		horde.CodeControlNetPayload, horde.CodeHiResMismatch, horde.CodeTransparencyModel, horde.CodeTransparencyImg2Img,
+		horde.CodeTransparencyCN, horde.CodeInvalidRemix, horde.CodeExtraSourceImages, horde.CodeTooManyExtraSources,
+		horde.CodeMoreExtraSources, horde.CodeInvalidExtraTexts, horde.CodeMissingExtraTexts, horde.CodeSourceRequired,
+		horde.CodeSpecialUsername, horde.CodeSpecialPayload,
+		horde.CodeTokenOverflow, horde.CodeSamplerOrder, horde.CodeTooManyStops, horde.CodeStopTooLong:
 		return http.StatusBadRequest, true
 	}
 	return http.StatusBadRequest, false

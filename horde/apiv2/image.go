@@ -4,6 +4,7 @@ package apiv2
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -26,6 +27,10 @@ func (s *Server) generate(c *call) error {
 		_, err := s.caller(c)
 		return err
 	}
+	style, err := s.chooseStyle(c, body, horde.StyleImage)
+	if err != nil {
+		return err
+	}
 	if err := s.notHere(body); err != nil {
 		return err
 	}
@@ -37,9 +42,16 @@ func (s *Server) generate(c *call) error {
 	if u.Has(horde.RoleTrusted) || u.Has(horde.RoleEducation) || u.Has(horde.RoleService) {
 		s.limits.relax(from)
 	}
-	n, err := newImage(u, from, c.clientAgent(), body)
+	asked := body
+	if style != nil {
+		asked = unstyled(body, style)
+	}
+	n, err := newImage(u, from, c.clientAgent(), asked)
 	if err != nil {
 		return err
+	}
+	if style != nil {
+		horde.ApplyImageStyle(style, &n)
 	}
 	if n.DryRun {
 		out, err := do(s, c, horde.Enqueue{NewImage: n})
@@ -48,7 +60,7 @@ func (s *Server) generate(c *call) error {
 		}
 		return c.reply(http.StatusOK, wire.Price{Kudos: wire.Float(out.Kudos.Float())})
 	}
-	if n.Image.Source != "" {
+	if sourced(&n.Image) {
 		if err := s.keepSources(c, &n, body); err != nil {
 			return err
 		}
@@ -70,8 +82,6 @@ func (s *Server) generate(c *call) error {
 // notHere refuses what this horde does not have, before it looks at who asks, in the order of the contract.
 func (s *Server) notHere(body object) error {
 	switch {
-	case body.has("style"):
-		return horde.Refuse(codeStyleNotFound, "This horde has no style or collection of that name.")
 	case s.deps.Engine.Modes().Maintenance:
 		return horde.Refuse(horde.CodeMaintenanceMode, "This horde is in maintenance mode and takes no new requests. Please try again later.")
 	case body.has("webhook") && !strings.HasPrefix(body.text("webhook", ""), "https://"):
@@ -86,7 +96,7 @@ func (s *Server) notHere(body object) error {
 // stand in for them until they are kept.
 func newImage(u horde.User, from origin.Origin, agent string, body object) (horde.NewImage, error) {
 	params := body.object("params")
-	if err := notCarried(u, body, params); err != nil {
+	if err := notCarried(u, body); err != nil {
 		return horde.NewImage{}, err
 	}
 	n := horde.NewImage{
@@ -116,20 +126,9 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 }
 
 // notCarried refuses what a request may ask for elsewhere but no worker here could be told.
-func notCarried(u horde.User, body, params object) error {
-	switch {
-	case body.has("proxied_account") && !u.Has(horde.RoleService):
+func notCarried(u horde.User, body object) error {
+	if body.has("proxied_account") && !u.Has(horde.RoleService) {
 		return horde.Refuse(codeServiceOnly, "Only service accounts may name a proxied account.")
-	case params.has("special"):
-		return horde.Refuse(horde.CodeBadRequest, "Only special accounts may send a special payload, and this horde serves no special models.")
-	case body.text("source_processing", "") == "remix":
-		return horde.Refuse(codeRemix, "Remix needs a Stable Cascade model, which this horde does not serve.")
-	case len(body.objects("extra_source_images")) > 0:
-		return horde.Refuse(codeExtraImages, "Extra source images need source_processing to be remix.")
-	case params.has("workflow"):
-		return horde.Refuse(codeNoExtraTexts, "This horde runs no workflows.")
-	case len(params.objects("extra_texts")) > 0:
-		return horde.Refuse(codeExtraTexts, "Extra texts need a workflow.")
 	}
 	return nil
 }
@@ -171,9 +170,19 @@ func imageOf(body, params object) horde.Image {
 	for _, ti := range params.objects("tis") {
 		i.TIs = append(i.TIs, horde.TI{Name: ti.text("name", ""), InjectTI: ti.text("inject_ti", ""), Strength: ti.number("strength", 1)})
 	}
+	i.Extra = extraOf(body)
+	i.Workflow = params.text("workflow", "")
+	for _, t := range params.objects("extra_texts") {
+		i.ExtraTexts = append(i.ExtraTexts, horde.ExtraText{Text: t.text("text", ""), Reference: t.text("reference", "")})
+	}
+	if params.has("special") {
+		i.Special, _ = json.Marshal(params.object("special")) // it was JSON before
+	}
 	if body.text("source_image", "") != "" {
 		i.Source = pendingSource
-		i.Processing = body.text("source_processing", "img2img")
+	}
+	if p := body.text("source_processing", "img2img"); i.Source != "" || len(i.Extra) > 0 || p == remix {
+		i.Processing = p
 	}
 	if body.text("source_mask", "") != "" {
 		i.SourceMask = pendingSource

@@ -25,6 +25,10 @@ func (s *Server) generateText(c *call) error {
 		_, err := s.caller(c)
 		return err
 	}
+	style, err := s.chooseStyle(c, body, horde.StyleText)
+	if err != nil {
+		return err
+	}
 	if err := s.notHere(body); err != nil {
 		return err
 	}
@@ -39,6 +43,9 @@ func (s *Server) generateText(c *call) error {
 	n, err := newText(u, from, c.clientAgent(), body)
 	if err != nil {
 		return err
+	}
+	if style != nil {
+		horde.ApplyTextStyle(style, &n.Text, &n.Models)
 	}
 	out, err := do(s, c, horde.EnqueueText{NewText: n})
 	if err != nil {
@@ -63,7 +70,7 @@ func newText(u horde.User, from origin.Origin, agent string, body object) (horde
 	case body.has("proxied_account") && !u.Has(horde.RoleService):
 		return horde.NewText{}, horde.Refuse(codeServiceOnly, "Only service accounts may name a proxied account.")
 	case len(body.objects("extra_source_images")) > 0:
-		return horde.NewText{}, horde.Refuse(codeExtraImages, "Texts take no extra source images.")
+		return horde.NewText{}, horde.Refuse(horde.CodeExtraSourceImages, "Texts take no extra source images.")
 	case nul(body):
 		return horde.NewText{}, horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
@@ -283,7 +290,7 @@ func textOffer(body object) horde.Offer {
 // textPopReply renders a job, or that there is none.
 func textPopReply(job horde.Job) wire.TextPopReply {
 	answer := wire.TextPopReply{
-		Payload: wire.IdleTextPayload(), IDs: make([]string, 0, len(job.Generations)), Messages: []wire.Message{},
+		Payload: wire.IdleTextPayload(), IDs: make([]string, 0, len(job.Generations)), Messages: messagesOf(job.Messages),
 		Skipped: map[string]int{},
 	}
 	if len(job.Generations) == 0 {

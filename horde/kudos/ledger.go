@@ -68,6 +68,8 @@ const (
 	KindAward      Kind = 7 // given or taken by an operator
 	KindUptime     Kind = 8 // a worker's reward for being there
 	KindPromotion  Kind = 9 // escrow paid out on becoming trusted
+
+	KindStyle Kind = 24 // thanks to the maker of a style that somebody else used
 )
 
 // Posting changes one account. Postings of an event sum to zero.

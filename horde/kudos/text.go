@@ -70,7 +70,7 @@ func TextUpfront(maxLength int, params float64) Amount {
 // TextDebit is what the requester pays for a text worth g: a surcharge of 1 is burned.
 func TextDebit(g Amount) Amount { return g + One }
 
-// ActivationText is charged once when a text request enters the queue, and never refunded.
+// ActivationText is charged once when a text request enters the queue, and never refunded; StyleFee comes on top.
 const ActivationText = One
 
 // TextTokens estimates the tokens in a number of characters; what was not asked for does not count.

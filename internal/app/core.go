@@ -33,7 +33,9 @@ type core struct {
 	log     zerolog.Logger
 	store   *store.Store
 	engine  *engine.Engine
-	images  *blob.Store
+	images  blob.Images
+	folder  *blob.Store  // what images is, or nil
+	bucket  *blob.Bucket // the same
 	secrets *secrets
 	ids     ids
 }
@@ -70,17 +72,17 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 	if c.secrets, err = openSecrets(ctx, c.store, cfg.Server.Secret.Reveal()); err != nil {
 		return nil, err
 	}
-	dir := cfg.Store.ImagesDir
-	if dir == "" {
-		dir = filepath.Join(cfg.Server.DataDir, "images")
+	if err = c.openImages(ctx); err != nil {
+		return nil, err
 	}
-	if c.images, err = blob.NewStore(dir); err != nil {
-		return nil, fmt.Errorf("open the image folder: %w", err)
+	models, err := referenceOf(cfg.Horde.ModelsFile)
+	if err != nil {
+		return nil, err
 	}
 	c.engine, err = engine.Open(ctx, c.store, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: cfg.Horde.Anonymous, AnonymousKey: apiv2.HashKey(c.secrets.keys, anonymousKey),
-			TransfersAllowed: cfg.Horde.Transfers,
+			TransfersAllowed: cfg.Horde.Transfers, Models: models,
 		},
 		Now: systemClock.Now, IDs: c.ids, Log: log,
 	})
@@ -88,6 +90,23 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 		return nil, fmt.Errorf("open the horde: %w", err)
 	}
 	return c, nil
+}
+
+// referenceOf is what is known about image models: what the program brings along, then the operator's file.
+func referenceOf(file string) ([]horde.Model, error) {
+	models := horde.ReferenceModels()
+	if file == "" {
+		return models, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read horde.models_file: %w", err)
+	}
+	more, err := horde.ParseModels(data)
+	if err != nil {
+		return nil, fmt.Errorf("horde.models_file %s: %w", file, err)
+	}
+	return append(models, more...), nil
 }
 
 func (c *core) close() {

@@ -18,6 +18,8 @@ type accountDetails struct {
 	Alchemy horde.Records `json:"alchemy,omitzero"`
 	Contact string        `json:"contact,omitempty"`
 	Comment string        `json:"comment,omitempty"`
+
+	Reasons horde.Reasons `json:"reasons,omitempty"`
 }
 
 const selectAccounts = `
@@ -55,5 +57,6 @@ func scanAccount(scan func(...any) error) (horde.User, error) {
 	}
 	u.Details, u.Image, u.Text, u.Alchemy = d.Details, d.Image, d.Text, d.Alchemy
 	u.Contact, u.Comment = d.Contact, d.Comment
+	u.Reasons = d.Reasons
 	return u, nil
 }

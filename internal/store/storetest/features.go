@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -32,8 +33,8 @@ type filler struct{ n int64 }
 func (f *filler) fill(v reflect.Value) {
 	f.n++
 	switch v.Interface().(type) {
-	case []byte:
-		v.SetBytes(fmt.Appendf(nil, `{"n": %d}`, f.n))
+	case []byte, json.RawMessage:
+		v.SetBytes(fmt.Appendf(nil, `{"n":%d}`, f.n))
 		return
 	case time.Time:
 		v.Set(reflect.ValueOf(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(f.n) * time.Microsecond)))
