@@ -95,6 +95,7 @@ func (s *State) keepers() []keeper {
 		&s.collections,
 		&s.teams,
 		&s.messages,
+		&s.alchemies,
 	}
 }
 
@@ -104,6 +105,7 @@ func (s *State) newBooks() {
 	s.collections = newBook[Collection](KindCollection)
 	s.teams = newBook[Team](KindTeam)
 	s.messages = newBook[Message](KindMessage)
+	s.alchemies = newBook[Alchemy](KindAlchemy)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

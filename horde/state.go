@@ -42,6 +42,8 @@ type State struct {
 	workerByName map[string]WorkerID
 	byOwner      map[UserID]int
 	teams        book[Team]
+	alchemies    book[Alchemy]
+	lab          lab
 	teamByName   map[string]TeamID // in lower case
 	messages     book[Message]
 	inbox        map[WorkerID][]*Message // oldest first; broadcasts under the zero ID
@@ -187,6 +189,9 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	}
 	for id := range gens {
 		return nil, fmt.Errorf("generations belong to unknown request %s", id)
+	}
+	if err := s.indexAlchemies(); err != nil {
+		return nil, err
 	}
 	for _, e := range snap.Recent {
 		s.remember(e.Key, receiptOf(e), e.At)

@@ -273,7 +273,7 @@ func (op Expire) apply(s *State, c *Change) (int, error) { //nolint:unparam // a
 			s.fault(c, g)
 			ended++
 		}
-		if s.expireMessage(c, d.message) {
+		if s.expireMessage(c, d.message) || s.expireForm(c, d.form) || s.expireAlchemy(c, d.alchemy) {
 			ended++
 		}
 		r, ok := s.requests[d.request]
