@@ -82,7 +82,7 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 	c.engine, err = engine.Open(ctx, c.store, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: cfg.Horde.Anonymous, AnonymousKey: apiv2.HashKey(c.secrets.keys, anonymousKey),
-			TransfersAllowed: cfg.Horde.Transfers, Models: models,
+			TransfersAllowed: cfg.Horde.Transfers, Profane: horde.ProfanityList(), Models: models,
 		},
 		Now: systemClock.Now, IDs: c.ids, Log: log,
 	})
