@@ -42,6 +42,7 @@ type Alchemy struct {
 	User    UserID    `json:"user"`
 	Origin  string    `json:"origin,omitempty"`
 	Client  string    `json:"client,omitempty"`
+	Webhook string    `json:"webhook,omitempty"` // https address to call with each finished form
 	Created time.Time `json:"created"`
 	Expiry  time.Time `json:"expiry"`
 
@@ -128,6 +129,7 @@ type NewAlchemy struct {
 	User     UserID
 	Origin   origin.Origin
 	Client   string
+	Webhook  string // optional https address to call with each finished form
 	Source   string // key of the stored image, or its address when Linked
 	Linked   bool
 	Identity string
@@ -162,7 +164,7 @@ func (op EnqueueForms) apply(s *State, c *Change) (Alchemized, error) {
 		return Alchemized{}, err
 	}
 	a := &Alchemy{
-		User: u.ID, Origin: op.Origin.String(), Client: op.Client, Created: c.Now, Expiry: c.Now.Add(RequestTTL),
+		User: u.ID, Origin: op.Origin.String(), Client: op.Client, Webhook: op.Webhook, Created: c.Now, Expiry: c.Now.Add(RequestTTL),
 		Source: op.Source, Linked: op.Linked, Identity: op.Identity, Tiles: op.Tiles,
 		TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers,
 	}

@@ -25,6 +25,7 @@ type NewText struct {
 	Exclude bool
 	Key     string // optional idempotency key: the same key returns the same request
 	DryRun  bool
+	Webhook string // optional https address to call with each delivered text
 
 	TrustedWorkers, SlowWorkers, DisableBatching, AllowDowngrade bool
 }
@@ -82,7 +83,7 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	}
 
 	r := &Request{
-		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Key: op.Key, Created: c.Now,
+		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Key: op.Key, Webhook: op.Webhook, Created: c.Now,
 		Kind: Scribe, Text: &op.Text, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
 		TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers, DisableBatching: op.DisableBatching,
 		Price: expectedText(&op.Text, op.Models), Rank: rankOf(u, c.Now), N: op.N, Jobs: op.N, Expiry: c.Now.Add(RequestTTL), Held: hold,

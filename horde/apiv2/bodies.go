@@ -22,12 +22,14 @@ type schemas struct {
 	styles                        styleSchemas
 
 	generateText, popText, submitText *schema
+	interrogate, popForms             *schema
 }
 
 func newSchemas() schemas {
 	return schemas{
 		generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(),
 		generateText: generateTextBody(), popText: popTextBody(), submitText: submitTextBody(),
+		interrogate: interrogateBody(), popForms: popFormsBody(),
 		newTeam: teamBody("name"), team: teamBody(), message: messageBody(),
 		styles: newStyleSchemas(),
 	}

@@ -359,6 +359,7 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 	try(remove, "deleted", other.ID.String(), "", owner)
 
 	goldenText(t, fake, try, asker, owner)
+	goldenAlchemy(t, h, fake, try, asker, owner)
 
 	// The horde.
 	try("GET /status/performance", "after", "", "", "")

@@ -77,6 +77,7 @@ func newText(u horde.User, from origin.Origin, agent string, body object) (horde
 	n := horde.NewText{
 		User: u.ID, Origin: from, Client: agent, N: int(params.integer("n", 1)),
 		Models: body.texts("models"), Exclude: body.truth("worker_blacklist", false), DryRun: body.truth("dry_run", false),
+		Webhook:        body.text("webhook", ""),
 		TrustedWorkers: body.truth("trusted_workers", false), SlowWorkers: body.truth("slow_workers", true),
 		DisableBatching: body.truth("disable_batching", false), AllowDowngrade: body.truth("allow_downgrade", false),
 		Text: horde.Text{
@@ -205,20 +206,27 @@ func textStatusOf(st *horde.Status) wire.TextStatus {
 		g := &st.Generations[i]
 		text := wire.TextGeneration{
 			Text: g.Text, Seed: int64(g.Seed), GenMetadata: make([]wire.Metadata, 0, len(g.Meta)),
-			WorkerID: g.Worker.String(), WorkerName: g.WorkerName, Model: g.Model, State: wire.StateOK,
-		}
-		if g.Censored {
-			text.State = wire.StateCensored
+			WorkerID: g.Worker.String(), WorkerName: g.WorkerName, Model: g.Model, State: textState(g),
 		}
 		for _, m := range g.Meta {
-			if m.Type == horde.MetaCensorship && m.Value == horde.MetaCSAM {
-				text.State = wire.StateCSAM
-			}
 			text.GenMetadata = append(text.GenMetadata, wire.Metadata{Type: m.Type, Value: m.Value, Ref: m.Ref})
 		}
 		out.Generations = append(out.Generations, text)
 	}
 	return out
+}
+
+// textState says in a word whether a text is withheld.
+func textState(g *horde.Delivered) string {
+	for _, m := range g.Meta {
+		if m.Type == horde.MetaCensorship && m.Value == horde.MetaCSAM {
+			return wire.StateCSAM
+		}
+	}
+	if g.Censored {
+		return wire.StateCensored
+	}
+	return wire.StateOK
 }
 
 // popText is POST /generate/text/pop.
@@ -356,6 +364,9 @@ func (s *Server) submitText(c *call) error {
 	receipt, err := do(s, c, op)
 	if err != nil {
 		return err
+	}
+	if !op.Faulted && !receipt.Discard {
+		s.Delivered(c.r.Context(), op.Generation)
 	}
 	return c.reply(http.StatusOK, wire.SubmitReply{Reward: amount(receipt.Reward)})
 }

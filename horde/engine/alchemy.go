@@ -31,6 +31,11 @@ func (e *Engine) Form(id horde.FormID) (st horde.FormStatus, owner horde.UserID,
 	return e.state.Form(id)
 }
 
+// FormHook reads whom to tell of a finished form, and what.
+func (e *Engine) FormHook(id horde.FormID) (horde.FormHook, bool) {
+	return read(e, func(s *horde.State) (horde.FormHook, bool) { return s.FormHook(id) })
+}
+
 // PopForms asks for forms, and waits for some up to a limit, as Pop does.
 func (e *Engine) PopForms(ctx context.Context, op horde.PopForms, wait time.Duration) (horde.FormJob, error) {
 	news := e.WatchQueue()
