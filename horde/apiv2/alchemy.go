@@ -304,8 +304,9 @@ func (s *Server) submitForm(c *call) error {
 		return missing("id", "Missing required parameter in the JSON body")
 	}
 	result := body.object("result")
+	bare, isText := body["result"].(string)
 	state, _ := coerceText(body["state"])
-	if result == nil && state != wire.StateFaulted {
+	if result == nil && !isText && state != wire.StateFaulted {
 		return missing("result", "Missing required parameter in the JSON body")
 	}
 	uuid, err := horde.ParseUUID(text)
@@ -323,6 +324,9 @@ func (s *Server) submitForm(c *call) error {
 	}
 	op := horde.SubmitForm{Owner: u.ID, Form: id, Faulted: state == wire.StateFaulted}
 	if owner == u.ID && !op.Faulted { // the rules refuse the others by themselves
+		if result == nil { // horde-sdk knows results only as texts
+			result = object{f.Name: bare}
+		}
 		if nul(result) {
 			return horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 		}
