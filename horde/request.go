@@ -95,6 +95,9 @@ func (i *Image) EffectiveSteps() int {
 // Things is the work in one image, in pixelsteps.
 func (i *Image) Things() int64 { return int64(i.Width) * int64(i.Height) * int64(i.EffectiveSteps()) }
 
+// NominalThings is the work in one image by the steps that were asked for, as statistics count it.
+func (i *Image) NominalThings() int64 { return int64(i.Width) * int64(i.Height) * int64(i.Steps) }
+
 // Painting reports whether part of a source image is to be repainted.
 func (i *Image) Painting() bool {
 	return i.Source != "" && (i.Processing == "inpainting" || i.Processing == "outpainting")
@@ -210,6 +213,7 @@ type NewImage struct {
 
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
 	R2, Shared, DisableBatching, AllowDowngrade                     bool
+	KeepPrompt                                                      bool // the filter refuses the prompt rather than rewriting it
 }
 
 // Enqueued is the answer to Enqueue.
@@ -282,6 +286,12 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		return Enqueued{}, refuse(CodeTooManyPrompts,
 			"%s has %d images waiting and may have %d; please wait for some to be handed out", u.Name, waiting, u.Concurrency)
 	}
+	if err := s.mayAsk(op.Origin, c.Now); err != nil {
+		return Enqueued{}, err
+	}
+	if err := s.judge(c, u, &op.NewImage); err != nil {
+		return Enqueued{}, err
+	}
 
 	price := kudos.Image(priceOf(&op.Image))
 	activation := kudos.ActivationImage + kudos.ActivationExtra*kudos.Amount(len(op.Image.Extra))
@@ -330,7 +340,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})
 
 	out := Enqueued{ID: r.ID, Kudos: kudos.Times(price, factor).Round(), Possible: s.possible(r, c.Now), Warnings: s.modelWarnings(&op.NewImage)}
-	if !out.Possible {
+	if !out.Possible && !s.modes.Raid {
 		out.Warnings = append(out.Warnings, Warning{WarnNoWorker, "Warning: " + s.whyImpossible(r, c.Now)})
 	}
 	return out, nil
@@ -401,15 +411,20 @@ func (op Cancel) apply(s *State, c *Change) (Status, error) {
 	}
 	before := s.status(r, c.Now)
 	if r.State == RequestActive {
-		s.dequeue(r)
-		r.Jobs -= r.N
-		r.N = 0
-		r.State = RequestCancelled
-		s.releaseIfDone(c, r)
-		c.saveRequest(r)
-		c.emit(Event{Kind: RequestChanged, Request: r.ID, User: r.User})
+		s.cancel(c, r)
 	}
 	return before, nil
+}
+
+// cancel takes back what is not handed out of an active request.
+func (s *State) cancel(c *Change, r *Request) {
+	s.dequeue(r)
+	r.Jobs -= r.N
+	r.N = 0
+	r.State = RequestCancelled
+	s.releaseIfDone(c, r)
+	c.saveRequest(r)
+	c.emit(Event{Kind: RequestChanged, Request: r.ID, User: r.User})
 }
 
 func errNoRequest(id RequestID) error {

@@ -20,6 +20,7 @@ type schemas struct {
 	generate, pop, submit, worker *schema
 	newTeam, team, message        *schema
 	styles                        styleSchemas
+	guard                         guardSchemas
 
 	generateText, popText, submitText *schema
 	interrogate, popForms             *schema
@@ -31,7 +32,7 @@ func newSchemas() schemas {
 		generateText: generateTextBody(), popText: popTextBody(), submitText: submitTextBody(),
 		interrogate: interrogateBody(), popForms: popFormsBody(),
 		newTeam: teamBody("name"), team: teamBody(), message: messageBody(),
-		styles: newStyleSchemas(),
+		styles: newStyleSchemas(), guard: newGuardSchemas(),
 	}
 }
 

@@ -35,6 +35,12 @@ func statusOf(code horde.Code) (status int, known bool) {
 		return http.StatusNotFound, true
 	case horde.CodeLocked:
 		return http.StatusLocked, true
+	case horde.CodeFilterNotFound:
+		return http.StatusNotFound, true
+	case horde.CodeNotAdmin:
+		return http.StatusForbidden, true
+	case horde.CodeNoFilterMod, horde.CodeNoHordeMode:
+		return http.StatusBadRequest, true
 	case horde.CodeTooManyPrompts:
 		return http.StatusTooManyRequests, true
 	case horde.CodeWrongCredentials, horde.CodeForbidden, horde.CodeDeletedUser, horde.CodeAnonForbidden,

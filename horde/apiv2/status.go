@@ -12,7 +12,6 @@ import (
 
 	"stablemate/horde"
 	"stablemate/horde/apiv2/wire"
-	"stablemate/horde/kudos"
 )
 
 // specialModel begins the names of models that lists do not show.
@@ -37,8 +36,8 @@ func (s *Server) performance(c *call) error {
 	return c.reply(http.StatusOK, wire.Performance{
 		QueuedRequests: p.QueuedRequests, WorkerCount: p.Workers, ThreadCount: p.Threads,
 		QueuedMegapixelsteps: megapixelsteps(p.QueuedThings), PastMinuteMegapixelsteps: megapixelsteps(p.PastMinuteThings),
-		QueuedTextRequests: p.QueuedTexts, TextWorkerCount: p.Scribes, TextThreadCount: p.TextThreads,
-		QueuedTokens: wire.Float(p.QueuedTokens), PastMinuteTokens: wire.Float(p.PastMinuteTokens),
+		QueuedTextRequests: p.QueuedTexts, QueuedTokens: wire.Float(p.QueuedTokens), PastMinuteTokens: wire.Float(p.PastMinuteTokens),
+		TextWorkerCount: p.Scribes, TextThreadCount: p.TextThreads,
 		QueuedForms: wire.Float(p.QueuedForms), InterrogatorCount: p.Alchemists, InterrogatorThreadCount: p.AlchemistThreads,
 	})
 }
@@ -50,31 +49,46 @@ func (s *Server) models(c *call) error {
 	if err != nil {
 		return err
 	}
-	state := query.Get("model_state")
-	switch state {
-	case "", "all", "known", "custom":
-	default:
-		return horde.Refuse(horde.CodeBadRequest, "model_state is known, custom or all, not %s", show(state))
+	belongs, err := s.modelState(query, "all")
+	if err != nil {
+		return err
 	}
 	out := []wire.Model{}
-	kind := horde.WorkerType(query.Get("type"))
-	if kind == "" {
-		kind = horde.Dreamer
-	}
-	if kind == horde.Dreamer || kind == horde.Scribe {
+	if kind := modelKind(query.Get("type")); kind != "" {
 		for _, m := range s.deps.Engine.ModelsOf(kind) {
-			known := len(s.known) == 0 || s.known[m.Name]
-			if kind == horde.Scribe {
-				known = kudos.TextParams(m.Name) > 0 // its price is
+			if m.Threads >= least && m.Threads <= most && !strings.HasPrefix(m.Name, specialModel) && belongs(m.Name) {
+				out = append(out, modelOf(m, kind))
 			}
-			if strings.HasPrefix(m.Name, specialModel) || m.Threads < least || m.Threads > most ||
-				state == "known" && !known || state == "custom" && known {
-				continue
-			}
-			out = append(out, modelOf(m, kind))
 		}
 	}
 	return c.reply(http.StatusOK, out)
+}
+
+// modelKind is what callers may ask lists of models for; nothing asks for images, anything else for an empty list.
+func modelKind(kind string) horde.WorkerType {
+	switch kind {
+	case "", string(horde.Dreamer):
+		return horde.Dreamer
+	case string(horde.Scribe):
+		return horde.Scribe
+	default:
+		return ""
+	}
+}
+
+// modelState reads which models a caller wants: those this horde knows, those somebody brought, or all.
+func (s *Server) modelState(query url.Values, unset string) (belongs func(model string) bool, err error) {
+	state := query.Get("model_state")
+	if state == "" {
+		state = unset
+	}
+	switch state {
+	case "all":
+		return func(string) bool { return true }, nil
+	case "known", "custom":
+		return func(m string) bool { return (len(s.known) == 0 || s.known[m]) == (state == "known") }, nil
+	}
+	return nil, horde.Refuse(horde.CodeBadRequest, "model_state is known, custom or all, not %s", show(state))
 }
 
 func threadBounds(query url.Values) (least, most int, err error) {
@@ -108,7 +122,7 @@ func (s *Server) modelNamed(c *call) error {
 	out := []wire.Model{}
 	for _, kind := range []horde.WorkerType{horde.Dreamer, horde.Scribe} {
 		for _, m := range s.deps.Engine.ModelsOf(kind) {
-			if m.Name == name && len(out) == 0 {
+			if m.Name == name {
 				out = append(out, modelOf(m, kind))
 			}
 		}
@@ -139,6 +153,3 @@ func (s *Server) modes(c *call) error {
 	}
 	return c.reply(http.StatusOK, out)
 }
-
-// news is GET /status/news.
-func (s *Server) news(c *call) error { return c.reply(http.StatusOK, []wire.News{}) }
