@@ -163,6 +163,9 @@ func (op EnqueueForms) apply(s *State, c *Change) (Alchemized, error) {
 	if err := checkForms(&op.NewAlchemy); err != nil {
 		return Alchemized{}, err
 	}
+	if err := s.mayAsk(op.Origin, c.Now); err != nil {
+		return Alchemized{}, err
+	}
 	a := &Alchemy{
 		User: u.ID, Origin: op.Origin.String(), Client: op.Client, Webhook: op.Webhook, Created: c.Now, Expiry: c.Now.Add(RequestTTL),
 		Source: op.Source, Linked: op.Linked, Identity: op.Identity, Tiles: op.Tiles,
@@ -480,20 +483,27 @@ func (op CancelForms) apply(s *State, c *Change) (AlchemyStatus, error) {
 	if !ok || !c.Now.Before(a.Expiry) {
 		return AlchemyStatus{}, errNoRequest(op.Request)
 	}
+	s.cancelForms(c, a, FormWaiting, FormProcessing)
+	return a.status(), nil
+}
+
+// cancelForms takes back the forms of a request that are in one of the given states.
+func (s *State) cancelForms(c *Change, a *Alchemy, states ...FormState) {
+	before := c.Writes()
 	for _, f := range a.Forms {
-		switch f.State {
-		case FormWaiting:
+		if !slices.Contains(states, f.State) {
+			continue
+		}
+		if f.State == FormWaiting {
 			f.ticket++
 			s.lab.count(a, -1)
-		case FormProcessing:
-		default:
-			continue
 		}
 		f.State, f.Finished = FormCancelled, c.Now
 		c.saveRecord(KindAlchemy, a.ID.String())
 	}
-	c.emit(Event{Kind: RequestChanged, Request: a.ID, User: a.User})
-	return a.status(), nil
+	if c.Writes() > before {
+		c.emit(Event{Kind: RequestChanged, Request: a.ID, User: a.User})
+	}
 }
 
 // expireForm ends a form that its worker did not deliver in time.

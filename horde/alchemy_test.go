@@ -383,6 +383,28 @@ func TestAnAlchemistInMaintenanceServesItsOwner(t *testing.T) {
 	}
 }
 
+func TestMaintenanceEmptiesEveryQueue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	admin := do(w, horde.CreateUser{External: "d_admin", Name: "admin", Key: horde.KeyHash{8}, Roles: horde.RoleAdmin}).ID
+	text := do(w, horde.EnqueueText{NewText: tale(w.owner)})
+	forms := do(w, horde.EnqueueForms{NewAlchemy: lookAt(w.owner, "https://x", "caption", "nsfw")})
+	w.popForms("still", 1)
+	do(w, horde.ChangeModes{By: admin, Maintenance: new(true)})
+	if st := w.status(text.ID); !st.Done {
+		t.Errorf("the text: %+v", st)
+	}
+	if st := w.alchemy(forms.ID); st.State != horde.FormProcessing || st.Forms[1].State != horde.FormCancelled {
+		t.Errorf("the forms: %+v", st)
+	}
+	if _, err := try(w, horde.EnqueueForms{NewAlchemy: lookAt(w.owner, "https://x", "caption")}); code(t, err) != horde.CodeMaintenanceMode {
+		t.Errorf("alchemy in maintenance gives %v", err)
+	}
+	if _, err := try(w, horde.EnqueueText{NewText: tale(w.owner)}); code(t, err) != horde.CodeMaintenanceMode {
+		t.Errorf("a text in maintenance gives %v", err)
+	}
+}
+
 func TestAlchemyComesBackFromItsRows(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -46,6 +46,7 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	case op.Text.Prompt == "":
 		return Enqueued{}, refuse(CodeMissingPrompt, "you cannot specify an empty prompt")
 	}
+	op.TrustedWorkers = op.TrustedWorkers || u.Has(RoleEducation) // a classroom gets people who are known
 	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
 	op.Workers = unique(op.Workers)
 	op.Workers = op.Workers[:min(len(op.Workers), MaxListedWorkers)]
@@ -65,10 +66,18 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	if err := s.roomForText(u, &op.NewText); err != nil {
 		return Enqueued{}, err
 	}
+	if err := s.mayAsk(op.Origin, c.Now); err != nil {
+		return Enqueued{}, err
+	}
 	if err := checkText(&op.NewText); err != nil {
 		return Enqueued{}, err
 	}
-
+	// The filter does not score texts. It rewrites what models meant for nudity, and flagged accounts, are asked.
+	prompt, err := s.tame(u, op.Models, op.Text.Prompt)
+	if err != nil {
+		return Enqueued{}, err
+	}
+	op.Text.Prompt = prompt
 	activation := kudos.ActivationText
 	if op.Text.Style.Foreign(u.ID) {
 		activation += kudos.StyleFee
@@ -174,7 +183,8 @@ func (s *State) textUpfrontTokens(now time.Time) int {
 // textUpfront decides what has to be set aside for a request. With AllowDowngrade it shortens the text instead of
 // refusing.
 func (s *State) textUpfront(u *User, n *NewText, activation kudos.Amount, now time.Time) (hold kudos.Amount, downgraded bool, err error) {
-	tokens, reason := s.textUpfrontTokens(now), ""
+	tokens := s.textUpfrontTokens(now)
+	var reason string
 	switch {
 	case !n.SlowWorkers:
 		reason = "refusing slow workers costs kudos up front"
