@@ -365,6 +365,10 @@ func rankOf(u *User, now time.Time) int64 {
 	case u.Has(RoleFlagged):
 		priority = -100 * kudos.One
 	}
+	return rankAt(priority, now)
+}
+
+func rankAt(priority kudos.Amount, now time.Time) int64 {
 	return now.UnixMicro()/2000 - int64(priority)
 }
 
