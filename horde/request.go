@@ -95,6 +95,9 @@ func (i *Image) EffectiveSteps() int {
 // Things is the work in one image, in pixelsteps.
 func (i *Image) Things() int64 { return int64(i.Width) * int64(i.Height) * int64(i.EffectiveSteps()) }
 
+// NominalThings is the work in one image by the steps that were asked for, as statistics count it.
+func (i *Image) NominalThings() int64 { return int64(i.Width) * int64(i.Height) * int64(i.Steps) }
+
 // Painting reports whether part of a source image is to be repainted.
 func (i *Image) Painting() bool {
 	return i.Source != "" && (i.Processing == "inpainting" || i.Processing == "outpainting")

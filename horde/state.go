@@ -67,6 +67,8 @@ type State struct {
 	modes     Modes
 	guard     guard
 
+	stats       book[statBucket]
+	recent      [statKinds]recently
 	styles      book[Style]
 	collections book[Collection]
 	rack        styleRack
@@ -121,6 +123,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	if err := s.loadRecords(snap.Records); err != nil {
 		return nil, err
 	}
+	s.recall()
 	s.rack = newStyleRack()
 	if err := s.arrangeStyles(); err != nil {
 		return nil, err

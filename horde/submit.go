@@ -81,6 +81,11 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 		s.judgeSpeed(c, s.users[w.Owner], w, g.Model, sample)
 	}
 	s.delivered[r.lane()].add(c.Now, things)
+	nominal := things
+	if r.Kind == Dreamer {
+		nominal = r.Image.NominalThings()
+	}
+	s.countDelivered(c, r.Kind.stat(), g.Model, nominal)
 
 	c.saveGeneration(g)
 	c.saveRequest(r)

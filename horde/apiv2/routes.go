@@ -66,6 +66,7 @@ func table() map[string][]endpoint {
 		"/status/news":                   {get((*Server).news, byDefault())},
 	}
 	maps.Copy(paths, styleRoutes())
+	maps.Copy(paths, statsRoutes())
 	maps.Copy(paths, guardRoutes())
 	return paths
 }
