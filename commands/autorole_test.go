@@ -14,8 +14,8 @@ import (
 	"stablemate/internal/sandbox"
 )
 
-// hasRole waits until somebody has a role, or has it no more.
-func (r *rig) hasRole(who, role string, want bool) {
+// getsRole waits until somebody has a role, or has it no more.
+func (r *rig) getsRole(who, role string, want bool) {
 	r.t.Helper()
 	r.eventually("role "+role+" of "+who, func() bool { return slices.Contains(r.sand.Roles(who), role) == want })
 }
@@ -66,24 +66,24 @@ func TestRolesFollowPeople(t *testing.T) {
 	r.login(sandbox.Newcomer)
 	r.rule(sandbox.RoleWorker, "linked", nil)
 	r.rule(sandbox.RoleTrusted, "trusted", nil)
-	r.hasRole(sandbox.Newcomer, sandbox.RoleWorker, true) // known from /login
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true) // known from /login
 	r.login(sandbox.Friend)
-	r.hasRole(sandbox.Friend, sandbox.RoleWorker, true) // at once
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true) // at once
 
 	r.trust(sandbox.Newcomer, true)
-	r.hasRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
 	r.run(sandbox.Admin, "autorole test", map[string]any{"user": sandbox.Newcomer})
 	r.whisper(sandbox.Admin, "Roles of <@"+sandbox.Newcomer+">", "✅ is trusted", "given by me")
 	r.trust(sandbox.Newcomer, false)
-	r.hasRole(sandbox.Newcomer, sandbox.RoleTrusted, false)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, false)
 	if slices.Contains(r.sand.Roles(sandbox.Friend), sandbox.RoleTrusted) {
 		t.Error("somebody got a role that no rule gives them")
 	}
 	// Without its rule a role goes again.
 	r.run(sandbox.Admin, "autorole remove", map[string]any{"rule": 1})
 	r.whisper(sandbox.Admin, "Removed")
-	r.hasRole(sandbox.Newcomer, sandbox.RoleWorker, false)
-	r.hasRole(sandbox.Friend, sandbox.RoleWorker, false)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, false)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, false)
 }
 
 func TestARoleGivenByHandStays(t *testing.T) {
@@ -100,7 +100,7 @@ func TestARoleGivenByHandStays(t *testing.T) {
 	r.whisper(sandbox.Admin, "given by somebody else")
 	r.trust(sandbox.Newcomer, false)
 	r.pass()
-	r.hasRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
 }
 
 func TestRolesAreTakenBackAfterTheirGrace(t *testing.T) {
@@ -109,18 +109,18 @@ func TestRolesAreTakenBackAfterTheirGrace(t *testing.T) {
 	r.login(sandbox.Newcomer)
 	r.trust(sandbox.Newcomer, true)
 	r.rule(sandbox.RoleTrusted, "trusted", map[string]any{"grace_days": 3})
-	r.hasRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
 	r.trust(sandbox.Newcomer, false)
 	r.pass()
-	r.hasRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
 	r.restart(2 * 24 * time.Hour)
 	r.pass()
-	r.hasRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
 	r.jump(25 * time.Hour)
 	if err := r.p.set.RoleTick(r.ctx()); err != nil {
 		t.Fatal(err)
 	}
-	r.hasRole(sandbox.Newcomer, sandbox.RoleTrusted, false)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, false)
 }
 
 func TestRulesThatCannotBeAreRefused(t *testing.T) {
@@ -183,8 +183,8 @@ func TestARoleThatCannotBeGivenRests(t *testing.T) {
 	if err := r.p.set.RoleTick(r.ctx()); err != nil {
 		t.Fatal(err)
 	}
-	r.hasRole(sandbox.Newcomer, sandbox.RoleWorker, true)
-	r.hasRole(sandbox.Friend, sandbox.RoleWorker, true)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
 }
 
 func TestAPassGoesOnAfterARestart(t *testing.T) {
@@ -197,7 +197,7 @@ func TestAPassGoesOnAfterARestart(t *testing.T) {
 	})
 	r.restart(time.Minute)
 	for _, who := range []string{sandbox.Newcomer, sandbox.Friend, sandbox.Admin} {
-		r.hasRole(who, sandbox.RoleWorker, true)
+		r.getsRole(who, sandbox.RoleWorker, true)
 	}
 }
 
@@ -212,11 +212,11 @@ func TestConditionsOfARuleHoldTogetherAndRulesOfARoleAreAlternatives(t *testing.
 	r.run(sandbox.Admin, "autorole test", map[string]any{"user": sandbox.Friend})
 	r.whisper(sandbox.Admin, "✅ is trusted", "❌ the account is at least 10 days old – now 0")
 	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 60})
-	r.hasRole(sandbox.Newcomer, sandbox.RoleWorker, true)
-	r.hasRole(sandbox.Friend, sandbox.RoleWorker, false)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, false)
 	r.restart(11 * 24 * time.Hour)
 	if err := r.p.set.RoleTick(r.ctx()); err != nil {
 		t.Fatal(err)
 	}
-	r.hasRole(sandbox.Friend, sandbox.RoleWorker, true)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
 }

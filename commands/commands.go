@@ -107,6 +107,10 @@ type Options struct {
 
 	// RolePace is the least time between two people of one guild whose roles are looked at; default 500 ms.
 	RolePace time.Duration
+
+	Ceiling Ceiling // what guilds and people may allow themselves at most
+	Version string  // of this program; may be empty
+	Source  string  // where its source is; empty leaves it out of texts
 }
 
 func (o *Options) defaults() {
@@ -143,6 +147,12 @@ type Set struct {
 	follow *follower
 	roles  *roleEngine
 
+	// What guilds and people decided; see effective.go.
+	people  *memory[chat.Person]
+	guilds  *memory[chat.Guild]
+	blocks  *memory[chat.Block]
+	parents *parents
+
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
 }
@@ -164,6 +174,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
 	s.bundle = bundle
+	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
+	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.follow = newFollower(s)
 	s.roles = newRoleEngine(s)
 	var rules []emojikudos.Rule
@@ -280,8 +292,26 @@ func (s *Set) Run(ctx context.Context) error {
 	return s.follow.run(ctx)
 }
 
-// say picks the language of the person who sent an interaction.
-func (s *Set) say(in *discord.Interaction) words.Words { return s.bundle.For(in.Locale) }
+// say picks the language of the person who sent an interaction: the one they chose, or Discord's.
+func (s *Set) say(in *discord.Interaction) words.Words {
+	p, _ := s.people.peek(in.User.ID)
+	return s.bundle.For(p.Language, in.Locale)
+}
+
+// sayAloud picks the language of answers that everybody sees: the one that the guild chose, or Discord's for it; the
+// person's outside of guilds.
+func (s *Set) sayAloud(in *discord.Interaction) words.Words {
+	if in.GuildID == "" {
+		return s.say(in)
+	}
+	return s.bundle.For(s.guildLanguage(in.GuildID), in.GuildLocale)
+}
+
+// guildLanguage is the language that a guild chose, if its settings are at hand.
+func (s *Set) guildLanguage(guild string) string {
+	g, _ := s.guilds.peek(guild)
+	return g.Language
+}
 
 // cmd makes a command clickable.
 func (s *Set) cmd(path string) string { return s.bot.CommandMention(path) }

@@ -14,8 +14,15 @@ import (
 // answered turns a refusal into a private answer in plain words. Everything else is a fault and goes on to the router.
 func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 	return func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-		err := h(ctx, in, r)
-		s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
+		s.warm(ctx, in)
+		err := s.gate(ctx, in)
+		if err == nil {
+			err = h(ctx, in, r)
+			s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
+		}
+		if told, ok := errors.AsType[*toldError](err); ok {
+			return r.Reply(ctx, private(textRefused(told.text)))
+		}
 		refusal, ok := errors.AsType[*horde.Error](err)
 		if !ok {
 			return err

@@ -4,11 +4,9 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 
-	"stablemate/commands/chat"
 	"stablemate/internal/discord"
 )
 
@@ -55,11 +53,8 @@ func suggest(typed string, all []discord.Choice) []discord.Choice {
 
 // logChannel is where a guild's administrators hear of what happens; empty where they chose none.
 func (s *Set) logChannel(ctx context.Context, guild string) string {
-	var g struct {
-		Log string `json:"log"`
-	}
-	d, ok, err := s.deps.Docs.Doc(ctx, chat.DocKind("guild"), guild)
-	if err != nil || !ok || json.Unmarshal(d.Value, &g) != nil {
+	g, _, err := s.guilds.get(ctx, guild)
+	if err != nil {
 		return ""
 	}
 	return g.Log
