@@ -47,6 +47,8 @@ type Docs interface {
 	DocsOfGuild(ctx context.Context, kind chat.DocKind, guild string) ([]chat.Doc, error)
 	// DocsOfGuildAfter lists those whose key follows another one, at most limit.
 	DocsOfGuildAfter(ctx context.Context, kind chat.DocKind, guild, after string, limit int) ([]chat.Doc, error)
+	// DocsAfter lists all documents of a kind whose key follows another one, at most limit.
+	DocsAfter(ctx context.Context, kind chat.DocKind, after string, limit int) ([]chat.Doc, error)
 	DueDocs(ctx context.Context, kind chat.DocKind, now time.Time, limit int) ([]chat.Doc, error)
 	DeleteDoc(ctx context.Context, kind chat.DocKind, key string) (bool, error)
 	ForgetPerson(ctx context.Context, person string) (int64, error)
@@ -107,6 +109,8 @@ type Options struct {
 
 	// RolePace is the least time between two people of one guild whose roles are looked at; default 500 ms.
 	RolePace time.Duration
+	// OperatorGuild is the one guild with /operator; empty leaves the command out.
+	OperatorGuild string
 
 	Ceiling Ceiling // what guilds and people may allow themselves at most
 	Version string  // of this program; may be empty
@@ -136,16 +140,17 @@ func setDefault[T comparable](p *T, v T) {
 
 // Set is all commands of the bot. It is safe for concurrent use.
 type Set struct {
-	deps   Deps
-	opts   Options
-	engine *engine.Engine
-	bot    *discord.Bot
-	log    zerolog.Logger
-	now    func() time.Time
-	gifts  *emojikudos.Gifts
-	bundle *words.Bundle
-	follow *follower
-	roles  *roleEngine
+	deps    Deps
+	opts    Options
+	engine  *engine.Engine
+	bot     *discord.Bot
+	log     zerolog.Logger
+	now     func() time.Time
+	gifts   *emojikudos.Gifts
+	bundle  *words.Bundle
+	follow  *follower
+	roles   *roleEngine
+	network *network
 
 	// What guilds and people decided; see effective.go.
 	people  *memory[chat.Person]
@@ -178,6 +183,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.follow = newFollower(s)
 	s.roles = newRoleEngine(s)
+	s.network = newNetwork(deps.Docs)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
 		key, err := emojikudos.ParseEmoji(opts.KudosEmoji)
@@ -241,6 +247,7 @@ type family struct {
 func (s *Set) families() []family {
 	return []family{
 		s.autoroleFamily(),
+		s.operatorFamily(),
 	}
 }
 
@@ -289,6 +296,7 @@ func (s *Set) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	group.Go(func() { s.roles.run(ctx) })
+	group.Go(func() { s.runAnnouncements(ctx) })
 	return s.follow.run(ctx)
 }
 

@@ -4,9 +4,12 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"stablemate/commands/chat"
 	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/internal/discord"
@@ -20,11 +23,15 @@ const (
 
 // reacted hands a reaction to the kudos emoji.
 func (s *Set) reacted(ctx context.Context, ev discord.ReactionAdd) error {
+	s.roles.seen(ev.GuildID, ev.UserID, nil)
+	_, barred, err := s.banOf(ctx, ev.GuildID, ev.UserID)
+	if off, failed := s.shut(ctx); barred || err != nil || failed != nil || slices.Contains(off, chat.Gifts) {
+		return errors.Join(err, failed)
+	}
 	out, err := s.gifts.React(ctx, emojikudos.Reaction{
 		Guild: ev.GuildID, Channel: ev.ChannelID, Message: ev.MessageID, Person: ev.UserID, PersonName: ev.UserName,
 		PersonBot: ev.UserBot, EmojiID: ev.Emoji.ID, EmojiName: ev.Emoji.Name, Author: ev.MessageAuthorID,
 	})
-	s.roles.seen(ev.GuildID, ev.UserID, nil)
 	if err != nil {
 		return fmt.Errorf("kudos emoji: %w", err)
 	}

@@ -182,3 +182,15 @@ func (m *memory[V]) due(ctx context.Context, now time.Time, limit int) ([]entry[
 func (m *memory[V]) ofGuildAfter(ctx context.Context, guild, after string, limit int) ([]entry[V], error) {
 	return m.entries(m.docs.DocsOfGuildAfter(ctx, m.kind, guild, after, limit))
 }
+
+// after lists all documents whose key follows another one, by key.
+func (m *memory[V]) after(ctx context.Context, after string, limit int) ([]entry[V], error) {
+	return m.entries(m.docs.DocsAfter(ctx, m.kind, after, limit))
+}
+
+// forgetAll has everything read anew.
+func (m *memory[V]) forgetAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.atHand)
+}

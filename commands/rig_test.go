@@ -128,7 +128,7 @@ func newRig(t *testing.T, change func(*commands.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
 		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", AutoAccount: true,
-		Welcome: 100 * kudos.One, AnonymousAllowed: true, RolePace: time.Millisecond,
+		Welcome: 100 * kudos.One, AnonymousAllowed: true, RolePace: time.Millisecond, OperatorGuild: sandbox.GuildID,
 		Sizes: []commands.Size{{Name: "square", Width: 256, Height: 256}, {Name: "wide", Width: 384, Height: 256}},
 	}}
 	if change != nil {

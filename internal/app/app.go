@@ -218,6 +218,7 @@ func (a *assembly) chat() (page string, err error) {
 	set := commands.Options{
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous,
+		OperatorGuild: a.cfg.Discord.Operators,
 	}
 	if len(a.models) > 0 {
 		set.Model, set.CFG, set.Steps = a.models[0].Name, a.models[0].DefaultCFG, a.models[0].DefaultSteps
@@ -231,7 +232,7 @@ func (a *assembly) chat() (page string, err error) {
 		}
 		a.add(1, "sandbox", box.Run)
 		opts.Token, opts.BaseURL, opts.GuildID = box.Token(), box.APIURL(), ""
-		set.Welcome = sandboxWelcome
+		set.Welcome, set.OperatorGuild = sandboxWelcome, sandbox.GuildID
 		set.Sizes = []commands.Size{
 			{Name: "small", Width: sandboxSize, Height: sandboxSize},
 			{Name: "square", Width: 512, Height: 512},
