@@ -74,8 +74,10 @@ type Deps struct {
 	// NewKey makes a fresh API key; HashKey is the fingerprint that the core keeps of one.
 	NewKey  func() string
 	HashKey func(key string) horde.KeyHash
-	Log     zerolog.Logger
-	Now     func() time.Time
+	// News lists what happened, newest first; nil leaves /news out.
+	News func() []NewsPiece
+	Log  zerolog.Logger
+	Now  func() time.Time
 }
 
 // Size is an image size with a name to pick it by. Sides are multiples of 64 pixels.
@@ -151,6 +153,8 @@ type Set struct {
 	follow  *follower
 	roles   *roleEngine
 	network *network
+	liked   *memory[chat.Favourites]
+	feeds   *memory[chat.NewsFeed]
 
 	// What guilds and people decided; see effective.go.
 	people  *memory[chat.Person]
@@ -184,6 +188,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.follow = newFollower(s)
 	s.roles = newRoleEngine(s)
 	s.network = newNetwork(deps.Docs)
+	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
 		key, err := emojikudos.ParseEmoji(opts.KudosEmoji)
@@ -248,6 +253,12 @@ func (s *Set) families() []family {
 	return []family{
 		s.autoroleFamily(),
 		s.operatorFamily(),
+		s.sheetFamily(),
+		s.modelsFamily(),
+		s.workersFamily(),
+		s.teamsFamily(),
+		s.stylesFamily(),
+		s.newsFamily(),
 	}
 }
 

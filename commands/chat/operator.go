@@ -2,7 +2,10 @@
 
 package chat
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Kinds of documents of the operators of the whole network.
 const (
@@ -60,4 +63,19 @@ type NewsFeed struct {
 	Last    time.Time `json:"last"`           // date of the newest piece that was told
 	Told    []string  `json:"told,omitempty"` // titles of that date that were told
 	Tries   int       `json:"tries,omitempty"`
+}
+
+// Heard reports whether a piece was told, or is older than what was.
+func (f *NewsFeed) Heard(date time.Time, title string) bool {
+	return date.Before(f.Last) || date.Equal(f.Last) && slices.Contains(f.Told, title)
+}
+
+// Note notes that a piece was told.
+func (f *NewsFeed) Note(date time.Time, title string) {
+	switch {
+	case date.After(f.Last):
+		f.Last, f.Told = date, []string{title}
+	case date.Equal(f.Last) && !slices.Contains(f.Told, title):
+		f.Told = append(slices.Clone(f.Told), title)
+	}
 }

@@ -23,6 +23,7 @@ import (
 	"stablemate/internal/blob"
 	"stablemate/internal/config"
 	"stablemate/internal/discord"
+	"stablemate/internal/documents"
 	"stablemate/internal/sandbox"
 	"stablemate/internal/schedule"
 	"stablemate/internal/web"
@@ -99,6 +100,7 @@ type assembly struct {
 	stages [3]stage
 	models []inference.Folder
 	api    *apiv2.Server
+	shelf  *documents.Shelf
 }
 
 func (a *assembly) add(at int, name string, run func(context.Context) error) {
@@ -115,6 +117,7 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.shelf = shelf
 	hooks, err := a.webhooks()
 	if err != nil {
 		return nil, err
@@ -251,7 +254,7 @@ func (a *assembly) chat() (page string, err error) {
 	}
 	chat, err := commands.New(commands.Deps{
 		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
-		NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now,
+		NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat,
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)

@@ -16,6 +16,7 @@ func (a *assembly) chatSchedule(chat *commands.Set) error {
 	s := schedule.New(a.log)
 	if err := errors.Join(
 		s.Add("@every 1m", "roles", chat.RoleTick),
+		s.Add("@every 10m", "news", chat.NewsTick),
 	); err != nil {
 		return fmt.Errorf("schedule the chat: %w", err)
 	}
