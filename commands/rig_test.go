@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,6 +93,7 @@ type rig struct {
 	aead   cipher.AEAD
 	logs   *logs
 	jumped atomic.Int64
+	news   atomic.Pointer[[]commands.NewsPiece]
 	opts   commands.Options
 	p      *process
 	unsafe atomic.Bool // rows of messages cannot be saved
@@ -210,6 +212,12 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	}
 	set, err := commands.New(commands.Deps{
 		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe}, Docs: st, Images: r.images, NewKey: newKey, HashKey: hashKey, Log: log, Now: r.now,
+		News: func() []commands.NewsPiece {
+			if list := r.news.Load(); list != nil {
+				return slices.Clone(*list)
+			}
+			return nil
+		},
 		Seal: func(secret, bind []byte) ([]byte, error) {
 			nonce := make([]byte, r.aead.NonceSize())
 			_, _ = rand.Read(nonce)
