@@ -90,11 +90,14 @@ func (b *book[V]) ids() []string {
 
 // keepers lists the books of the horde. A new kind is one line here and one in newBooks.
 func (s *State) keepers() []keeper {
-	return []keeper{}
+	return []keeper{
+		&s.sharedKeys,
+	}
 }
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
+	s.sharedKeys = newBook[SharedKey](KindSharedKey)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

@@ -109,6 +109,9 @@ type Request struct {
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
 	R2, Shared, DisableBatching                                     bool
 
+	SharedKey SharedKeyID // through which it is paid; zero: none
+	Proxied   string      // whom a service account asks for
+
 	Price kudos.Amount // of one image, as a worker is paid
 	Rank  int64        // order in the queue, lower first; fixed at activation
 
@@ -173,17 +176,20 @@ type Generation struct {
 
 // NewImage is what Enqueue takes: a checked request without the parts the rules decide.
 type NewImage struct {
-	User     UserID
-	Origin   origin.Origin
-	Client   string
-	Image    Image
-	N        int
-	Models   []string
-	Workers  []WorkerID
-	Exclude  bool
-	Key      string // optional idempotency key: the same key returns the same request
-	DryRun   bool
-	Baseline float64 // price factor of the first model's family, 0 counts as 1
+	User   UserID
+	Origin origin.Origin
+	Client string
+	// SharedKey is what the caller showed instead of a key of their own; User is then its owner, and only told for logs.
+	SharedKey SharedKeyID
+	Proxied   string // whom a service account asks for, in its own words
+	Image     Image
+	N         int
+	Models    []string
+	Workers   []WorkerID
+	Exclude   bool
+	Key       string // optional idempotency key: the same key returns the same request
+	DryRun    bool
+	Baseline  float64 // price factor of the first model's family, 0 counts as 1
 
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
 	R2, Shared, DisableBatching, AllowDowngrade                     bool
@@ -210,14 +216,16 @@ const WarnNoWorker = "NoAvailableWorker"
 type Enqueue struct{ NewImage }
 
 func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
-	u, ok := s.users[op.User]
-	switch {
-	case !ok:
-		return Enqueued{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
-	case u.Has(RoleDeleted):
-		return Enqueued{}, refuse(CodeDeletedUser, "this account is marked as deleted")
-	case s.modes.Maintenance:
+	if s.modes.Maintenance {
 		return Enqueued{}, refuse(CodeMaintenanceMode, "this horde is in maintenance mode; please try again later")
+	}
+	pay, err := s.payerOf(op.User, op.SharedKey, op.AllowDowngrade, c.Now)
+	if err != nil {
+		return Enqueued{}, err
+	}
+	u := pay.user
+	if err := mayAsk(u, op.Proxied); err != nil {
+		return Enqueued{}, err
 	}
 	// An empty name names no model.
 	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
@@ -228,7 +236,8 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	if err := checkImage(&op.NewImage); err != nil {
 		return Enqueued{}, err
 	}
-	if id, ok := s.requestKeys[requestKey{op.User, op.Key}]; ok && op.Key != "" {
+	s.bend(u, &op.NewImage)
+	if id, ok := s.requestKeys[requestKey{u.ID, op.Key}]; ok && op.Key != "" {
 		if r, live := s.requests[id]; live && c.Now.Before(r.Expiry) {
 			return Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}, nil
 		}
@@ -241,14 +250,17 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	if op.DisableBatching && op.N > 1 && !u.Has(RoleTrusted) {
 		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several images")
 	}
-	if waiting := s.waitingFor(u, op.Models); waiting+op.N > u.Concurrency {
-		return Enqueued{}, refuse(CodeTooManyPrompts,
-			"%s has %d images waiting and may have %d; please wait for some to be handed out", u.Name, waiting, u.Concurrency)
+	if err := s.mayWait(u, &op.NewImage); err != nil {
+		return Enqueued{}, err
 	}
 
 	price := kudos.Image(priceOf(&op.Image, op.Baseline))
 	debit := kudos.ImageDebit(price, op.Image.Source != "", !op.SlowWorkers, op.Exclude && len(op.Workers) > 0, op.Image.Post...)
-	total := debit*kudos.Amount(op.N) + kudos.ActivationImage
+	activation := kudos.Activation(op.Shared)
+	total := debit*kudos.Amount(op.N) + activation
+	if err := s.admitSharedKey(&pay, total, sharedAsk{}, op.AllowDowngrade, false); err != nil {
+		return Enqueued{}, err
+	}
 	hold, reason := kudos.Amount(0), s.upfrontReason(&op.NewImage, c.Now)
 	switch {
 	case reason == "":
@@ -257,11 +269,15 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	case op.AllowDowngrade:
 		s.downgrade(&op.NewImage, c.Now)
 		price = kudos.Image(priceOf(&op.Image, op.Baseline))
-		total = kudos.ImageDebit(price, op.Image.Source != "", false, op.Exclude, op.Image.Post...)*kudos.Amount(op.N) + kudos.ActivationImage
+		total = kudos.ImageDebit(price, op.Image.Source != "", false, op.Exclude, op.Image.Post...)*kudos.Amount(op.N) + activation
 	default:
 		return Enqueued{}, refuse(CodeKudosUpfront,
 			"%s: this needs %s kudos up front and %s has %s to set aside; a smaller image or fewer steps needs none",
 			reason, total, u.Alias(), u.Available())
+	}
+	ask := sharedAsk{Pixels: op.Image.Width * op.Image.Height, Steps: op.Image.Steps}
+	if err := s.admitSharedKey(&pay, 0, ask, op.AllowDowngrade, false); err != nil {
+		return Enqueued{}, err
 	}
 	if op.DryRun {
 		return Enqueued{Kudos: total, Possible: true}, nil
@@ -272,7 +288,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		Image: op.Image, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
 		NSFW: op.NSFW, CensorNSFW: op.CensorNSFW, TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers,
 		ExtraSlowWorkers: op.ExtraSlowWorkers, R2: op.R2, Shared: op.Shared, DisableBatching: op.DisableBatching,
-		Price: price, Rank: rankOf(u, c.Now), N: op.N, Jobs: op.N, Expiry: c.Now.Add(RequestTTL), Held: hold,
+		SharedKey: pay.key, Proxied: op.Proxied, Price: price, Rank: rankAt(pay.priority(), c.Now), N: op.N, Jobs: op.N, Expiry: c.Now.Add(RequestTTL), Held: hold,
 	}
 	s.index(r)
 	c.dirty.bornRequests[r.ID] = true
@@ -280,7 +296,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	if hold > 0 {
 		c.post(s, "hold:"+id, kudos.KindHold, kudos.Move(spendable(u.ID), held(u.ID), hold))
 	}
-	s.charge(c, u, "activation:"+id, kudos.KindActivation, kudos.ActivationImage, r, nil)
+	s.charge(c, u, "activation:"+id, kudos.KindActivation, activation, r, nil)
 	u.LastActive = c.Now
 	u.Image.Requests++
 	c.saveUser(u)
@@ -302,35 +318,30 @@ func priceOf(i *Image, baseline float64) kudos.ImageJob {
 	}
 }
 
-// rankOf is the queue key. Every waiting request gains 50 kudos of priority per 10 s, so the order of
+// rankAt is the queue key. Every waiting request gains 50 kudos of priority per 10 s, so the order of
 // two never changes and one number fixed at activation gives it: 5 kudos per second of age against
 // the payer's balance. Unit: hundredths of a kudos; one microsecond is worth 1/2000 of one.
-func rankOf(u *User, now time.Time) int64 {
-	priority := u.Balance
+func rankAt(priority kudos.Amount, now time.Time) int64 {
+	return now.UnixMicro()/2000 - int64(priority)
+}
+
+// priority is what an account's requests enter the queue with.
+func (u *User) priority() kudos.Amount {
 	switch {
 	case u.Has(RoleFlagged) && u.Balance > 10*kudos.One:
-		priority = u.Balance / 1000
+		return u.Balance / 1000
 	case u.Has(RoleFlagged):
-		priority = -100 * kudos.One
+		return -100 * kudos.One
 	}
-	return now.UnixMicro()/2000 - int64(priority)
+	return u.Balance
 }
 
 // waitingFor is what counts against concurrency: images not handed out. For the anonymous account only
 // those that share a model, so that one busy model does not lock out the others.
 func (s *State) waitingFor(u *User, models []string) int {
-	sum := 0
-	d := s.desks[u.ID]
-	if d == nil {
-		return 0
-	}
-	for _, r := range d.waiting {
-		if r.State == RequestFaulted || u.ID == Anonymous && len(models) > 0 && !overlap(r.Models, models) {
-			continue
-		}
-		sum += r.N
-	}
-	return sum
+	return s.waitingWhere(u, func(r *Request) bool {
+		return u.ID != Anonymous || len(models) == 0 || overlap(r.Models, models)
+	})
 }
 
 func overlap(a, b []string) bool {
@@ -354,16 +365,22 @@ func (op Cancel) apply(s *State, c *Change) (Status, error) {
 		return Status{}, refuse(CodeForbidden, "this request belongs to somebody else")
 	}
 	before := s.status(r, c.Now)
-	if r.State == RequestActive {
-		s.dequeue(r)
-		r.Jobs -= r.N
-		r.N = 0
-		r.State = RequestCancelled
-		s.releaseIfDone(c, r)
-		c.saveRequest(r)
-		c.emit(Event{Kind: RequestChanged, Request: r.ID, User: r.User})
-	}
+	s.withdraw(c, r)
 	return before, nil
+}
+
+// withdraw takes back what of a request is not handed out yet.
+func (s *State) withdraw(c *Change, r *Request) {
+	if r.State != RequestActive {
+		return
+	}
+	s.dequeue(r)
+	r.Jobs -= r.N
+	r.N = 0
+	r.State = RequestCancelled
+	s.releaseIfDone(c, r)
+	c.saveRequest(r)
+	c.emit(Event{Kind: RequestChanged, Request: r.ID, User: r.User})
 }
 
 func errNoRequest(id RequestID) error {

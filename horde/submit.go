@@ -71,6 +71,9 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	if elapsed > 0 {
 		sample = float64(things) / elapsed
 	}
+	if sample > TooFast {
+		s.suspect(c, s.users[w.Owner], w, ReasonTooFast)
+	}
 	w.Performance = append(w.Performance, float64(int64(sample*10))/10)
 	if n := len(w.Performance); n > MaxPerformance {
 		w.Performance = append(w.Performance[:0:0], w.Performance[n-MaxPerformance:]...)
@@ -118,14 +121,15 @@ func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Am
 	s.charge(c, requester, "settle:"+g.ID.String(), kudos.KindSettle, debit, r, earned)
 
 	things := r.Image.Things()
-	requester.Image.UsageThings += things
-	requester.Details.Accumulated -= debit
+	requester.Image.UsageThings += requester.usage(things)
+	requester.LastActive, owner.LastActive = c.Now, c.Now
 	owner.Image.ContributionThings += things
 	owner.Image.Fulfilments++
-	owner.Details.Accumulated += credit
+	owner.Details.Accumulated += credit - share // the escrow counts when it is paid out
 	w.Generated += credit
 	c.saveUser(requester)
 	c.saveUser(owner)
+	s.maybeTrust(c, owner)
 	return credit
 }
 
@@ -149,6 +153,8 @@ func (s *State) charge(c *Change, u *User, key string, kind kudos.Kind, amount k
 	}
 	r.Held -= fromHold
 	r.Consumed += amount
+	u.Details.Accumulated -= amount
+	s.spendSharedKey(c, r.SharedKey, amount)
 	c.post(s, key, kind, append(postings, to...))
 }
 

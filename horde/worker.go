@@ -54,13 +54,16 @@ type Worker struct {
 	Maintenance bool
 	MaintReason string
 	Paused      bool
-	Suspicion   int
+	Suspicion   int // how often a reason for it was given
+	Reasons     Reasons
 
 	Fulfilled   int64
 	Uncompleted int64
 	Things      int64 // pixelsteps made
 	Uptime      int64 // seconds
+	Rewarded    int64 // the uptime at the last reward for it
 	Generated   kudos.Amount
+	UptimeKudos kudos.Amount
 	Performance []float64 // the last samples, things per second, oldest first
 	DropSince   time.Time // window in which drops are counted
 	Drops       int
@@ -159,6 +162,7 @@ func unique[T comparable](in []T) []T {
 // changes on a refusal. The returned worker's derived fields follow this very offer, even when the
 // stored ones are not due for writing.
 func (s *State) checkIn(c *Change, owner *User, offer Offer, from origin.Origin) (*Worker, error) {
+	nameRunes := utf8.RuneCountInString(strings.TrimSpace(offer.Name))
 	offer = cleanOffer(offer)
 	switch {
 	case owner.Has(RoleDeleted):
@@ -189,6 +193,7 @@ func (s *State) checkIn(c *Change, owner *User, offer Offer, from origin.Origin)
 		s.workerByName[offer.Name] = w.ID
 		s.byOwner[owner.ID]++
 		c.saveWorker(w)
+		s.suspectOffer(c, owner, w, nameRunes)
 		c.emit(Event{Kind: WorkerChanged, Worker: w.ID, User: owner.ID})
 		return w, nil
 	}
@@ -199,10 +204,9 @@ func (s *State) checkIn(c *Change, owner *User, offer Offer, from origin.Origin)
 	gap := c.Now.Sub(w.LastSeen)
 	w.Offer = offer
 	w.derive()
+	s.suspectOffer(c, owner, w, nameRunes)
 	if gap >= CheckInEvery { // what changed in between lives in memory; a restart asks the worker again
-		if gap < WorkerOnline {
-			w.Uptime += int64(gap / time.Second)
-		}
+		s.countUptime(c, owner, w, gap)
 		back := gap >= WorkerOnline
 		w.LastSeen = c.Now
 		w.Origin = from
@@ -275,11 +279,7 @@ func (s *State) drop(c *Change, w *Worker) {
 		w.Maintenance = true
 		w.MaintReason = ReasonDropped
 		w.Drops = 0
-		w.Suspicion++
-		if owner := s.users[w.Owner]; !owner.Has(RoleTrusted) {
-			owner.Suspicion++
-			c.saveUser(owner)
-		}
+		s.suspect(c, s.users[w.Owner], w, ReasonManyAborted)
 	}
 	c.saveWorker(w)
 }

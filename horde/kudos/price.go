@@ -160,4 +160,15 @@ func debitFactor(post string) float64 {
 // ActivationImage is charged once when an image request enters the queue, and never refunded.
 const ActivationImage = 3 * One
 
+// ActivationShared is charged instead when the requester gives the images to the public collection.
+const ActivationShared = 1 * One
+
+// Activation is what queueing an image request costs.
+func Activation(shared bool) Amount {
+	if shared {
+		return ActivationShared
+	}
+	return ActivationImage
+}
+
 func round2(f float64) float64 { return math.RoundToEven(f*100) / 100 }

@@ -16,6 +16,23 @@ type accountDetails struct {
 	Image   horde.Records `json:"image"`
 	Contact string        `json:"contact,omitempty"`
 	Comment string        `json:"comment,omitempty"`
+
+	Reasons    horde.Reasons `json:"reasons,omitempty"`
+	Monthly    kudos.Amount  `json:"monthly,omitempty"`
+	MonthlyAt  int64         `json:"monthly_at,omitempty"` // microseconds
+	Multiplier float64       `json:"multiplier,omitempty"`
+	Passkey    []byte        `json:"passkey,omitempty"` // hashed
+}
+
+func detailsOf(u *horde.User) accountDetails {
+	d := accountDetails{
+		Details: u.Details, Image: u.Image, Contact: u.Contact, Comment: u.Comment,
+		Reasons: u.Reasons, Monthly: u.Monthly, MonthlyAt: micros(u.MonthlyAt), Multiplier: u.Multiplier,
+	}
+	if u.Passkey != (horde.KeyHash{}) {
+		d.Passkey = u.Passkey[:]
+	}
+	return d
 }
 
 const selectAccounts = `
@@ -52,5 +69,10 @@ func scanAccount(scan func(...any) error) (horde.User, error) {
 		return u, fmt.Errorf("read account %d: %w", u.ID, err)
 	}
 	u.Details, u.Image, u.Contact, u.Comment = d.Details, d.Image, d.Contact, d.Comment
+	u.Reasons, u.Monthly, u.MonthlyAt, u.Multiplier = d.Reasons, d.Monthly, fromMicros(d.MonthlyAt), d.Multiplier
+	if len(d.Passkey) != 0 && len(d.Passkey) != len(u.Passkey) {
+		return u, fmt.Errorf("read account %d: its passkey has %d bytes, not %d", u.ID, len(d.Passkey), len(u.Passkey))
+	}
+	copy(u.Passkey[:], d.Passkey)
 	return u, nil
 }

@@ -35,19 +35,22 @@ type workerOffer struct {
 
 // workerRecord is the JSON of what a worker did and what its owner says about it.
 type workerRecord struct {
-	Info        string       `json:"info,omitempty"`
-	Maintenance bool         `json:"maintenance,omitempty"`
-	MaintReason string       `json:"maintenance_reason,omitempty"`
-	Paused      bool         `json:"paused,omitempty"`
-	Suspicion   int          `json:"suspicion,omitempty"`
-	Fulfilled   int64        `json:"fulfilled,omitempty"`
-	Uncompleted int64        `json:"uncompleted,omitempty"`
-	Things      int64        `json:"things,omitempty"`
-	Uptime      int64        `json:"uptime,omitempty"`
-	Generated   kudos.Amount `json:"generated,omitempty"`
-	Performance []float64    `json:"performance,omitempty"`
-	DropSince   int64        `json:"drop_since,omitempty"` // microseconds
-	Drops       int          `json:"drops,omitempty"`
+	Info        string        `json:"info,omitempty"`
+	Maintenance bool          `json:"maintenance,omitempty"`
+	MaintReason string        `json:"maintenance_reason,omitempty"`
+	Paused      bool          `json:"paused,omitempty"`
+	Suspicion   int           `json:"suspicion,omitempty"`
+	Reasons     horde.Reasons `json:"reasons,omitempty"`
+	Fulfilled   int64         `json:"fulfilled,omitempty"`
+	Uncompleted int64         `json:"uncompleted,omitempty"`
+	Things      int64         `json:"things,omitempty"`
+	Uptime      int64         `json:"uptime,omitempty"`
+	Rewarded    int64         `json:"rewarded,omitempty"`
+	Generated   kudos.Amount  `json:"generated,omitempty"`
+	UptimeKudos kudos.Amount  `json:"uptime_kudos,omitempty"`
+	Performance []float64     `json:"performance,omitempty"`
+	DropSince   int64         `json:"drop_since,omitempty"` // microseconds
+	Drops       int           `json:"drops,omitempty"`
 }
 
 func recordOf(w *horde.Worker) workerRecord {
@@ -55,6 +58,7 @@ func recordOf(w *horde.Worker) workerRecord {
 		Info: w.Info, Maintenance: w.Maintenance, MaintReason: w.MaintReason, Paused: w.Paused, Suspicion: w.Suspicion,
 		Fulfilled: w.Fulfilled, Uncompleted: w.Uncompleted, Things: w.Things, Uptime: w.Uptime, Generated: w.Generated,
 		Performance: w.Performance, DropSince: micros(w.DropSince), Drops: w.Drops,
+		Reasons: w.Reasons, Rewarded: w.Rewarded, UptimeKudos: w.UptimeKudos,
 	}
 }
 
@@ -62,6 +66,7 @@ func (r workerRecord) into(w *horde.Worker) {
 	w.Info, w.Maintenance, w.MaintReason, w.Paused, w.Suspicion = r.Info, r.Maintenance, r.MaintReason, r.Paused, r.Suspicion
 	w.Fulfilled, w.Uncompleted, w.Things, w.Uptime, w.Generated = r.Fulfilled, r.Uncompleted, r.Things, r.Uptime, r.Generated
 	w.Performance, w.DropSince, w.Drops = r.Performance, fromMicros(r.DropSince), r.Drops
+	w.Reasons, w.Rewarded, w.UptimeKudos = r.Reasons, r.Rewarded, r.UptimeKudos
 }
 
 const selectWorkers = `SELECT id, owner, type, created, last_seen, origin, offer, record FROM worker`
