@@ -5,6 +5,8 @@ package horde
 import (
 	"strings"
 	"unicode/utf8"
+
+	"stablemate/horde/origin"
 )
 
 // MaxProxiedRunes bounds what a service account calls the people it asks for.
@@ -40,39 +42,39 @@ func (s *State) shares(u *User, n *NewImage) bool {
 	return s.settings.Sharing && n.Image.Source == "" && !u.Has(RoleEducation) && (n.Shared || u.ID == Anonymous)
 }
 
-// mayWait holds a request against how many images of its account may wait in the queue.
-func (s *State) mayWait(u *User, n *NewImage) error {
+// mayWait holds a request for n generations against how many of its account may wait in the queue.
+func (s *State) mayWait(u *User, at lane, n int, models []string, from origin.Origin, proxied string) error {
 	limit := u.Concurrency
 	if u.ID == Anonymous && s.settings.AnonymousWaiting > 0 {
 		limit = s.settings.AnonymousWaiting
 	}
-	if waiting := s.waitingFor(u, n.Models); waiting+n.N > limit {
+	if waiting := s.waitingFor(u, at, models); waiting+n > limit {
 		return refuse(CodeTooManyPrompts,
-			"%s has %d images waiting and may have %d; please wait for some to be handed out", u.Name, waiting, limit)
+			"%s has %d generations waiting and may have %d; please wait for some to be handed out", u.Name, waiting, limit)
 	}
 	if most := s.settings.AnonymousPerOrigin; u.ID == Anonymous && most > 0 {
-		waiting := s.waitingWhere(u, func(r *Request) bool { return r.Origin == n.Origin })
-		if waiting+n.N > most {
+		waiting := s.waitingWhere(u, at, func(r *Request) bool { return r.Origin == from })
+		if waiting+n > most {
 			return refuse(CodeTooManyPrompts,
-				"you have %d images waiting and without an account may have %d; please wait for some to be handed out", waiting, most)
+				"you have %d generations waiting and without an account may have %d; please wait for some to be handed out", waiting, most)
 		}
 	}
-	if n.Proxied != "" {
-		waiting := s.waitingWhere(u, func(r *Request) bool { return r.Proxied == n.Proxied })
-		if waiting+n.N > ProxiedConcurrency {
+	if proxied != "" {
+		waiting := s.waitingWhere(u, at, func(r *Request) bool { return r.Proxied == proxied })
+		if waiting+n > ProxiedConcurrency {
 			return refuse(CodeTooManyPrompts,
-				"the proxied account has %d images waiting and may have %d; please wait for some to be handed out", waiting, ProxiedConcurrency)
+				"the proxied account has %d generations waiting and may have %d; please wait for some to be handed out", waiting, ProxiedConcurrency)
 		}
 	}
 	return nil
 }
 
-// waitingWhere counts the images of an account that are not handed out, over the requests that count.
-func (s *State) waitingWhere(u *User, counts func(*Request) bool) int {
+// waitingWhere counts the generations of an account that are not handed out, over the requests that count.
+func (s *State) waitingWhere(u *User, at lane, counts func(*Request) bool) int {
 	sum := 0
 	if d := s.desks[u.ID]; d != nil {
 		for _, r := range d.waiting {
-			if r.State != RequestFaulted && counts(r) {
+			if r.lane() == at && r.State != RequestFaulted && counts(r) {
 				sum += r.N
 			}
 		}

@@ -78,8 +78,8 @@ func sameAward(asked, moved kudos.Amount) bool {
 	return asked == moved || asked < 0 && moved <= 0 && moved > asked
 }
 
-// monthly is what an account is given each month. Who may not receive kudos gets none.
-func (u *User) monthly() kudos.Amount {
+// Entitled is what an account is given each month. Who may not receive kudos gets none.
+func (u *User) Entitled() kudos.Amount {
 	if u.ID == Anonymous || u.Roles&(RoleDeleted|RoleFlagged) != 0 || u.Wiped() {
 		return 0
 	}
@@ -99,7 +99,7 @@ func (s *State) raiseMonthly(c *Change, u *User, by kudos.Amount, key string, pr
 	before := u.Monthly
 	u.Monthly = min(kudos.MaxAmount, max(0, u.Monthly+by))
 	raise := u.Monthly - before
-	if raise <= 0 || u.monthly() == 0 {
+	if raise <= 0 || u.Entitled() == 0 {
 		return
 	}
 	if u.MonthlyAt.IsZero() {
@@ -118,7 +118,7 @@ func (op PayMonthly) apply(s *State, c *Change) (int, error) { //nolint:unparam 
 	n := 0
 	for id := Anonymous + 1; id < s.nextUser; id++ {
 		u := s.users[id]
-		if u == nil || u.MonthlyAt.IsZero() && u.monthly() == 0 {
+		if u == nil || u.MonthlyAt.IsZero() && u.Entitled() == 0 {
 			continue
 		}
 		for range maxMonthsAtOnce {
@@ -131,7 +131,7 @@ func (op PayMonthly) apply(s *State, c *Change) (int, error) { //nolint:unparam 
 			}
 			u.MonthlyAt = due
 			c.saveUser(u)
-			amount := u.monthly() // months without a right to any pass unpaid
+			amount := u.Entitled() // months without a right to any pass unpaid
 			if amount == 0 {
 				continue
 			}

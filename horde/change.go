@@ -127,7 +127,7 @@ type Batch struct {
 	NewRequests []Request // whole rows
 	Requests    []Request // only the fields that change are to be written: N, Jobs, Faults, State, Expiry, Consumed, Held
 	NewGens     []Generation
-	Generations []Generation // only State, Finished, Seed, Blob, Censored, Meta, Reward
+	Generations []Generation // only State, Finished, Seed, Blob, Text, Censored, Meta, Reward
 	GoneWorkers []WorkerID
 	// GoneRequests leave with their generations.
 	GoneRequests []RequestID

@@ -42,7 +42,12 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	s, err := horde.NewState(horde.Settings{AnonymousAllowed: true, TransfersAllowed: true}, &horde.Snapshot{})
+	return newWorldWith(t, horde.Settings{AnonymousAllowed: true, TransfersAllowed: true})
+}
+
+func newWorldWith(t *testing.T, settings horde.Settings) *world {
+	t.Helper()
+	s, err := horde.NewState(settings, &horde.Snapshot{})
 	if err != nil {
 		t.Fatal(err)
 	}

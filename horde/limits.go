@@ -15,6 +15,9 @@ const (
 	MaxNameRunes        = 30
 	MaxWorkerNameRunes  = 100
 	MaxModelsPerWorker  = 300
+	MaxModelsPerScribe  = 200
+	MaxSoftprompts      = 200
+	MaxSoftpromptRunes  = 100
 	MaxBlacklist        = 200
 	MaxBlacklistRunes   = 15
 	MaxListedWorkers    = 5
@@ -23,15 +26,22 @@ const (
 	MinSide             = 64
 	MaxSide             = 3072
 	SideStep            = 64
+	MinTextLength       = 16
+	MaxTextLength       = 4096
+	MinTextContext      = 80
+	MaxTextContext      = 1 << 20
 	MaxSteps            = 500
 	MaxLoras            = 5
 	MaxTIs              = 20
 	MaxThreads          = 50
+	MaxAlchemistThreads = 100
+	MaxFormTiles        = 256 // of an alchemist
 	MaxIdempotencyKey   = 200
 
 	RequestTTL      = 20 * time.Minute // from creation, each pop and each delivery
 	ExtraSlowTTL    = 60 * time.Minute
 	MinJobTTL       = 150 * time.Second
+	TextJobTTL      = 150 * time.Second
 	WorkerOnline    = 300 * time.Second // since the last check-in
 	CheckInEvery    = 30 * time.Second
 	FaultsPerFailed = 3 // faulted generations until a request fails for good
@@ -47,7 +57,8 @@ const (
 	MaxSameOriginTrusted = 20
 	MaxPerformance       = 20 // samples kept per worker
 	SlowWorkerSpeed      = 500_000.0
-	UnknownSpeed         = 1_000_000.0 // pixelsteps per second of a worker without samples
+	UnknownSpeed         = 1_000_000.0 // pixelsteps per second of a dreamer without samples
+	UnknownTextSpeed     = 1.0         // tokens per second of a scribe, seconds per form of an alchemist
 
 	DropWindow = time.Hour // in which dropped jobs are counted
 	MaxDropped = 20        // above this many, a worker goes into maintenance

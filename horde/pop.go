@@ -5,6 +5,7 @@ package horde
 import (
 	"container/heap"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -16,6 +17,7 @@ import (
 type Pop struct {
 	Owner    UserID
 	Origin   origin.Origin
+	Type     WorkerType // Dreamer or Scribe; empty counts as Dreamer
 	Offer    Offer
 	Priority []UserID // whose requests come first, besides the owner's own
 	Amount   int      // images wanted at once
@@ -28,6 +30,7 @@ type Job struct {
 	Seeds       []uint32
 	Model       string
 	Image       Image
+	Text        *Text // of a scribe's job, else nil; shared, not to be changed
 	Seed        uint32
 	TTL         time.Duration
 	R2          bool
@@ -41,11 +44,15 @@ func (op Pop) apply(s *State, c *Change) (Job, error) {
 	if !ok {
 		return Job{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
 	}
-	w, err := s.checkIn(c, owner, op.Offer, op.Origin)
+	kind := op.Type
+	if kind == "" {
+		kind = Dreamer
+	}
+	w, err := s.checkIn(c, owner, kind, op.Offer, op.Origin)
 	if err != nil {
 		return Job{}, err
 	}
-	p := popper{s: s, w: w, owner: owner, now: c.Now, have: w.have}
+	p := popper{s: s, w: w, lane: laneOf(w.Type), owner: owner, now: c.Now, have: w.have}
 	if owner.Has(RoleTrusted) {
 		p.have |= needTrusted
 	}
@@ -70,6 +77,7 @@ func (op Pop) apply(s *State, c *Change) (Job, error) {
 type popper struct {
 	s      *State
 	w      *Worker
+	lane   lane
 	owner  *User
 	now    time.Time
 	have   need
@@ -89,7 +97,7 @@ func (p *popper) fromFriends(users []UserID) *Request {
 			continue
 		}
 		for _, r := range d.waiting {
-			if p.fits(class{r.needs, int32(r.Image.Width * r.Image.Height)}) && p.offers(r) {
+			if r.lane() == p.lane && p.fits(r.class()) && p.offers(r) {
 				own = append(own, r)
 			}
 		}
@@ -135,10 +143,10 @@ func (p *popper) fromQueue() *Request {
 			i++
 		}
 	}
-	visit(shelf{worker: p.w.ID})
-	visit(shelf{})
+	visit(shelf{lane: p.lane, worker: p.w.ID})
+	visit(shelf{lane: p.lane})
 	for _, m := range p.w.Offer.Models {
-		visit(shelf{model: m})
+		visit(shelf{lane: p.lane, model: m})
 	}
 
 	type aside struct {
@@ -190,7 +198,7 @@ func (p *popper) fromQueue() *Request {
 
 // fits compares constants of a class with constants of the worker.
 func (p *popper) fits(c class) bool {
-	return c.need&^p.have == 0 && int(c.area) <= p.w.Offer.MaxPixels && (!p.w.Offer.ExtraSlow || c.need&okExtraSlow != 0)
+	return c.need&^p.have == 0 && int(c.size) <= p.w.size && int(c.context) <= p.w.context && (!p.w.Offer.ExtraSlow || c.need&okExtraSlow != 0)
 }
 
 func (p *popper) offers(r *Request) bool {
@@ -210,26 +218,17 @@ func (p *popper) refuses(r *Request) string {
 		}
 	}
 	if len(w.Offer.Blacklist) > 0 {
-		prompt := strings.ToLower(r.Image.Prompt)
+		prompt := strings.ToLower(r.prompt())
 		for _, word := range w.Offer.Blacklist {
 			if strings.Contains(prompt, word) {
 				return "blacklist"
 			}
 		}
 	}
-	if !w.can.Has(CanAllSamplers) && w.can != 0 && r.Image.Sampler != "k_euler" && r.Image.Sampler != "k_euler_a" {
-		return "bridge_version"
-	}
-	if r.Image.ClipSkip > 1 && !w.can.Has(CanClipSkip) {
-		return "bridge_version"
-	}
-	for _, l := range r.Image.Loras {
-		if l.IsVersion && !w.can.Has(CanLoraVersions) {
-			return "bridge_version"
+	if p.lane == imageLane {
+		if why := p.refusesImage(r); why != "" {
+			return why
 		}
-	}
-	if w.Offer.LimitSteps && r.Image.EffectiveSteps() > 30 {
-		return "step_count"
 	}
 	if w.Offer.NeedsUpfront {
 		u := p.s.users[r.User]
@@ -240,12 +239,83 @@ func (p *popper) refuses(r *Request) string {
 	return ""
 }
 
+// refusesImage is the part of refuses about what a dreamer can do.
+func (p *popper) refusesImage(r *Request) string {
+	w := p.w
+	if why := p.cannot(r); why != "" {
+		return why
+	}
+	if w.Offer.LimitSteps {
+		models := r.Models
+		if len(models) <= 1 {
+			models = w.Offer.Models
+		}
+		if r.Image.EffectiveSteps() > p.s.limitedSteps(models) {
+			return "step_count"
+		}
+	}
+	return ""
+}
+
+// cannot says what about an image is beyond the worker's software or its models, or "".
+func (p *popper) cannot(r *Request) string {
+	w, i := p.w, &r.Image
+	if i.Painting() && !slices.ContainsFunc(w.Offer.Models, func(m string) bool { return p.s.model(m).Inpainting }) {
+		return "models"
+	}
+	if !i.Painting() && !slices.ContainsFunc(w.Offer.Models, func(m string) bool { return !p.s.model(m).Inpainting }) {
+		return "models"
+	}
+	if !samplesWith(w.Offer.BridgeAgent, i.Sampler, i.Karras) {
+		return "bridge_version"
+	}
+	var needs Capability
+	add := func(on bool, can Capability) {
+		if on {
+			needs |= can
+		}
+	}
+	for _, name := range i.Post {
+		needs |= canPost(name)
+	}
+	for _, l := range i.Loras {
+		add(l.IsVersion, CanLoraVersions)
+	}
+	families := func(is func(Family) bool) bool {
+		return len(r.Models) > 0 && !slices.ContainsFunc(r.Models, func(m string) bool { return !is(p.s.model(m).Family) })
+	}
+	add(i.ReturnControl, CanReturnControl)
+	add(i.ImageIsControl, CanImageIsControl)
+	add(i.ClipSkip > 1, CanClipSkip)
+	add(i.HiresFix && families(func(f Family) bool { return f == Cascade }), CanCascade2Pass)
+	add(families(func(f Family) bool { return f == Flux }), CanFlux)
+	add(len(i.Extra) > 0, CanExtraSources)
+	add(i.Workflow != "" || len(i.ExtraTexts) > 0, CanWorkflows|CanControlNet)
+	if !w.can.Has(needs) {
+		return "bridge_version"
+	}
+	if i.Workflow == WorkflowQRCode {
+		switch {
+		case !w.Offer.ControlNet:
+			return "controlnet"
+		case !w.Offer.SDXLControl && slices.ContainsFunc(w.Offer.Models, func(m string) bool { return p.s.model(m).Family == SDXL }):
+			return "controlnet"
+		}
+	}
+	return ""
+}
+
 // skipped counts why waiting requests were not for this worker. It goes through the classes of all
 // shelves, not through requests.
 func (p *popper) skipped() map[string]int {
-	out := map[string]int{
-		"worker_id": 0, "performance": 0, "nsfw": 0, "untrusted": 0, "models": 0, "bridge_version": 0,
-		"unsafe_ip": 0, "img2img": 0, "painting": 0, "post-processing": 0, "lora": 0, "controlnet": 0,
+	out := make(map[string]int)
+	if p.lane == imageLane { // scribes are told only what counts
+		for _, why := range []string{
+			"worker_id", "performance", "nsfw", "untrusted", "models", "bridge_version", "unsafe_ip", "img2img", "painting",
+			"post-processing", "lora", "controlnet",
+		} {
+			out[why] = 0
+		}
 	}
 	for why, n := range p.passed {
 		out[why] += n
@@ -256,6 +326,9 @@ func (p *popper) skipped() map[string]int {
 	}
 	visited := 0
 	for at, q := range p.s.queue.shelves {
+		if at.lane != p.lane {
+			continue
+		}
 		if visited++; visited > maxShelvesCounted {
 			break
 		}
@@ -280,12 +353,23 @@ func (p *popper) skipped() map[string]int {
 			if p.w.Offer.ExtraSlow && b.class.need&okExtraSlow == 0 {
 				out["performance"] += n
 			}
-			if int(b.class.area) > p.w.Offer.MaxPixels {
-				out["max_pixels"] += n
+			if int(b.class.size) > p.w.size {
+				out[p.tooLarge()] += n
+			}
+			if int(b.class.context) > p.w.context {
+				out["max_context_length"] += n
 			}
 		}
 	}
 	return out
+}
+
+// tooLarge names the bound that a request is above.
+func (p *popper) tooLarge() string {
+	if p.lane == textLane {
+		return "max_length"
+	}
+	return "max_pixels"
 }
 
 // maxShelvesCounted bounds the work for skip counters when people name thousands of models.
@@ -296,6 +380,7 @@ var skipNames = map[need]string{ //nolint:gochecknoglobals // a constant table
 	needImg2Img: "img2img", needPainting: "painting", needPost: "post-processing", needLora: "lora",
 	needTI: "bridge_version", needControl: "controlnet", needHires: "bridge_version",
 	needTiling: "bridge_version", needTransparent: "bridge_version",
+	needValidated: "bridge_version", needTokens3: "performance", needTokens4: "performance", needTokens5: "performance",
 }
 
 // skipReason tells a switch of the worker from software that is too old.
@@ -310,25 +395,39 @@ func (p *popper) skipReason(bit need, name string) string {
 
 // safeAmount is how many images of a request fit into the worker's memory at once.
 //
-// Formula (horde rules, handing out): round((max_pixels/3.5 × amount) / (w·h × (1 + 0.4 × post-processors))),
-// within 1…amount.
-func safeAmount(w *Worker, r *Request, amount int) int {
+// Formula (horde rules, handing out): round((max_pixels/3.5 × amount) / (w·h × (1 + 0.4 × post-processors) × 1.8 if one of
+// them is heavy or the image transparent × the family's factor)), within 1…amount.
+func (s *State) safeAmount(w *Worker, r *Request, amount int) int {
+	amount = min(amount, MaxImagesPerRequest)
+	if r.Text != nil {
+		return min(r.N, amount)
+	}
 	if r.DisableBatching {
 		return 1
 	}
-	amount = min(amount, MaxImagesPerRequest)
 	area := float64(r.Image.Width*r.Image.Height) * (1 + 0.4*float64(len(r.Image.Post)))
+	if r.Image.Transparent || slices.ContainsFunc(r.Image.Post, heavy) {
+		area *= 1.8
+	}
+	largest := 1.0
+	for _, m := range r.Models {
+		largest = max(largest, batchFactor(s.model(m).Family))
+	}
+	area *= largest
 	n := int(math.RoundToEven(float64(w.Offer.MaxPixels) / 3.5 * float64(amount) / area))
 	return min(r.N, min(amount, max(1, n)))
 }
 
 // assign hands out images of a request to a worker.
 func (s *State) assign(c *Change, r *Request, w *Worker, amount int) Job {
-	n := safeAmount(w, r, amount)
+	n := s.safeAmount(w, r, amount)
 	model := chooseModel(r, w, c.IDs.Uint32())
-	ttl := JobTTL(&r.Image, w.Offer.ExtraSlow)
+	ttl := TextJobTTL
+	if r.Text == nil {
+		ttl = s.jobTTL(r, w.Offer.ExtraSlow)
+	}
 	job := Job{
-		Request: r.ID, Model: model, Image: r.Image, TTL: ttl, R2: r.R2, Worker: w.ID,
+		Request: r.ID, Model: model, Image: r.Image, Text: r.Text, TTL: ttl, R2: r.R2, Worker: w.ID,
 		CensorNSFW: r.CensorNSFW && !r.NSFW, Seed: seedOf(r, n, c.IDs),
 	}
 	s.handOut(r, n)
@@ -356,12 +455,16 @@ func (s *State) assign(c *Change, r *Request, w *Worker, amount int) Job {
 	return job
 }
 
-// JobTTL is how long a worker has to deliver: 30 s plus 2 s per effective step and 512×512 pixels,
-// doubled with a ControlNet, at least MinJobTTL, three times that for extra slow workers.
-func JobTTL(i *Image, extraSlow bool) time.Duration {
+// jobTTL is how long a worker has to deliver: 30 s plus 2 s per effective step and 512×512 pixels, doubled with a
+// ControlNet, three times that for the big families, at least MinJobTTL, and three times that for extra slow workers.
+func (s *State) jobTTL(r *Request, extraSlow bool) time.Duration {
+	i := &r.Image
 	seconds := 30 + 2*float64(i.EffectiveSteps())*float64(i.Width*i.Height)/(512*512)
 	if i.Control != "" {
 		seconds *= 2
+	}
+	if s.anyModel(r.Models, func(m Model) bool { return slow(m.Family) }) {
+		seconds *= 3
 	}
 	ttl := max(MinJobTTL, time.Duration(seconds)*time.Second)
 	if extraSlow {

@@ -27,9 +27,18 @@ const (
 	needTiling
 	needTransparent
 	okExtraSlow // not a need: the request lets extra slow workers have it
+
+	// Of scribes:
+	needValidated // software that counts tokens honestly
+	needTokens3   // tokens per second, at least
+	needTokens4
+	needTokens5
 )
 
 func needsOf(r *Request) need {
+	if r.Text != nil {
+		return needsOfText(r)
+	}
 	var n need
 	set := func(on bool, bit need) {
 		if on {
@@ -53,14 +62,16 @@ func needsOf(r *Request) need {
 	return n
 }
 
-// class groups waiting requests that the same workers can take.
+// class groups waiting requests that the same workers can take: size is the area of an image or the length of a text,
+// context that of a text.
 type class struct {
-	need need
-	area int32
+	need    need
+	size    int32
+	context int32
 }
 
-// queue holds waiting images by where a pop looks for them: under each model they name, under "" when
-// any model will do, or under the workers they are aimed at. Inside, one heap per class.
+// queue holds waiting requests by where a pop looks for them: under each model they name, under "" when
+// any model will do, or under the workers they are aimed at, all of it apart for each kind. Inside, one heap per class.
 type queue struct {
 	shelves map[shelf]*shelfQueue
 	waiting map[RequestID]*Request
@@ -68,6 +79,7 @@ type queue struct {
 
 // shelf is a model name, or a worker for requests aimed at workers.
 type shelf struct {
+	lane   lane
 	model  string
 	worker WorkerID
 }
@@ -140,7 +152,7 @@ func (s *State) enqueue(r *Request) {
 			q = &shelfQueue{byClass: make(map[class]*bucket)}
 			s.queue.shelves[at] = q
 		}
-		c := class{r.needs, int32(r.Image.Width * r.Image.Height)}
+		c := r.class()
 		b := q.byClass[c]
 		if b == nil {
 			b = &bucket{class: c}
@@ -166,7 +178,7 @@ func (s *State) dequeue(r *Request) {
 		if q == nil {
 			continue
 		}
-		if b := q.byClass[class{r.needs, int32(r.Image.Width * r.Image.Height)}]; b != nil {
+		if b := q.byClass[r.class()]; b != nil {
 			s.sweep(at, q, b)
 		}
 	}
@@ -226,44 +238,46 @@ func (s *State) giveBack(r *Request) {
 	}
 }
 
-// load is what waits for one model.
+// load is what waits: in one lane, or for one model.
 type load struct {
-	images int
+	jobs   int
 	things int64
 }
 
 func (s *State) count(r *Request, n int) {
-	things := int64(n) * r.Image.Things()
-	s.queuedImages += n
-	s.queuedThings += things
+	at, things := r.lane(), int64(n)*r.Things()
+	s.queued[at].jobs += n
+	s.queued[at].things += things
+	loads := s.load[at]
 	for _, m := range r.Models {
-		l := s.load[m]
+		l := loads[m]
 		if l == nil {
 			l = &load{}
-			s.load[m] = l
+			loads[m] = l
 		}
-		l.images += n
+		l.jobs += n
 		l.things += things
-		if l.images == 0 {
-			delete(s.load, m)
+		if l.jobs == 0 {
+			delete(loads, m)
 		}
 	}
 }
 
 func shelvesOf(r *Request) []shelf {
+	at := r.lane()
 	if len(r.Workers) > 0 && !r.Exclude {
 		out := make([]shelf, len(r.Workers))
 		for i, w := range r.Workers {
-			out[i] = shelf{worker: w}
+			out[i] = shelf{lane: at, worker: w}
 		}
 		return out
 	}
 	if len(r.Models) == 0 {
-		return []shelf{{}}
+		return []shelf{{lane: at}}
 	}
 	out := make([]shelf, 0, len(r.Models))
 	for _, m := range r.Models {
-		out = append(out, shelf{model: m})
+		out = append(out, shelf{lane: at, model: m})
 	}
 	return out
 }

@@ -15,6 +15,7 @@ import (
 type Progress struct {
 	Finished, Processing, Restarted, Waiting int
 	Done, Faulted, Possible                  bool
+	Kind                                     WorkerType // Dreamer or Scribe
 	Kudos                                    kudos.Amount
 	Position                                 int           // 1 is next, 0 when nothing waits
 	Wait                                     time.Duration // expected, for the rest of the request
@@ -39,29 +40,30 @@ type Delivered struct {
 	Model      string
 	Seed       uint32
 	Blob       string
+	Text       string
 	Censored   bool
 	Meta       []Meta
 }
 
-// Place is a request's place in the queue.
+// Place is a request's place in the queue, among requests of its kind.
 type Place struct {
 	Position int
-	Things   int64 // waiting pixelsteps up to and including the request
-	Jobs     int   // images likewise
+	Things   int64 // waiting pixelsteps or tokens up to and including the request
+	Jobs     int   // generations likewise
 	Fleet    Fleet
 }
 
 // Fleet sums up the workers that are online.
 type Fleet struct {
 	Workers, Threads int
-	Speed            float64 // mean, pixelsteps per second of one thread
+	Speed            float64 // mean, pixelsteps or tokens per second of one thread
 }
 
-// Fleet adds up the workers that are online.
-func (s *State) Fleet(now time.Time) Fleet {
+// Fleet adds up the workers of a type that are online.
+func (s *State) Fleet(kind WorkerType, now time.Time) Fleet {
 	var f Fleet
 	for _, w := range s.workers {
-		if w.Online(now) {
+		if w.Type == kind && w.Online(now) {
 			f.Workers++
 			f.Threads += w.Offer.Threads
 			f.Speed += w.speed
@@ -74,7 +76,7 @@ func (s *State) Fleet(now time.Time) Fleet {
 }
 
 // Check reads a request's progress; the place comes from whoever keeps the order of the queue.
-func (s *State) Check(id RequestID, now time.Time, place func(RequestID) Place) (Progress, bool) {
+func (s *State) Check(id RequestID, now time.Time, place func(RequestID, WorkerType) Place) (Progress, bool) {
 	r, ok := s.requests[id]
 	if !ok || !now.Before(r.Expiry) {
 		return Progress{}, false
@@ -83,7 +85,7 @@ func (s *State) Check(id RequestID, now time.Time, place func(RequestID) Place) 
 }
 
 // Status reads a request with its delivered generations.
-func (s *State) Status(id RequestID, now time.Time, place func(RequestID) Place) (Status, bool) {
+func (s *State) Status(id RequestID, now time.Time, place func(RequestID, WorkerType) Place) (Status, bool) {
 	r, ok := s.requests[id]
 	if !ok || !now.Before(r.Expiry) {
 		return Status{}, false
@@ -102,7 +104,7 @@ func (s *State) status(r *Request, now time.Time) Status {
 		if g.State != GenerationCompleted {
 			continue
 		}
-		d := Delivered{ID: g.ID, Worker: g.Worker, Model: g.Model, Seed: g.Seed, Blob: g.Blob, Censored: g.Censored, Meta: g.Meta}
+		d := Delivered{ID: g.ID, Worker: g.Worker, Model: g.Model, Seed: g.Seed, Blob: g.Blob, Text: g.Text, Censored: g.Censored, Meta: g.Meta}
 		if w := s.workers[g.Worker]; w != nil {
 			d.WorkerName = w.Offer.Name
 		}
@@ -111,9 +113,9 @@ func (s *State) status(r *Request, now time.Time) Status {
 	return st
 }
 
-func (s *State) progress(r *Request, now time.Time, place func(RequestID) Place) Progress {
+func (s *State) progress(r *Request, now time.Time, place func(RequestID, WorkerType) Place) Progress {
 	p := Progress{
-		Finished: r.finished, Processing: r.processing, Restarted: r.Faults,
+		Kind: r.Kind, Finished: r.finished, Processing: r.processing, Restarted: r.Faults,
 		Done: r.Done(), Faulted: r.State == RequestFaulted, Kudos: r.Consumed.Round(),
 	}
 	if r.State == RequestActive {
@@ -125,7 +127,7 @@ func (s *State) progress(r *Request, now time.Time, place func(RequestID) Place)
 	}
 	var at Place
 	if place != nil && r.queued {
-		at = place(r.ID)
+		at = place(r.ID, r.Kind)
 	}
 	p.Position = at.Position
 	p.Wait = s.estimate(r, at, now)
@@ -137,7 +139,10 @@ func (s *State) progress(r *Request, now time.Time, place func(RequestID) Place)
 func (s *State) estimate(r *Request, at Place, now time.Time) time.Duration {
 	seconds := 0.0
 	if at.Jobs > 0 {
-		rate := 1e6
+		rate := UnknownSpeed
+		if r.Text != nil {
+			rate = UnknownTextSpeed
+		}
 		if at.Fleet.Workers > 0 {
 			rate = at.Fleet.Speed * float64(max(1, min(at.Fleet.Threads, at.Jobs)))
 		}
@@ -147,7 +152,7 @@ func (s *State) estimate(r *Request, at Place, now time.Time) time.Duration {
 	for _, g := range r.generations {
 		if g.State == GenerationProcessing {
 			if w := s.workers[g.Worker]; w != nil {
-				slowest = max(slowest, float64(r.Image.Things())/max(1, w.speed)-now.Sub(g.Started).Seconds())
+				slowest = max(slowest, float64(r.Things())/max(1, w.speed)-now.Sub(g.Started).Seconds())
 			}
 		}
 	}
@@ -158,7 +163,7 @@ func (s *State) estimate(r *Request, at Place, now time.Time) time.Duration {
 func (s *State) Waiting() []QueueEntry {
 	out := make([]QueueEntry, 0, len(s.queue.waiting))
 	for _, r := range s.queue.waiting {
-		out = append(out, QueueEntry{r.ID, r.Rank, r.Created, int64(r.N) * r.Image.Things(), r.N})
+		out = append(out, QueueEntry{r.ID, r.Kind, r.Rank, r.Created, int64(r.N) * r.Things(), r.N})
 	}
 	return out
 }
@@ -166,14 +171,15 @@ func (s *State) Waiting() []QueueEntry {
 // QueueEntry is what ordering needs to know about a waiting request.
 type QueueEntry struct {
 	ID      RequestID
+	Kind    WorkerType
 	Rank    int64
 	Created time.Time
 	Things  int64
 	Jobs    int
 }
 
-// Places numbers waiting requests in queue order. It sorts its argument.
-func Places(q []QueueEntry, fleet Fleet) map[RequestID]Place {
+// Places numbers the waiting requests of each kind in queue order. It sorts its argument. Fleets are by kind.
+func Places(q []QueueEntry, fleets map[WorkerType]Fleet) map[RequestID]Place {
 	sort.Slice(q, func(i, j int) bool {
 		a, b := &q[i], &q[j]
 		if a.Rank != b.Rank {
@@ -185,12 +191,13 @@ func Places(q []QueueEntry, fleet Fleet) map[RequestID]Place {
 		return string(a.ID.UUID[:]) < string(b.ID.UUID[:])
 	})
 	out := make(map[RequestID]Place, len(q))
-	var things int64
-	jobs := 0
-	for i, e := range q {
-		things += e.Things
-		jobs += e.Jobs
-		out[e.ID] = Place{i + 1, things, jobs, fleet}
+	last := [lanes]Place{imageLane: {Fleet: fleets[Dreamer]}, textLane: {Fleet: fleets[Scribe]}}
+	for _, e := range q {
+		at := &last[laneOf(e.Kind)]
+		at.Position++
+		at.Things += e.Things
+		at.Jobs += e.Jobs
+		out[e.ID] = *at
 	}
 	return out
 }
@@ -212,12 +219,12 @@ func (s *State) possible(r *Request, now time.Time) bool {
 func (s *State) couldTake(w *Worker, r *Request, now time.Time) string {
 	owner := s.users[w.Owner]
 	switch {
-	case !w.Online(now), owner.Has(RoleFlagged):
+	case w.Type != r.Kind, !w.Online(now), owner.Has(RoleFlagged):
 		return "no worker is online"
 	case (w.Paused || w.Maintenance) && w.Owner != r.User:
 		return "the workers that are online are in maintenance"
 	}
-	p := popper{s: s, w: w, owner: owner, now: now, have: w.have}
+	p := popper{s: s, w: w, lane: laneOf(w.Type), owner: owner, now: now, have: w.have}
 	if owner.Has(RoleTrusted) {
 		p.have |= needTrusted
 	}
@@ -225,7 +232,11 @@ func (s *State) couldTake(w *Worker, r *Request, now time.Time) string {
 	switch {
 	case !p.offers(r):
 		return "no worker offers the model " + strings.Join(r.Models, " or ")
-	case r.Image.Width*r.Image.Height > w.Offer.MaxPixels:
+	case r.Text != nil && r.Text.MaxLength > w.size:
+		return "no worker writes texts of " + itoa(r.Text.MaxLength) + " tokens"
+	case r.Text != nil && r.Text.MaxContext > w.context:
+		return "no worker reads prompts of " + itoa(r.Text.MaxContext) + " tokens"
+	case r.Text == nil && r.Image.Width*r.Image.Height > w.size:
 		return "no worker makes images of " + itoa(r.Image.Width) + "×" + itoa(r.Image.Height)
 	case lacks != 0:
 		return "no worker offers " + lacks.String()
@@ -288,6 +299,8 @@ func (n need) String() string {
 		{needHires, "hires fix"},
 		{needTiling, "tiling"},
 		{needTransparent, "transparency"},
+		{needValidated, "validated software"},
+		{needTokens3 | needTokens4 | needTokens5, "enough speed"},
 	}
 	var out []string
 	for _, x := range names {

@@ -3,6 +3,7 @@
 package horde
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -25,6 +26,16 @@ type (
 		Name     string  `json:"name"`
 		InjectTI string  `json:"inject_ti,omitempty"`
 		Strength float64 `json:"strength"`
+	}
+	// ExtraSource is a further source image.
+	ExtraSource struct {
+		Blob     string  `json:"blob"`
+		Strength float64 `json:"strength"`
+	}
+	// ExtraText is a text that a workflow puts into the image.
+	ExtraText struct {
+		Text      string `json:"text"`
+		Reference string `json:"reference"`
 	}
 	// Meta tells something about a delivered generation.
 	Meta struct {
@@ -61,6 +72,11 @@ type Image struct {
 	Source         string   `json:"source,omitempty"` // blob key of the source image
 	SourceMask     string   `json:"source_mask,omitempty"`
 	Processing     string   `json:"processing,omitempty"` // img2img, inpainting, outpainting, remix
+
+	Extra      []ExtraSource   `json:"extra,omitempty"` // further source images, for remix
+	Workflow   string          `json:"workflow,omitempty"`
+	ExtraTexts []ExtraText     `json:"extra_texts,omitempty"` // for the workflow
+	Special    json.RawMessage `json:"special,omitempty"`     // for models that belong to one account
 }
 
 // EffectiveSteps counts what the sampler really runs.
@@ -92,7 +108,7 @@ const (
 	RequestFaulted   RequestState = 2 // too many generations failed
 )
 
-// Request is what a user asked for: one or more images.
+// Request is what a user asked for: one or more images, or texts.
 type Request struct {
 	ID      RequestID
 	User    UserID
@@ -101,7 +117,9 @@ type Request struct {
 	Key     string // idempotency key of the requester, may be empty
 	Created time.Time
 
+	Kind    WorkerType // Dreamer or Scribe
 	Image   Image
+	Text    *Text    // of a scribe's request, else nil; never changes
 	Models  []string // empty means any
 	Workers []WorkerID
 	Exclude bool // Workers is an exclusion list
@@ -154,7 +172,7 @@ const (
 	GenerationFaulted    GenerationState = 2 // reported by the worker, or out of time
 )
 
-// Generation is one image of a request, given to one worker.
+// Generation is one image or text of a request, given to one worker.
 type Generation struct {
 	ID       GenerationID
 	Request  RequestID
@@ -167,6 +185,7 @@ type Generation struct {
 	Finished time.Time
 
 	Blob     string // key of the stored image, once delivered
+	Text     string // the delivered text of a scribe
 	Censored bool
 	Meta     []Meta
 	Reward   kudos.Amount
@@ -189,7 +208,6 @@ type NewImage struct {
 	Exclude   bool
 	Key       string // optional idempotency key: the same key returns the same request
 	DryRun    bool
-	Baseline  float64 // price factor of the first model's family, 0 counts as 1
 
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
 	R2, Shared, DisableBatching, AllowDowngrade                     bool
@@ -216,9 +234,6 @@ const WarnNoWorker = "NoAvailableWorker"
 type Enqueue struct{ NewImage }
 
 func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
-	if s.modes.Maintenance {
-		return Enqueued{}, refuse(CodeMaintenanceMode, "this horde is in maintenance mode; please try again later")
-	}
 	pay, err := s.payerOf(op.User, op.SharedKey, op.AllowDowngrade, c.Now)
 	if err != nil {
 		return Enqueued{}, err
@@ -226,6 +241,12 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	u := pay.user
 	if err := mayAsk(u, op.Proxied); err != nil {
 		return Enqueued{}, err
+	}
+	switch {
+	case op.Client == placeholderClientAgent:
+		return Enqueued{}, refuse(CodeBannedClientAgent, "please put the name of your program into Client-Agent")
+	case s.modes.Maintenance:
+		return Enqueued{}, refuse(CodeMaintenanceMode, "this horde is in maintenance mode; please try again later")
 	}
 	// An empty name names no model.
 	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
@@ -237,6 +258,12 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		return Enqueued{}, err
 	}
 	s.bend(u, &op.NewImage)
+	if err := s.checkFamilies(u, &op.NewImage); err != nil {
+		return Enqueued{}, err
+	}
+	if op.Image.Workflow == WorkflowQRCode {
+		op.DisableBatching = true // each image takes all a worker has
+	}
 	if id, ok := s.requestKeys[requestKey{u.ID, op.Key}]; ok && op.Key != "" {
 		if r, live := s.requests[id]; live && c.Now.Before(r.Expiry) {
 			return Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}, nil
@@ -247,16 +274,21 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 			return Enqueued{}, refuse(CodeWorkerNotFound, "no worker with ID %s", id)
 		}
 	}
+	if len(op.Image.Extra) > MaxExtraSourcesUsual && !u.Has(RoleTrusted) {
+		return Enqueued{}, refuse(CodeMoreExtraSources, "only trusted accounts may send more than one extra source image")
+	}
 	if op.DisableBatching && op.N > 1 && !u.Has(RoleTrusted) {
 		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several images")
 	}
-	if err := s.mayWait(u, &op.NewImage); err != nil {
+	if err := s.mayWait(u, imageLane, op.N, op.Models, op.Origin, op.Proxied); err != nil {
 		return Enqueued{}, err
 	}
 
-	price := kudos.Image(priceOf(&op.Image, op.Baseline))
-	debit := kudos.ImageDebit(price, op.Image.Source != "", !op.SlowWorkers, op.Exclude && len(op.Workers) > 0, op.Image.Post...)
-	activation := kudos.Activation(op.Shared)
+	price := kudos.Image(priceOf(&op.Image))
+	activation := kudos.Activation(op.Shared) + kudos.ActivationExtra*kudos.Amount(len(op.Image.Extra))
+	// What is set aside is enough for the dearest of the models.
+	factor := s.factorFor(&op.Image, op.Models...)
+	debit := kudos.ImageDebit(kudos.Times(price, factor), op.Image.Source != "", !op.SlowWorkers, op.Exclude && len(op.Workers) > 0, op.Image.Post...)
 	total := debit*kudos.Amount(op.N) + activation
 	if err := s.admitSharedKey(&pay, total, sharedAsk{}, op.AllowDowngrade, false); err != nil {
 		return Enqueued{}, err
@@ -268,8 +300,9 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		hold = debit * kudos.Amount(op.N)
 	case op.AllowDowngrade:
 		s.downgrade(&op.NewImage, c.Now)
-		price = kudos.Image(priceOf(&op.Image, op.Baseline))
-		total = kudos.ImageDebit(price, op.Image.Source != "", false, op.Exclude, op.Image.Post...)*kudos.Amount(op.N) + activation
+		price = kudos.Image(priceOf(&op.Image))
+		debit = kudos.ImageDebit(kudos.Times(price, factor), op.Image.Source != "", false, op.Exclude && len(op.Workers) > 0, op.Image.Post...)
+		total = debit*kudos.Amount(op.N) + activation
 	default:
 		return Enqueued{}, refuse(CodeKudosUpfront,
 			"%s: this needs %s kudos up front and %s has %s to set aside; a smaller image or fewer steps needs none",
@@ -285,7 +318,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 
 	r := &Request{
 		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Key: op.Key, Created: c.Now,
-		Image: op.Image, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
+		Kind: Dreamer, Image: op.Image, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
 		NSFW: op.NSFW, CensorNSFW: op.CensorNSFW, TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers,
 		ExtraSlowWorkers: op.ExtraSlowWorkers, R2: op.R2, Shared: op.Shared, DisableBatching: op.DisableBatching,
 		SharedKey: pay.key, Proxied: op.Proxied, Price: price, Rank: rankAt(pay.priority(), c.Now), N: op.N, Jobs: op.N, Expiry: c.Now.Add(RequestTTL), Held: hold,
@@ -303,18 +336,18 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	c.saveRequest(r)
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})
 
-	out := Enqueued{ID: r.ID, Kudos: price.Round(), Possible: s.possible(r, c.Now)}
+	out := Enqueued{ID: r.ID, Kudos: kudos.Times(price, factor).Round(), Possible: s.possible(r, c.Now), Warnings: s.modelWarnings(&op.NewImage)}
 	if !out.Possible {
 		out.Warnings = append(out.Warnings, Warning{WarnNoWorker, "Warning: " + s.whyImpossible(r, c.Now)})
 	}
 	return out, nil
 }
 
-func priceOf(i *Image, baseline float64) kudos.ImageJob {
+func priceOf(i *Image) kudos.ImageJob {
 	return kudos.ImageJob{
 		Width: i.Width, Height: i.Height, Steps: i.Steps, Sampler: i.Sampler, Karras: i.Karras, HiresFix: i.HiresFix,
 		Source: i.Source != "", Mask: i.SourceMask != "", Processing: i.Processing, Denoising: i.Denoising,
-		Control: i.Control, Post: i.Post, LoRAs: len(i.Loras), TIs: len(i.TIs) > 0, Baseline: baseline,
+		Control: i.Control, Post: i.Post, LoRAs: len(i.Loras), TIs: len(i.TIs) > 0,
 	}
 }
 
@@ -336,10 +369,10 @@ func (u *User) priority() kudos.Amount {
 	return u.Balance
 }
 
-// waitingFor is what counts against concurrency: images not handed out. For the anonymous account only
+// waitingFor is what counts against concurrency: generations of one kind that are not handed out. For the anonymous account only
 // those that share a model, so that one busy model does not lock out the others.
-func (s *State) waitingFor(u *User, models []string) int {
-	return s.waitingWhere(u, func(r *Request) bool {
+func (s *State) waitingFor(u *User, at lane, models []string) int {
+	return s.waitingWhere(u, at, func(r *Request) bool {
 		return u.ID != Anonymous || len(models) == 0 || overlap(r.Models, models)
 	})
 }

@@ -30,12 +30,15 @@ type Settings struct {
 	AnonymousPerOrigin int
 	// Profane says which texts no name may hold; nil means none.
 	Profane func(text string) bool
+	// Models is what is known about image models; of two entries with one name the last counts.
+	Models []Model
 }
 
 // State is the whole horde. It is not safe for concurrent use; the engine owns it.
 type State struct {
 	settings Settings
 	known    map[string]bool
+	models   map[string]*Model
 
 	users      map[UserID]*User
 	byExternal map[string]UserID
@@ -54,20 +57,19 @@ type State struct {
 	generations map[GenerationID]*Generation
 	requestKeys map[requestKey]RequestID
 
-	queue        queue
-	queuedImages int   // images not handed out
-	queuedThings int64 // their pixelsteps
-	load         map[string]*load
-	deadlines    deadlines
-	receipts     map[string]receipt
-	receiptLog   []receiptEntry // oldest first
-	lastGift     map[pair]time.Time
+	queue      queue
+	queued     [lanes]load // what is not handed out
+	load       [lanes]map[string]*load
+	deadlines  deadlines
+	receipts   map[string]receipt
+	receiptLog []receiptEntry // oldest first
+	lastGift   map[pair]time.Time
 
 	system    map[kudos.Account]kudos.Amount
 	lastEvent int64
 	modes     Modes
 
-	delivered minuteSum // pixelsteps delivered of late
+	delivered [lanes]minuteSum // things delivered of late
 }
 
 type requestKey struct {
@@ -105,17 +107,24 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 		byPasskey: make(map[KeyHash]UserID),
 		desks:     make(map[UserID]*desk), workers: make(map[WorkerID]*Worker), workerByName: make(map[string]WorkerID),
 		byOwner: make(map[UserID]int), requests: make(map[RequestID]*Request), generations: make(map[GenerationID]*Generation),
-		requestKeys: make(map[requestKey]RequestID), load: make(map[string]*load), receipts: make(map[string]receipt),
+		requestKeys: make(map[requestKey]RequestID), receipts: make(map[string]receipt),
 		lastGift: make(map[pair]time.Time), system: make(map[kudos.Account]kudos.Amount),
 		lastEvent: snap.LastEvent, modes: snap.Modes,
 	}
 	s.queue.init()
+	for i := range s.load {
+		s.load[i] = make(map[string]*load)
+	}
 	s.newBooks()
 	if err := s.loadRecords(snap.Records); err != nil {
 		return nil, err
 	}
 	if err := s.indexSharedKeys(); err != nil {
 		return nil, err
+	}
+	s.models = make(map[string]*Model, len(settings.Models))
+	for i := range settings.Models {
+		s.models[settings.Models[i].Name] = &settings.Models[i]
 	}
 	for _, m := range settings.KnownModels {
 		s.known[m] = true
@@ -151,6 +160,9 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	})
 	for i := range snap.Requests {
 		r := snap.Requests[i]
+		if (r.Kind == Scribe) != (r.Text != nil) {
+			return nil, fmt.Errorf("request %s of the kind %q does not say what it asks for", r.ID, r.Kind)
+		}
 		if _, ok := s.users[r.User]; !ok {
 			return nil, fmt.Errorf("request %s belongs to unknown account %d", r.ID, r.User)
 		}

@@ -8,27 +8,55 @@ import (
 	"time"
 )
 
-// Performance sums up the horde.
+// Performance sums up the horde: what dreamers have to do first, then what scribes and alchemists have.
 type Performance struct {
 	QueuedRequests   int // images waiting and in flight
 	QueuedThings     int64
 	Workers, Threads int
 	PastMinuteThings int64
+
+	QueuedTexts          int // texts waiting and in flight
+	QueuedTokens         int64
+	Scribes, TextThreads int
+	PastMinuteTokens     int64
+
+	QueuedForms                  int // forms waiting and in flight
+	Alchemists, AlchemistThreads int
 }
 
 // Performance reads the sums.
 func (s *State) Performance(now time.Time) Performance {
-	p := Performance{QueuedRequests: s.queuedImages, QueuedThings: s.queuedThings, PastMinuteThings: s.delivered.lastMinute(now)}
+	p := Performance{
+		QueuedRequests: s.queued[imageLane].jobs, QueuedThings: s.queued[imageLane].things,
+		PastMinuteThings: s.delivered[imageLane].lastMinute(now),
+		QueuedTexts:      s.queued[textLane].jobs, QueuedTokens: s.queued[textLane].things,
+		PastMinuteTokens: s.delivered[textLane].lastMinute(now),
+	}
 	for _, g := range s.generations {
-		if g.State == GenerationProcessing {
+		switch {
+		case g.State != GenerationProcessing:
+		case g.request.Text != nil:
+			p.QueuedTexts++
+			p.QueuedTokens += g.request.Things()
+		default:
 			p.QueuedRequests++
-			p.QueuedThings += g.request.Image.Things()
+			p.QueuedThings += g.request.Things()
 		}
 	}
 	for _, w := range s.workers {
-		if w.Online(now) {
+		if !w.Online(now) {
+			continue
+		}
+		switch w.Type {
+		case Dreamer:
 			p.Workers++
 			p.Threads += w.Offer.Threads
+		case Scribe:
+			p.Scribes++
+			p.TextThreads += w.Offer.Threads
+		case Alchemist:
+			p.Alchemists++
+			p.AlchemistThreads += w.Offer.Threads
 		}
 	}
 	return p
@@ -38,17 +66,17 @@ func (s *State) Performance(now time.Time) Performance {
 type ModelStatus struct {
 	Name    string
 	Threads int
-	Speed   float64 // mean, pixelsteps per second of one thread
-	Queued  int64   // pixelsteps waiting
-	Jobs    int     // images waiting
+	Speed   float64 // mean, pixelsteps or tokens per second of one thread
+	Queued  int64   // pixelsteps or tokens waiting
+	Jobs    int     // generations waiting
 	ETA     int     // seconds
 }
 
 // etaUnserved is reported for a model that requests wait for and nobody serves.
 const etaUnserved = 10_000
 
-// Models lists every model that a worker serves or a request waits for, by name.
-func (s *State) Models(now time.Time) []ModelStatus {
+// Models lists every model that a worker of a type serves or a request of that kind waits for, by name.
+func (s *State) Models(kind WorkerType, now time.Time) []ModelStatus {
 	byName := make(map[string]*ModelStatus)
 	samples := make(map[string]int)
 	get := func(name string) *ModelStatus {
@@ -60,7 +88,7 @@ func (s *State) Models(now time.Time) []ModelStatus {
 		return m
 	}
 	for _, w := range s.workers {
-		if !w.Online(now) || w.Paused || w.Maintenance {
+		if w.Type != kind || !w.Online(now) || w.Paused || w.Maintenance {
 			continue
 		}
 		for _, name := range w.Offer.Models {
@@ -70,10 +98,10 @@ func (s *State) Models(now time.Time) []ModelStatus {
 			samples[name]++
 		}
 	}
-	for name, l := range s.load {
-		if byName[name] != nil || s.known[name] || len(s.known) == 0 {
+	for name, l := range s.load[laneOf(kind)] {
+		if byName[name] != nil || s.known[name] || len(s.known) == 0 || kind == Scribe {
 			m := get(name)
-			m.Queued, m.Jobs = l.things, l.images
+			m.Queued, m.Jobs = l.things, l.jobs
 		}
 	}
 	out := make([]ModelStatus, 0, len(byName))

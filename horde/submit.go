@@ -65,7 +65,7 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	r.Expiry = later(r.Expiry, c.Now.Add(RequestTTL))
 	g.Reward = s.settle(c, r, g, w)
 
-	things := r.Image.Things()
+	things := r.Things()
 	elapsed := c.Now.Sub(g.Started).Seconds()
 	sample := float64(things)
 	if elapsed > 0 {
@@ -81,7 +81,7 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	w.derive()
 	w.Fulfilled++
 	w.Things += things
-	s.delivered.add(c.Now, things)
+	s.delivered[r.lane()].add(c.Now, things)
 
 	c.saveGeneration(g)
 	c.saveRequest(r)
@@ -99,7 +99,7 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 // An owner who is not trusted yet gets half of it in escrow.
 func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Amount {
 	requester, owner := s.users[r.User], s.users[w.Owner]
-	worth := r.Price
+	worth := kudos.Times(r.Price, s.factorFor(&r.Image, g.Model))
 	debit := kudos.ImageDebit(worth, r.Image.Source != "", !r.SlowWorkers, r.Exclude && len(r.Workers) > 0, r.Image.Post...)
 	if g.Censored {
 		debit = kudos.ImageDebit(0, false, !r.SlowWorkers, r.Exclude && len(r.Workers) > 0)

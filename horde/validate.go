@@ -39,6 +39,21 @@ func PostProcessors() []string {
 	}
 }
 
+// heavy post-processors take more memory than others.
+func heavy(name string) bool {
+	switch name {
+	case "RealESRGAN_x4plus", "RealESRGAN_x4plus_anime_6B", "NMKD_Siax", "4x_AnimeSharp", "CodeFormers", "4xNomos8kSC",
+		"4xLSDIRplus", "4xNomos2_hq_dat2", "RestoreFormer":
+		return true
+	}
+	return false
+}
+
+// controlTypes are the ways in which a ControlNet guides an image.
+func controlTypes() []string {
+	return []string{"canny", "hed", "depth", "normal", "openpose", "seg", "scribble", "fakescribbles", "hough"}
+}
+
 // checkImage holds the rules about parameters that need no state.
 func checkImage(n *NewImage) error {
 	i := &n.Image
@@ -68,12 +83,14 @@ func checkImage(n *NewImage) error {
 		return refuse(CodeTooManyLoras, "%d LoRAs, at most %d are allowed", len(i.Loras), MaxLoras)
 	case len(i.TIs) > MaxTIs:
 		return refuse(CodeTooManyTIs, "%d textual inversions, at most %d are allowed", len(i.TIs), MaxTIs)
-	case i.SourceMask != "" && i.Source == "":
-		return refuse(CodeSourceMaskUnnecessary, "a source_mask needs a source_image")
-	case i.Control != "" && i.Source == "":
-		return refuse(CodeControlNetSource, "a control_type needs a source_image")
-	case i.Control != "" && i.Processing == "inpainting":
-		return refuse(CodeControlNetInpainting, "a control_type does not go with inpainting")
+	case len(i.Extra) > MaxExtraSources:
+		return refuse(CodeTooManyExtraSources, "%d extra source images, at most %d are allowed", len(i.Extra), MaxExtraSources)
+	case len(i.ExtraTexts) > MaxExtraTexts:
+		return refuse(CodeBadRequest, "%d extra texts, at most %d are allowed", len(i.ExtraTexts), MaxExtraTexts)
+	case i.Workflow != "" && i.Workflow != WorkflowQRCode:
+		return refuse(CodeBadRequest, "unknown workflow %q", i.Workflow)
+	case i.Control != "" && !oneOf(i.Control, controlTypes()):
+		return refuse(CodeBadRequest, "unknown control_type %q", i.Control)
 	}
 	for _, side := range []struct {
 		name   string
@@ -131,25 +148,36 @@ func wordCount(s string) int {
 	return n
 }
 
-// upfrontSide is R of the protocol: images above R×R need kudos up front. It falls as the queue grows.
-func (s *State) upfrontSide(now time.Time) int {
-	side := 1024 + 10*s.Fleet(now).Threads - int(math.RoundToEven(0.9*float64(s.queuedImages)))
-	return min(1024, max(576, side))
+// upfrontSide is R of the protocol: images above R×R need kudos up front. It falls as the queue grows, but not under what
+// the families of the models are made for.
+func (s *State) upfrontSide(models []string, now time.Time) int {
+	side := max(576, 1024+10*s.Fleet(Dreamer, now).Threads-int(math.RoundToEven(0.9*float64(s.queued[imageLane].jobs))))
+	for _, name := range models {
+		switch s.model(name).Family {
+		case SD2, SD2x512:
+			side = max(side, 768)
+		case SDXL, Cascade, Flux:
+			side = 1024
+		case SD1, Qwen, ZImage:
+		}
+	}
+	return min(1024, side)
 }
 
 // upfrontReason says why a request needs kudos up front, or "".
 func (s *State) upfrontReason(n *NewImage, now time.Time) string {
 	i := &n.Image
-	side := s.upfrontSide(now)
+	side := s.upfrontSide(n.Models, now)
+	free, _ := s.stepLimit(n.Models)
 	switch steps := i.EffectiveSteps(); {
 	case !n.SlowWorkers:
 		return "refusing slow workers costs kudos up front"
-	case i.Sampler == "lcm" && steps > 10:
-		return "more than 10 steps with lcm"
-	case i.Control != "" && steps > 20:
-		return "more than 20 steps with a ControlNet"
-	case steps > 40:
-		return "more than 40 steps"
+	case i.Sampler == "lcm" && steps > stepsBeforeUpfrontLCM:
+		return "more than " + itoa(stepsBeforeUpfrontLCM) + " steps with lcm"
+	case i.Control != "" && steps > stepsBeforeUpfrontCN:
+		return "more than " + itoa(stepsBeforeUpfrontCN) + " steps with a ControlNet"
+	case steps > free:
+		return "more than " + itoa(free) + " steps"
 	case i.Width*i.Height > side*side:
 		return "more pixels than " + itoa(side) + "×" + itoa(side) + " at the present load"
 	}
@@ -160,7 +188,7 @@ func (s *State) upfrontReason(n *NewImage, now time.Time) string {
 func (s *State) downgrade(n *NewImage, now time.Time) {
 	i := &n.Image
 	n.SlowWorkers = true
-	side := s.upfrontSide(now)
+	side := s.upfrontSide(n.Models, now)
 	if area := i.Width * i.Height; area > side*side {
 		scale := math.Sqrt(float64(side*side) / float64(area))
 		snap := func(v int) int { return max(512, int(float64(v)*scale)/SideStep*SideStep) }
@@ -169,17 +197,17 @@ func (s *State) downgrade(n *NewImage, now time.Time) {
 			i.Width, i.Height = 512, 512
 		}
 	}
-	limit := 30
+	free, limit := s.stepLimit(n.Models)
 	switch {
 	case i.Sampler == "lcm":
-		limit = 10
+		limit = min(limit, stepsBeforeUpfrontLCM)
 	case i.Control != "":
-		limit = 20
+		limit = min(limit, stepsBeforeUpfrontCN)
 	}
 	for i.EffectiveSteps() > limit && i.Steps > 5 {
 		i.Steps--
 	}
-	if i.EffectiveSteps() > 40 {
+	if i.EffectiveSteps() > free {
 		i.Sampler = "k_euler_a"
 		i.Steps = min(i.Steps, limit)
 	}

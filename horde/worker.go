@@ -14,12 +14,14 @@ import (
 // WorkerType says what a worker makes.
 type WorkerType string
 
-// Worker types: dreamers make images.
+// Worker types: dreamers make images, scribes write texts, alchemists look at images and improve them.
 const (
-	Dreamer WorkerType = "image"
+	Dreamer   WorkerType = "image"
+	Scribe    WorkerType = "text"
+	Alchemist WorkerType = "interrogation"
 )
 
-// Offer is what a dreamer says about itself with every pop.
+// Offer is what a worker says about itself with every pop. Names and switches that are not about its type stay unset.
 type Offer struct {
 	Name         string
 	Models       []string
@@ -38,6 +40,15 @@ type Offer struct {
 	LimitSteps   bool
 	ExtraSlow    bool
 	NeedsUpfront bool // only requesters who can pay
+
+	// Of a scribe:
+	MaxLength   int // tokens it writes, at most
+	MaxContext  int // tokens it reads and writes
+	Softprompts []string
+
+	// Of an alchemist:
+	Forms    []string // names of forms it serves
+	MaxTiles int      // of 512 × 512 pixels each, in an image to post-process
 }
 
 // Worker lends a GPU. It has no credentials of its own: its owner's key and its name are it.
@@ -68,24 +79,28 @@ type Worker struct {
 	DropSince   time.Time // window in which drops are counted
 	Drops       int
 
-	have  need
-	can   Capability
-	speed float64
+	have    need
+	can     Capability
+	speed   float64
+	size    int // largest class of request it takes
+	context int
 }
 
 // Online reports whether the worker checked in lately.
 func (w *Worker) Online(now time.Time) bool { return now.Sub(w.LastSeen) < WorkerOnline }
 
-// Speed is the mean of the kept samples, in pixelsteps per second.
+// Speed is the mean of the kept samples: pixelsteps per second of a dreamer, tokens per second of a scribe, seconds per
+// form of an alchemist.
 func (w *Worker) Speed() float64 {
-	if len(w.Performance) == 0 {
-		return UnknownSpeed
-	}
 	var sum float64
 	for _, p := range w.Performance {
 		sum += p
 	}
-	if sum == 0 {
+	switch {
+	case sum > 0:
+	case w.Type == Scribe || w.Type == Alchemist:
+		return UnknownTextSpeed
+	default:
 		return UnknownSpeed
 	}
 	return sum / float64(len(w.Performance))
@@ -95,6 +110,11 @@ func (w *Worker) Speed() float64 {
 func (w *Worker) derive() {
 	w.can = Capabilities(w.Offer.BridgeAgent)
 	w.speed = w.Speed()
+	if w.Type == Scribe {
+		w.deriveScribe()
+		return
+	}
+	w.size, w.context = w.Offer.MaxPixels, 0
 	var n need
 	set := func(on bool, bit need) {
 		if on {
@@ -123,7 +143,7 @@ func (w *Worker) copy() Worker {
 }
 
 // cleanOffer cuts an offer to its bounds.
-func cleanOffer(o Offer) Offer {
+func cleanOffer(kind WorkerType, o Offer) Offer {
 	o.Name = strings.TrimSpace(o.Name)
 	if utf8.RuneCountInString(o.Name) > MaxWorkerNameRunes {
 		o.Name = string([]rune(o.Name)[:MaxWorkerNameRunes])
@@ -142,7 +162,26 @@ func cleanOffer(o Offer) Offer {
 		}
 	}
 	o.Blacklist = words
-	o.Threads = min(MaxThreads, max(1, o.Threads))
+	threads := MaxThreads
+	switch kind {
+	case Scribe:
+		o.Models = o.Models[:min(len(o.Models), MaxModelsPerScribe)]
+		o.MaxLength, o.MaxContext = max(0, min(MaxTextLength, o.MaxLength)), max(0, min(MaxTextContext, o.MaxContext))
+		o.Softprompts = unique(o.Softprompts)
+		o.Softprompts = o.Softprompts[:min(len(o.Softprompts), MaxSoftprompts)]
+		for i, name := range o.Softprompts {
+			if r := []rune(name); len(r) > MaxSoftpromptRunes {
+				o.Softprompts[i] = string(r[:MaxSoftpromptRunes])
+			}
+		}
+	case Alchemist:
+		threads = MaxAlchemistThreads
+		o.Models = nil
+		o.Forms = unique(o.Forms)
+		o.MaxTiles = max(1, min(MaxFormTiles, o.MaxTiles))
+	case Dreamer:
+	}
+	o.Threads = min(threads, max(1, o.Threads))
 	return o
 }
 
@@ -161,9 +200,9 @@ func unique[T comparable](in []T) []T {
 // checkIn finds or registers the caller's worker and takes over what it says about itself. Nothing
 // changes on a refusal. The returned worker's derived fields follow this very offer, even when the
 // stored ones are not due for writing.
-func (s *State) checkIn(c *Change, owner *User, offer Offer, from origin.Origin) (*Worker, error) {
+func (s *State) checkIn(c *Change, owner *User, kind WorkerType, offer Offer, from origin.Origin) (*Worker, error) {
 	nameRunes := utf8.RuneCountInString(strings.TrimSpace(offer.Name))
-	offer = cleanOffer(offer)
+	offer = cleanOffer(kind, offer)
 	switch {
 	case owner.Has(RoleDeleted):
 		return nil, refuse(CodeDeletedUser, "this account is marked as deleted")
@@ -176,7 +215,7 @@ func (s *State) checkIn(c *Change, owner *User, offer Offer, from origin.Origin)
 	case strings.ContainsRune(offer.Name+offer.BridgeAgent, 0):
 		return nil, refuse(CodeNulByte, "texts may not hold NUL characters")
 	}
-	models, err := s.acceptedModels(owner, offer.Models)
+	models, err := s.acceptedModels(owner, kind, offer.Models)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +226,7 @@ func (s *State) checkIn(c *Change, owner *User, offer Offer, from origin.Origin)
 		if err := s.mayRegister(owner, offer.Name, from); err != nil {
 			return nil, err
 		}
-		w := &Worker{ID: WorkerID{c.IDs.UUID()}, Owner: owner.ID, Type: Dreamer, Created: c.Now, LastSeen: c.Now, Origin: from, Offer: offer}
+		w := &Worker{ID: WorkerID{c.IDs.UUID()}, Owner: owner.ID, Type: kind, Created: c.Now, LastSeen: c.Now, Origin: from, Offer: offer}
 		w.derive()
 		s.workers[w.ID] = w
 		s.workerByName[offer.Name] = w.ID
@@ -200,6 +239,9 @@ func (s *State) checkIn(c *Change, owner *User, offer Offer, from origin.Origin)
 	w := s.workers[id]
 	if w.Owner != owner.ID {
 		return nil, refuse(CodeWrongCredentials, "Wrong credentials to submit as this worker: the name %q belongs to somebody else", offer.Name)
+	}
+	if w.Type != kind {
+		return nil, refuse(CodePolymorphicName, "the name %q belongs to a worker of another type", offer.Name)
 	}
 	gap := c.Now.Sub(w.LastSeen)
 	w.Offer = offer
@@ -218,11 +260,14 @@ func (s *State) checkIn(c *Change, owner *User, offer Offer, from origin.Origin)
 	return w, nil
 }
 
-func (s *State) acceptedModels(owner *User, offered []string) ([]string, error) {
+func (s *State) acceptedModels(owner *User, kind WorkerType, offered []string) ([]string, error) {
+	if kind == Alchemist {
+		return nil, nil
+	}
 	out := make([]string, 0, len(offered))
 	for _, m := range offered {
 		n := utf8.RuneCountInString(m)
-		if n >= 3 && n <= 255 && (len(s.known) == 0 || s.known[m] || owner.Has(RoleCustomizer)) {
+		if n >= 3 && n <= 255 && (len(s.known) == 0 || kind == Scribe || s.known[m] || owner.Has(RoleCustomizer)) {
 			out = append(out, m)
 		}
 	}

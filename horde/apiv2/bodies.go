@@ -18,10 +18,11 @@ const (
 // schemas are the bodies that are held against one before anything else happens.
 type schemas struct {
 	generate, pop, submit, worker *schema
+	user                          *schema
 }
 
 func newSchemas() schemas {
-	return schemas{generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody()}
+	return schemas{generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(), user: userBody()}
 }
 
 func generateBody() *schema {

@@ -16,17 +16,13 @@ import (
 
 // Codes of the door itself: what its table of routes can refuse besides the rules.
 const (
-	codeNotModerator     horde.Code = "NotModerator"
+	codeNotModerator                = horde.CodeNotModerator
 	codeNotOwner         horde.Code = "NotOwner"
 	codeNoWorkerMod      horde.Code = "NoWorkerModSelected"
 	codeTeamNotFound     horde.Code = "TeamNotFound"
 	codeStyleNotFound    horde.Code = "StyleNotFound"
 	codeWorkerInviteOnly horde.Code = "WorkerInviteOnly"
-	codeServiceOnly      horde.Code = "OnlyServiceAccountProxy"
-	codeExtraImages      horde.Code = "InvalidExtraSourceImages." // the dot is the protocol's
-	codeExtraTexts       horde.Code = "InvalidExtraTexts."
-	codeNoExtraTexts     horde.Code = "MissingExtraTexts."
-	codeRemix            horde.Code = "InvalidRemix"
+	codeServiceOnly                 = horde.CodeServiceOnly
 	codeSourceURL        horde.Code = "SourceImageUrlInvalid"
 	codeSourceUnreadable horde.Code = "SourceImageUnreadable"
 )
@@ -44,7 +40,10 @@ func statusOf(code horde.Code) (status int, known bool) {
 		return http.StatusTooManyRequests, true
 	case horde.CodeWrongCredentials, horde.CodeForbidden, horde.CodeDeletedUser, horde.CodeAnonForbidden,
 		horde.CodeAnonForbiddenWorker, horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodeTooManyWorkers,
-		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront,
+		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront, horde.CodeBannedClientAgent,
+		horde.CodeSharedKeyEmpty, horde.CodeSharedKeyExpired, horde.CodeSharedKeyInsufficient, horde.CodeSharedKeyStyles,
+		horde.CodeNotAdmin, horde.CodeAnonUserMod, horde.CodeAnonUser, horde.CodeNonService, horde.CodeCannotDeleteMod,
+		horde.CodeNotUserOrMod, horde.CodeCannotWipeActive, horde.CodeNotAllowedAwards,
 		horde.CodeTransfersDisabled, codeNotModerator, codeNotOwner, codeWorkerInviteOnly:
 		return http.StatusForbidden, true
 	case horde.CodeBadRequest, horde.CodeDuplicateGen, horde.CodeAbortedGen, horde.CodePolymorphicName,
@@ -58,8 +57,14 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeInvalidTransferAmount, horde.CodeInvalidTargetUsername, horde.CodeTooFastTransfers,
 		horde.CodeFaultWhenSending, horde.CodeFaultWhenReceiving, horde.CodeSourceFlagged, horde.CodeTargetFlagged,
 		horde.CodeEducationCannotSend, horde.CodeIdempotencyKeyConflict, horde.CodeTooLongUserName,
-		codeNoWorkerMod, codeServiceOnly, codeExtraImages, codeExtraTexts, codeNoExtraTexts, codeRemix, codeSourceURL,
-		codeSourceUnreadable:
+		horde.CodeProfaneName, horde.CodeProfaneContact, horde.CodeProfaneComment, horde.CodeUserNotDeleted, horde.CodeNoUserMod,
+		horde.CodeNoSharedKeyMod, horde.CodeInvalidAward, horde.CodeAwardToAnon,
+		codeNoWorkerMod, codeServiceOnly, codeSourceURL,
+		codeSourceUnreadable, horde.CodeControlNetUnsupported, horde.CodeControlNetMismatch, horde.CodeControlNetMismatchDot,
+		horde.CodeControlNetPayload, horde.CodeHiResMismatch, horde.CodeTransparencyModel, horde.CodeTransparencyImg2Img,
+		horde.CodeTransparencyCN, horde.CodeInvalidRemix, horde.CodeExtraSourceImages, horde.CodeTooManyExtraSources,
+		horde.CodeMoreExtraSources, horde.CodeInvalidExtraTexts, horde.CodeMissingExtraTexts, horde.CodeSourceRequired,
+		horde.CodeSpecialUsername, horde.CodeSpecialPayload:
 		return http.StatusBadRequest, true
 	}
 	return http.StatusBadRequest, false

@@ -94,7 +94,7 @@ func build(tb testing.TB, p plan) *house {
 	e, err := engine.Open(tb.Context(), memory, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: true, AnonymousKey: apiv2.HashKey([]byte(secret), apiv2.AnonymousKey),
-			TransfersAllowed: true, KnownModels: p.models,
+			TransfersAllowed: true, KnownModels: p.models, Models: horde.ReferenceModels(),
 		},
 		Now: p.clock.Now, IDs: source, Log: log,
 	})
@@ -114,7 +114,7 @@ func build(tb testing.TB, p plan) *house {
 		tb.Fatal(err)
 	}
 	door, err := apiv2.New(apiv2.Deps{
-		Engine: e, Blobs: blobs, Signer: signer, Secret: []byte(secret), IDs: source, Now: p.clock.Now, Log: log,
+		Engine: e, Blobs: blobs, Signer: signer, Secret: []byte(secret), IDs: source, NewKey: source.APIKey, Now: p.clock.Now, Log: log,
 	}, p.options)
 	if err != nil {
 		tb.Fatal(err)

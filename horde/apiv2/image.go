@@ -4,6 +4,7 @@ package apiv2
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"time"
@@ -29,18 +30,19 @@ func (s *Server) generate(c *call) error {
 	if err := s.notHere(body); err != nil {
 		return err
 	}
-	u, err := s.caller(c)
+	who, err := s.asker(c)
 	if err != nil {
 		return err
 	}
-	from := s.Origin(c.r)
-	if u.Has(horde.RoleTrusted) || u.Has(horde.RoleEducation) || u.Has(horde.RoleService) {
-		s.limits.relax(from)
+	u, from := who.user, s.clientOrigin(c.r)
+	if who.shared.IsZero() && u.Roles&(horde.RoleTrusted|horde.RoleEducation|horde.RoleService) != 0 {
+		s.limits.relax(s.Origin(c.r))
 	}
 	n, err := newImage(u, from, c.clientAgent(), body)
 	if err != nil {
 		return err
 	}
+	n.SharedKey = who.shared
 	if n.DryRun {
 		out, err := do(s, c, horde.Enqueue{NewImage: n})
 		if err != nil {
@@ -86,7 +88,7 @@ func (s *Server) notHere(body object) error {
 // stand in for them until they are kept.
 func newImage(u horde.User, from origin.Origin, agent string, body object) (horde.NewImage, error) {
 	params := body.object("params")
-	if err := notCarried(u, body, params); err != nil {
+	if err := notCarried(u, body); err != nil {
 		return horde.NewImage{}, err
 	}
 	n := horde.NewImage{
@@ -97,6 +99,7 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 		TrustedWorkers: body.truth("trusted_workers", false), SlowWorkers: body.truth("slow_workers", true),
 		ExtraSlowWorkers: body.truth("extra_slow_workers", false), R2: body.truth("r2", true),
 		DisableBatching: body.truth("disable_batching", false), AllowDowngrade: body.truth("allow_downgrade", false),
+		Shared: body.truth("shared", false), Proxied: body.text("proxied_account", ""),
 		Image: imageOf(body, params),
 	}
 	if body.has("models") {
@@ -116,20 +119,12 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 }
 
 // notCarried refuses what a request may ask for elsewhere but no worker here could be told.
-func notCarried(u horde.User, body, params object) error {
+func notCarried(u horde.User, body object) error {
 	switch {
 	case body.has("proxied_account") && !u.Has(horde.RoleService):
 		return horde.Refuse(codeServiceOnly, "Only service accounts may name a proxied account.")
-	case params.has("special"):
-		return horde.Refuse(horde.CodeBadRequest, "Only special accounts may send a special payload, and this horde serves no special models.")
-	case body.text("source_processing", "") == "remix":
-		return horde.Refuse(codeRemix, "Remix needs a Stable Cascade model, which this horde does not serve.")
 	case len(body.objects("extra_source_images")) > 0:
-		return horde.Refuse(codeExtraImages, "Extra source images need source_processing to be remix.")
-	case params.has("workflow"):
-		return horde.Refuse(codeNoExtraTexts, "This horde runs no workflows.")
-	case len(params.objects("extra_texts")) > 0:
-		return horde.Refuse(codeExtraTexts, "Extra texts need a workflow.")
+		return horde.Refuse(horde.CodeExtraSourceImages, "Extra source images need source_processing to be remix.")
 	}
 	return nil
 }
@@ -170,6 +165,13 @@ func imageOf(body, params object) horde.Image {
 	}
 	for _, ti := range params.objects("tis") {
 		i.TIs = append(i.TIs, horde.TI{Name: ti.text("name", ""), InjectTI: ti.text("inject_ti", ""), Strength: ti.number("strength", 1)})
+	}
+	i.Workflow = params.text("workflow", "")
+	for _, t := range params.objects("extra_texts") {
+		i.ExtraTexts = append(i.ExtraTexts, horde.ExtraText{Text: t.text("text", ""), Reference: t.text("reference", "")})
+	}
+	if params.has("special") {
+		i.Special, _ = json.Marshal(params.object("special")) // it was JSON before
 	}
 	if body.text("source_image", "") != "" {
 		i.Source = pendingSource

@@ -44,12 +44,16 @@ func pngOf(t *testing.T, img image.Image) []byte {
 // job asks for one image and hands it to a worker.
 func (h *house) job(t *testing.T, asker, owner, agent string, r wire.GenerateRequest) (id string, job wire.PopReply) {
 	t.Helper()
-	r.Models = []string{"tiny"}
+	model := "tiny"
+	if r.SourceProcessing == "inpainting" {
+		model = "stable_diffusion_inpainting"
+	}
+	r.Models = []string{model}
 	got, err := h.client(t, asker).Generate(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := offer("dreamer "+agent[:8], "tiny")
+	o := offer("dreamer "+agent[:8], model)
 	o.BridgeAgent = agent
 	job, err = h.client(t, owner).Pop(t.Context(), o, 0)
 	if err != nil || len(job.IDs) != 1 {

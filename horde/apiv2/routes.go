@@ -29,6 +29,9 @@ func table() map[string][]endpoint {
 	put := func(f func(*Server, *call) error, limits ...limit) endpoint {
 		return endpoint{http.MethodPut, limits, f}
 	}
+	patch := func(f func(*Server, *call) error, limits ...limit) endpoint {
+		return endpoint{http.MethodPatch, limits, f}
+	}
 	del := func(f func(*Server, *call) error, limits ...limit) endpoint {
 		return endpoint{http.MethodDelete, limits, f}
 	}
@@ -45,11 +48,16 @@ func table() map[string][]endpoint {
 		"/generate/submit":            {post((*Server).submit, work)},
 		"/find_user":                  {get((*Server).findUser, byDefault())},
 		"/users":                      {get((*Server).listUsers, perAddress(90, minute))},
-		"/users/{user_id}":            {get((*Server).showUser, perCall(60, minute))},
+		"/users/{user_id}":            {get((*Server).showUser, perCall(60, minute)), put((*Server).changeUser, byDefault()), del((*Server).deleteUser, byDefault())},
 		"/workers":                    {get((*Server).listWorkers, byDefault())},
 		"/workers/{worker_id}":        {get((*Server).showWorker, worker), put((*Server).changeWorker, worker)},
 		"/workers/name/{worker_name}": {get((*Server).showWorkerNamed, byDefault())},
 		"/kudos/transfer":             {post((*Server).transfer, perKey(1, second), perKey(90, hour).relaxedTo(600))},
+		"/kudos/award":                {post((*Server).award, byDefault())},
+		"/sharedkeys":                 {put((*Server).createSharedKey, perCall(5, minute))},
+		"/sharedkeys/{sharedkey_id}": {
+			get((*Server).showSharedKey, byDefault()), patch((*Server).changeSharedKey, byDefault()), del((*Server).deleteSharedKey, byDefault()),
+		},
 		"/status/heartbeat":           {get((*Server).heartbeat)},
 		"/status/performance":         {get((*Server).performance, byDefault())},
 		"/status/models":              {get((*Server).models, byDefault())},

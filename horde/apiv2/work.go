@@ -173,6 +173,10 @@ func payloadOf(job horde.Job) wire.Payload {
 			Name: l.Name, Model: wire.Float(l.Model), Clip: wire.Float(l.Clip), InjectTrigger: l.InjectTrigger, IsVersion: l.IsVersion,
 		})
 	}
+	p.Workflow, p.Special = i.Workflow, i.Special
+	for _, t := range i.ExtraTexts {
+		p.ExtraTexts = append(p.ExtraTexts, wire.ExtraText{Text: t.Text, Reference: t.Reference})
+	}
 	for _, ti := range i.TIs {
 		p.TextualInversions = append(p.TextualInversions, wire.TI{Name: ti.Name, InjectTI: ti.InjectTI, Strength: wire.Float(ti.Strength)})
 	}

@@ -64,3 +64,9 @@ func (e *Engine) prior(ctx context.Context, given, key string) (*kudos.Event, er
 	}
 	return event, nil
 }
+
+// SharedImages lists the delivered images that belong into the public collection, of requests that are live.
+func (e *Engine) SharedImages() []horde.SharedImage {
+	out, _ := read(e, func(s *horde.State) ([]horde.SharedImage, bool) { return s.SharedImages(), true })
+	return out
+}

@@ -12,18 +12,19 @@ import (
 
 // places is the order of the queue at a moment.
 type places struct {
-	at    time.Time
-	of    map[horde.RequestID]horde.Place
-	fleet horde.Fleet
+	at     time.Time
+	of     map[horde.RequestID]horde.Place
+	count  map[horde.WorkerType]int
+	fleets map[horde.WorkerType]horde.Fleet
 }
 
 // place looks a request up in the last known order; what came later stands behind it. The caller holds
 // mu for reading.
-func (p *places) place(id horde.RequestID) horde.Place {
+func (p *places) place(id horde.RequestID, kind horde.WorkerType) horde.Place {
 	if at, ok := p.of[id]; ok {
 		return at
 	}
-	return horde.Place{Position: len(p.of) + 1, Jobs: 1, Fleet: p.fleet}
+	return horde.Place{Position: p.count[kind] + 1, Jobs: 1, Fleet: p.fleets[kind]}
 }
 
 // order returns queue places that are fresh enough: a long queue is sorted at most once a second, a short
@@ -42,9 +43,16 @@ func (e *Engine) order(now time.Time) *places {
 	}
 	defer e.sorting.Store(false)
 	e.mu.RLock()
-	waiting, fleet := e.state.Waiting(), e.state.Fleet(now)
+	waiting := e.state.Waiting()
+	fleets := map[horde.WorkerType]horde.Fleet{
+		horde.Dreamer: e.state.Fleet(horde.Dreamer, now), horde.Scribe: e.state.Fleet(horde.Scribe, now),
+	}
 	e.mu.RUnlock()
-	p = &places{at: now, of: horde.Places(waiting, fleet), fleet: fleet}
+	p = &places{at: now, count: make(map[horde.WorkerType]int, len(fleets)), fleets: fleets}
+	for i := range waiting {
+		p.count[waiting[i].Kind]++
+	}
+	p.of = horde.Places(waiting, fleets)
 	e.places.Store(p)
 	return p
 }
@@ -156,10 +164,13 @@ func (e *Engine) Performance() horde.Performance {
 	return out
 }
 
-// Models lists how each model is doing.
-func (e *Engine) Models() []horde.ModelStatus {
+// Models lists how each model for images is doing.
+func (e *Engine) Models() []horde.ModelStatus { return e.ModelsOf(horde.Dreamer) }
+
+// ModelsOf lists how each model of dreamers or scribes is doing.
+func (e *Engine) ModelsOf(kind horde.WorkerType) []horde.ModelStatus {
 	now := e.opts.Now()
-	out, _ := read(e, func(s *horde.State) ([]horde.ModelStatus, bool) { return s.Models(now), true })
+	out, _ := read(e, func(s *horde.State) ([]horde.ModelStatus, bool) { return s.Models(kind, now), true })
 	return out
 }
 

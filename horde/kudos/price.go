@@ -16,8 +16,10 @@ type ImageJob struct {
 	Post                 []string // post-processors, in any order
 	LoRAs                int
 	TIs                  bool
-	Baseline             float64 // factor of the model's family: 1 for Stable Diffusion 1, 2 for XL …; 0 counts as 1
 }
+
+// Times is an amount times a model family's factor: 1 for Stable Diffusion 1, 2 for XL and so on.
+func Times(a Amount, factor float64) Amount { return FromFloat(a.Float() * factor) }
 
 // Image is what one image is worth to the worker that makes it; never negative.
 //
@@ -29,8 +31,9 @@ type ImageJob struct {
 //   - factors for karras off, hires fix, the source image by kind, mask and denoising strength, and each
 //     post-processor, with a surcharge for every one after the first;
 //   - a ControlNet adds an amount of its own, and denoising strength does not matter then;
-//   - to the result, rounded to hundredths, +3 for each LoRA and +1 with textual inversions;
-//   - at last the factor of the model's family.
+//   - to the result, rounded to hundredths, +3 for each LoRA and +1 with textual inversions.
+//
+// The factor of the model's family comes on top: see Times.
 func Image(j ImageJob) Amount {
 	side := math.Sqrt(float64(max(j.Width, 0)) * float64(max(j.Height, 0)))
 	steps := float64(max(j.Steps, 0)) * samplerSteps(j.Sampler)
@@ -59,9 +62,6 @@ func Image(j ImageJob) Amount {
 	cost = max(0, round2(cost+added)) + 3*float64(max(j.LoRAs, 0))
 	if j.TIs {
 		cost++
-	}
-	if j.Baseline > 0 {
-		cost *= j.Baseline
 	}
 	return FromFloat(cost)
 }
@@ -170,5 +170,8 @@ func Activation(shared bool) Amount {
 	}
 	return ActivationImage
 }
+
+// ActivationExtra is charged on top for each extra source image.
+const ActivationExtra = 5 * One
 
 func round2(f float64) float64 { return math.RoundToEven(f*100) / 100 }

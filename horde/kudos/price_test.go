@@ -145,14 +145,14 @@ func TestRulesBesidesTheTable(t *testing.T) {
 	price := func(change func(*kudos.ImageJob)) kudos.Amount { return kudos.Image(with(change)) }
 	base := price(func(*kudos.ImageJob) {})
 	cases := map[string]struct{ got, want kudos.Amount }{
-		"each LoRA adds 3":                 {price(func(j *kudos.ImageJob) { j.LoRAs = 2 }), base + kudos.Whole(6)},
-		"any textual inversions add 1":     {price(func(j *kudos.ImageJob) { j.TIs = true }), base + kudos.Whole(1)},
-		"the family multiplies everything": {price(func(j *kudos.ImageJob) { j.LoRAs, j.Baseline = 1, 8 }), 8 * (base + kudos.Whole(3))},
-		"a newer post-processor is ×1.2":   {price(func(j *kudos.ImageJob) { j.Post = []string{"RestoreFormer"} }), kudos.FromFloat(base.Float() * 1.2)},
-		"an unknown ControlNet is ×3":      {price(func(j *kudos.ImageJob) { j.Control = "sketch" }), 3 * base},
-		"the ControlNet None is none":      {price(func(j *kudos.ImageJob) { j.Control = "None" }), base},
-		"an unknown sampler is k_euler":    {price(func(j *kudos.ImageJob) { j.Sampler = "lcm" }), price(func(j *kudos.ImageJob) { j.Sampler = "k_euler" })},
-		"strength needs a source":          {price(func(j *kudos.ImageJob) { j.Denoising, j.Mask, j.Processing = 0.2, true, "inpainting" }), base},
+		"each LoRA adds 3":               {price(func(j *kudos.ImageJob) { j.LoRAs = 2 }), base + kudos.Whole(6)},
+		"any textual inversions add 1":   {price(func(j *kudos.ImageJob) { j.TIs = true }), base + kudos.Whole(1)},
+		"an add-on network comes on top": {price(func(j *kudos.ImageJob) { j.LoRAs = 1 }), base + kudos.Whole(3)},
+		"a newer post-processor is ×1.2": {price(func(j *kudos.ImageJob) { j.Post = []string{"RestoreFormer"} }), kudos.FromFloat(base.Float() * 1.2)},
+		"an unknown ControlNet is ×3":    {price(func(j *kudos.ImageJob) { j.Control = "sketch" }), 3 * base},
+		"the ControlNet None is none":    {price(func(j *kudos.ImageJob) { j.Control = "None" }), base},
+		"an unknown sampler is k_euler":  {price(func(j *kudos.ImageJob) { j.Sampler = "lcm" }), price(func(j *kudos.ImageJob) { j.Sampler = "k_euler" })},
+		"strength needs a source":        {price(func(j *kudos.ImageJob) { j.Denoising, j.Mask, j.Processing = 0.2, true, "inpainting" }), base},
 		"no strength is the full strength": {
 			price(func(j *kudos.ImageJob) { j.Source = true }),
 			price(func(j *kudos.ImageJob) { j.Source, j.Denoising = true, 1 }),
@@ -208,13 +208,13 @@ func TestImageDebit(t *testing.T) {
 }
 
 func FuzzImage(f *testing.F) {
-	f.Add(512, 512, 30, "k_euler_a", "canny", "GFPGAN", 2, 0.75, 1.0, 1, uint8(0xff))
-	f.Add(64, 64, 1, "", "scribble", "CodeFormers", 500, 0.01, 0.0, 0, uint8(0x0f))
-	f.Add(math.MaxInt, math.MaxInt, math.MaxInt, "k_heun", "sketch", "x", 2000, math.NaN(), math.Inf(1), math.MaxInt, uint8(0))
-	f.Add(-1, math.MinInt, -500, "lcm", "None", "4xLSDIRplus", -1, -1.0, -3.0, -7, uint8(4))
-	f.Fuzz(func(t *testing.T, w, h, steps int, sampler, control, post string, posts int, denoising, baseline float64, loras int, flags uint8) {
+	f.Add(512, 512, 30, "k_euler_a", "canny", "GFPGAN", 2, 0.75, 1, uint8(0xff))
+	f.Add(64, 64, 1, "", "scribble", "CodeFormers", 500, 0.01, 0, uint8(0x0f))
+	f.Add(math.MaxInt, math.MaxInt, math.MaxInt, "k_heun", "sketch", "x", 2000, math.NaN(), math.MaxInt, uint8(0))
+	f.Add(-1, math.MinInt, -500, "lcm", "None", "4xLSDIRplus", -1, -1.0, -7, uint8(4))
+	f.Fuzz(func(t *testing.T, w, h, steps int, sampler, control, post string, posts int, denoising float64, loras int, flags uint8) {
 		j := kudos.ImageJob{
-			Width: w, Height: h, Steps: steps, Sampler: sampler, Control: control, Denoising: denoising, Baseline: baseline, LoRAs: loras,
+			Width: w, Height: h, Steps: steps, Sampler: sampler, Control: control, Denoising: denoising, LoRAs: loras,
 			Karras: flags&1 > 0, HiresFix: flags&2 > 0, Source: flags&4 > 0, Mask: flags&8 > 0, TIs: flags&16 > 0,
 		}
 		if flags&32 > 0 {
@@ -230,7 +230,7 @@ func FuzzImage(f *testing.F) {
 		if again := kudos.Image(j); again != price {
 			t.Fatalf("Image(%+v) = %s, then %s", j, price, again)
 		}
-		if j.Post = nil; steps < math.MaxInt && baseline >= 0 {
+		if j.Post = nil; steps < math.MaxInt {
 			less := kudos.Image(j)
 			j.Steps++
 			if more := kudos.Image(j); more < less {

@@ -18,6 +18,7 @@ import (
 	"stablemate/horde"
 	"stablemate/horde/apiv2"
 	"stablemate/horde/engine"
+	"stablemate/horde/kudos"
 	"stablemate/internal/blob"
 	"stablemate/internal/config"
 	"stablemate/internal/idgen"
@@ -77,10 +78,16 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 	if c.images, err = blob.NewStore(dir); err != nil {
 		return nil, fmt.Errorf("open the image folder: %w", err)
 	}
+	models, err := referenceOf(cfg.Horde.ModelsFile)
+	if err != nil {
+		return nil, err
+	}
 	c.engine, err = engine.Open(ctx, c.store, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: cfg.Horde.Anonymous, AnonymousKey: apiv2.HashKey(c.secrets.keys, anonymousKey),
-			TransfersAllowed: cfg.Horde.Transfers,
+			TransfersAllowed: cfg.Horde.Transfers, Models: models,
+			TrustThreshold: kudos.Whole(int64(cfg.Horde.TrustThreshold)), Sharing: cfg.Horde.Sharing,
+			AnonymousWaiting: cfg.Horde.AnonymousWaiting, AnonymousPerOrigin: cfg.Horde.AnonymousPerOrigin,
 		},
 		Now: systemClock.Now, IDs: c.ids, Log: log,
 	})
@@ -88,6 +95,23 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 		return nil, fmt.Errorf("open the horde: %w", err)
 	}
 	return c, nil
+}
+
+// referenceOf is what is known about image models: what the program brings along, then the operator's file.
+func referenceOf(file string) ([]horde.Model, error) {
+	models := horde.ReferenceModels()
+	if file == "" {
+		return models, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read horde.models_file: %w", err)
+	}
+	more, err := horde.ParseModels(data)
+	if err != nil {
+		return nil, fmt.Errorf("horde.models_file %s: %w", file, err)
+	}
+	return append(models, more...), nil
 }
 
 func (c *core) close() {

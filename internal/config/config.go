@@ -48,6 +48,15 @@ type Horde struct {
 	Anonymous    bool   `toml:"anonymous"`    // whether requests without an account are taken
 	Registration bool   `toml:"registration"` // whether anyone may make an account at /register
 	Transfers    bool   `toml:"transfers"`    // whether accounts may give kudos to each other
+	// TrustThreshold is how many kudos in escrow, and one more, make an account trusted by itself; 0: nobody is.
+	TrustThreshold int `toml:"trust_threshold"`
+	// Sharing collects images whose requesters share them, and those of anonymous ones.
+	Sharing bool `toml:"sharing"`
+	// AnonymousWaiting and AnonymousPerOrigin bound how many images may wait without an account: of all, and of one
+	// address or person. 0: as many as the rules allow.
+	AnonymousWaiting   int    `toml:"anonymous_waiting"`
+	AnonymousPerOrigin int    `toml:"anonymous_per_origin"`
+	ModelsFile         string `toml:"models_file"` // what more is known about image models; empty: nothing
 }
 
 // Discord is about the real Discord. Without a token the sandbox takes its place.

@@ -245,14 +245,11 @@ func generationRows(generations []horde.Generation) (table, error) {
 		g := &generations[i]
 		request[i], id[i], seed[i], state[i], finished[i] = g.Request.UUID, g.ID.UUID, int64(g.Seed), int64(g.State), micros(g.Finished)
 		blob[i], censored[i], reward[i] = plain(g.Blob), g.Censored, int64(g.Reward)
-		if len(g.Meta) == 0 {
-			continue // an empty text is no metadata
-		}
-		text, err := json.Marshal(g.Meta)
+		text, err := metaOf(g)
 		if err != nil {
 			return nil, fmt.Errorf("write generation %s: %w", g.ID, err)
 		}
-		meta[i] = string(text)
+		meta[i] = text
 	}
 	return table{request, id, seed, state, finished, blob, censored, meta, reward}, nil
 }

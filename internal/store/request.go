@@ -13,32 +13,37 @@ import (
 
 // requestSpec is the JSON of what never changes in a request after it entered the queue.
 type requestSpec struct {
-	Client           string      `json:"client,omitempty"`
-	Key              string      `json:"key,omitempty"` // as plain wrote it, since JSON has no room for broken UTF-8
-	Image            horde.Image `json:"image"`
-	Models           []string    `json:"models,omitempty"`
-	Workers          []string    `json:"workers,omitempty"`
-	Exclude          bool        `json:"exclude,omitempty"`
-	NSFW             bool        `json:"nsfw,omitempty"`
-	CensorNSFW       bool        `json:"censor_nsfw,omitempty"`
-	TrustedWorkers   bool        `json:"trusted_workers,omitempty"`
-	SlowWorkers      bool        `json:"slow_workers,omitempty"`
-	ExtraSlowWorkers bool        `json:"extra_slow_workers,omitempty"`
-	R2               bool        `json:"r2,omitempty"`
-	Shared           bool        `json:"shared,omitempty"`
-	DisableBatching  bool        `json:"disable_batching,omitempty"`
-	SharedKey        string      `json:"shared_key,omitempty"`
-	Proxied          string      `json:"proxied,omitempty"` // as plain wrote it
+	Client           string           `json:"client,omitempty"`
+	Key              string           `json:"key,omitempty"`  // as plain wrote it, since JSON has no room for broken UTF-8
+	Kind             horde.WorkerType `json:"kind,omitempty"` // empty means image, as it was written before there were others
+	Image            horde.Image      `json:"image,omitzero"`
+	Text             *horde.Text      `json:"text,omitempty"`
+	Models           []string         `json:"models,omitempty"`
+	Workers          []string         `json:"workers,omitempty"`
+	Exclude          bool             `json:"exclude,omitempty"`
+	NSFW             bool             `json:"nsfw,omitempty"`
+	CensorNSFW       bool             `json:"censor_nsfw,omitempty"`
+	TrustedWorkers   bool             `json:"trusted_workers,omitempty"`
+	SlowWorkers      bool             `json:"slow_workers,omitempty"`
+	ExtraSlowWorkers bool             `json:"extra_slow_workers,omitempty"`
+	R2               bool             `json:"r2,omitempty"`
+	Shared           bool             `json:"shared,omitempty"`
+	DisableBatching  bool             `json:"disable_batching,omitempty"`
+	SharedKey        string           `json:"shared_key,omitempty"`
+	Proxied          string           `json:"proxied,omitempty"` // as plain wrote it
 }
 
 func specOf(r *horde.Request) *requestSpec {
 	spec := &requestSpec{
-		Client: r.Client, Key: plain(r.Key), Image: r.Image, Models: r.Models, Exclude: r.Exclude, NSFW: r.NSFW, CensorNSFW: r.CensorNSFW,
+		Client: r.Client, Key: plain(r.Key), Image: r.Image, Text: r.Text, Models: r.Models, Exclude: r.Exclude, NSFW: r.NSFW, CensorNSFW: r.CensorNSFW,
 		TrustedWorkers: r.TrustedWorkers, SlowWorkers: r.SlowWorkers, ExtraSlowWorkers: r.ExtraSlowWorkers,
 		R2: r.R2, Shared: r.Shared, DisableBatching: r.DisableBatching, Proxied: plain(r.Proxied),
 	}
 	if !r.SharedKey.IsZero() {
 		spec.SharedKey = r.SharedKey.String()
+	}
+	if r.Kind != horde.Dreamer {
+		spec.Kind = r.Kind
 	}
 	for _, w := range r.Workers {
 		spec.Workers = append(spec.Workers, w.String())
@@ -52,6 +57,10 @@ func (spec *requestSpec) into(r *horde.Request) error {
 		return err
 	}
 	r.Key = key
+	r.Kind, r.Text = spec.Kind, spec.Text
+	if r.Kind == "" {
+		r.Kind = horde.Dreamer
+	}
 	r.Client, r.Image, r.Models, r.Exclude = spec.Client, spec.Image, spec.Models, spec.Exclude
 	r.NSFW, r.CensorNSFW, r.TrustedWorkers = spec.NSFW, spec.CensorNSFW, spec.TrustedWorkers
 	r.SlowWorkers, r.ExtraSlowWorkers = spec.SlowWorkers, spec.ExtraSlowWorkers
@@ -145,10 +154,43 @@ func scanGeneration(scan func(...any) error) (horde.Generation, error) {
 	if g.Blob, err = unplain(blob); err != nil {
 		return g, fmt.Errorf("read generation %s: %w", g.ID, err)
 	}
-	if len(meta) > 0 {
-		if err := json.Unmarshal(meta, &g.Meta); err != nil {
-			return g, fmt.Errorf("read generation %s: %w", g.ID, err)
-		}
+	if err := readMeta(meta, &g); err != nil {
+		return g, fmt.Errorf("read generation %s: %w", g.ID, err)
 	}
 	return g, nil
+}
+
+// generationMeta is the JSON of what is known about a delivered text. An image has only metadata, written as the array
+// alone.
+type generationMeta struct {
+	Text string       `json:"text"` // as plain wrote it
+	Meta []horde.Meta `json:"meta,omitempty"`
+}
+
+func metaOf(g *horde.Generation) (string, error) {
+	var v any = g.Meta
+	switch {
+	case g.Text != "":
+		v = generationMeta{plain(g.Text), g.Meta}
+	case len(g.Meta) == 0:
+		return "", nil
+	}
+	text, err := json.Marshal(v)
+	return string(text), err
+}
+
+func readMeta(text []byte, g *horde.Generation) error {
+	switch {
+	case len(text) == 0:
+		return nil
+	case text[0] != '{':
+		return json.Unmarshal(text, &g.Meta)
+	}
+	var m generationMeta
+	if err := json.Unmarshal(text, &m); err != nil {
+		return err
+	}
+	written, err := unplain(m.Text)
+	g.Text, g.Meta = written, m.Meta
+	return err
 }

@@ -31,6 +31,11 @@ type workerOffer struct {
 	LimitSteps   bool     `json:"limit_steps,omitempty"`
 	ExtraSlow    bool     `json:"extra_slow,omitempty"`
 	NeedsUpfront bool     `json:"needs_upfront,omitempty"`
+	MaxLength    int      `json:"max_length,omitempty"`
+	MaxContext   int      `json:"max_context,omitempty"`
+	Softprompts  []string `json:"softprompts,omitempty"`
+	Forms        []string `json:"forms,omitempty"`
+	MaxTiles     int      `json:"max_tiles,omitempty"`
 }
 
 // workerRecord is the JSON of what a worker did and what its owner says about it.

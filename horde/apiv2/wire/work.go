@@ -2,6 +2,8 @@
 
 package wire
 
+import "encoding/json"
+
 // PopRequest is the body of POST generate/pop. Only Name is required by the schema; a worker without
 // models gets nothing.
 type PopRequest struct {
@@ -83,6 +85,16 @@ type Payload struct {
 	Loras             []Lora   `json:"loras,omitempty"`
 	TextualInversions []TI     `json:"tis,omitempty"`
 	Transparent       bool     `json:"transparent"`
+
+	Workflow   string          `json:"workflow,omitempty"`
+	ExtraTexts []ExtraText     `json:"extra_texts,omitempty"`
+	Special    json.RawMessage `json:"special,omitempty"`
+}
+
+// ExtraText is a text for a workflow.
+type ExtraText struct {
+	Text      string `json:"text"`
+	Reference string `json:"reference"`
 }
 
 // IdlePayload is what a pop without work shows as payload.

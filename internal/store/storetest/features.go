@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -32,8 +33,8 @@ type filler struct{ n int64 }
 func (f *filler) fill(v reflect.Value) {
 	f.n++
 	switch v.Interface().(type) {
-	case []byte:
-		v.SetBytes(fmt.Appendf(nil, `{"n": %d}`, f.n))
+	case []byte, json.RawMessage:
+		v.SetBytes(fmt.Appendf(nil, `{"n":%d}`, f.n))
 		return
 	case time.Time:
 		v.Set(reflect.ValueOf(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(f.n) * time.Microsecond)))
@@ -53,6 +54,9 @@ func (f *filler) fill(v reflect.Value) {
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		f.fill(v.Index(0))
 		f.fill(v.Index(1))
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		f.fill(v.Elem())
 	case reflect.Array:
 		for i := range v.Len() {
 			v.Index(i).SetUint(uint64(f.n>>(8*(i%4))) & 0xff)
@@ -126,7 +130,7 @@ func testFields(t *testing.T, opts store.Options) {
 		for _, g := range b.NewGens {
 			f.fill(reflect.ValueOf(&filled).Elem())
 			g.Seed, g.State, g.Finished, g.Blob = filled.G.Seed, filled.G.State, filled.G.Finished, filled.G.Blob
-			g.Censored, g.Meta, g.Reward = filled.G.Censored, filled.G.Meta, filled.G.Reward
+			g.Text, g.Censored, g.Meta, g.Reward = filled.G.Text, filled.G.Censored, filled.G.Meta, filled.G.Reward
 			change.Generations = append(change.Generations, g)
 		}
 		commit(t, s, &term, change)
@@ -158,7 +162,7 @@ func testTexts(t *testing.T, opts store.Options) {
 		u := horde.User{ID: horde.UserID(i), External: text, Name: text, Contact: "nul\x00nul", Key: horde.KeyHash{byte(i + 1)}}
 		g := horde.Generation{Model: text, Blob: text, Meta: []horde.Meta{{Value: "\x00"}}}
 		f.fill(reflect.ValueOf(&g.ID).Elem())
-		r := horde.Request{User: u.ID, Client: "nul\x00nul", Key: text, Image: horde.Image{Prompt: "\x00 </script> \u2028"}, Models: []string{"\x00"}}
+		r := horde.Request{User: u.ID, Kind: horde.Dreamer, Client: "nul\x00nul", Key: text, Image: horde.Image{Prompt: "\x00 </script> \u2028"}, Models: []string{"\x00"}}
 		f.fill(reflect.ValueOf(&r.ID).Elem())
 		g.Request = r.ID
 		b.Users, b.NewRequests, b.NewGens = append(b.Users, u), append(b.NewRequests, r), append(b.NewGens, g)

@@ -152,7 +152,7 @@ func testLife(t *testing.T, opts store.Options) {
 	if again.Total() != 0 {
 		t.Errorf("the loaded horde's balances sum to %s, want 0", again.Total())
 	}
-	if diff := cmp.Diff(w.State.Models(w.now), again.Models(w.now)); diff != "" {
+	if diff := cmp.Diff(w.State.Models(horde.Dreamer, w.now), again.Models(horde.Dreamer, w.now)); diff != "" {
 		t.Errorf("the loaded horde's queue differs (-want +got):\n%s", diff)
 	}
 	for _, id := range w.live {
