@@ -166,7 +166,7 @@ func (op *ChangeUser) check(s *State) (*User, error) {
 		return nil, refuse(CodeInvalidAPIKey, "no user matches this API key")
 	case by.ID == Anonymous:
 		return nil, refuse(CodeAnonUserMod, "the anonymous account cannot change accounts")
-	case !own && !byMod && !byAdmin:
+	case !own && !byMod && !byAdmin && roles == 0:
 		return nil, refuse(CodeNoUserMod, "nothing to change was named")
 	case roles&^(moderated|RoleModerator) != 0:
 		return nil, refuse(CodeNotAdmin, "only the operator of this horde gives that role")

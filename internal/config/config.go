@@ -52,11 +52,12 @@ type Horde struct {
 	TrustThreshold int `toml:"trust_threshold"`
 	// Sharing collects images whose requesters share them, and those of anonymous ones.
 	Sharing bool `toml:"sharing"`
-	// AnonymousWaiting and AnonymousPerOrigin bound how many images may wait without an account: of all, and of one
-	// address or person. 0: as many as the rules allow.
-	AnonymousWaiting   int    `toml:"anonymous_waiting"`
-	AnonymousPerOrigin int    `toml:"anonymous_per_origin"`
-	ModelsFile         string `toml:"models_file"` // what more is known about image models; empty: nothing
+	// AnonymousWaiting bounds how many images may wait without an account, of all together; 0: as the rules have it.
+	AnonymousWaiting int `toml:"anonymous_waiting"`
+	// AnonymousPerOrigin bounds the same of one address or person; 0: any number.
+	AnonymousPerOrigin int `toml:"anonymous_per_origin"`
+
+	ModelsFile string `toml:"models_file"` // what more is known about image models; empty: nothing
 }
 
 // Discord is about the real Discord. Without a token the sandbox takes its place.
