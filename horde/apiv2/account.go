@@ -78,7 +78,7 @@ func (s *Server) userChange(c *call, by, of horde.UserID, body object) (op horde
 		}
 	}
 	if body.has("kudos") {
-		op.Adjust = new(wholeKudos(int64(body.number("kudos", 0))))
+		op.Adjust = new(wholeKudos(body.integer("kudos", 0))) // what is behind the point does not count
 	}
 	if body.has("monthly_kudos") {
 		op.Monthly = new(wholeKudos(body.integer("monthly_kudos", 0)))
