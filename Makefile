@@ -125,3 +125,4 @@ vuln: ## known vulnerabilities; fails too when their database cannot be reached
 tidy: ## bring go.mod and go.sum in order
 	@$(GO) mod tidy
 	@cd internal/tools && $(GO) mod tidy
+	@cd internal/tools/s3server && $(GO) mod tidy

@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"stablemate/commands/chat"
+	"stablemate/commands/words"
 	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/horde/engine"
@@ -37,6 +38,20 @@ type Messages interface {
 	PruneMessages(ctx context.Context, before time.Time) (int64, error)
 }
 
+// Docs keeps what the chat door remembers beside messages. See chat.Doc.
+type Docs interface {
+	// SaveDoc writes a document based on the version it names; chat.ErrChanged says that another one is there.
+	SaveDoc(ctx context.Context, d chat.Doc) (version int64, err error)
+	Doc(ctx context.Context, kind chat.DocKind, key string) (chat.Doc, bool, error)
+	DocsOfPerson(ctx context.Context, kind chat.DocKind, person string) ([]chat.Doc, error)
+	DocsOfGuild(ctx context.Context, kind chat.DocKind, guild string) ([]chat.Doc, error)
+	DueDocs(ctx context.Context, kind chat.DocKind, now time.Time, limit int) ([]chat.Doc, error)
+	DeleteDoc(ctx context.Context, kind chat.DocKind, key string) (bool, error)
+	ForgetPerson(ctx context.Context, person string) (int64, error)
+	ForgetGuild(ctx context.Context, guild string) (int64, error)
+	MessagesOfPerson(ctx context.Context, person string, limit int) ([]chat.Message, error)
+}
+
 // Images reads delivered images. An image that is not kept any more is an fs.ErrNotExist.
 type Images interface {
 	Read(ctx context.Context, key string, limit int64) ([]byte, error)
@@ -47,6 +62,7 @@ type Deps struct {
 	Engine   *engine.Engine
 	Bot      *discord.Bot
 	Messages Messages
+	Docs     Docs
 	Images   Images
 	// Seal encrypts an interaction token for the store, bound to the row it belongs to; Unseal is its inverse.
 	Seal   func(secret, bind []byte) ([]byte, error)
@@ -117,6 +133,7 @@ type Set struct {
 	log    zerolog.Logger
 	now    func() time.Time
 	gifts  *emojikudos.Gifts
+	bundle *words.Bundle
 	follow *follower
 
 	mu   sync.Mutex           // guards deaf
@@ -127,14 +144,19 @@ type Set struct {
 func New(deps Deps, opts Options) (*Set, error) {
 	opts.defaults()
 	switch {
-	case deps.Engine == nil, deps.Bot == nil, deps.Messages == nil, deps.Images == nil:
-		return nil, errors.New("commands: engine, bot, messages and images are needed")
+	case deps.Engine == nil, deps.Bot == nil, deps.Messages == nil, deps.Docs == nil, deps.Images == nil:
+		return nil, errors.New("commands: engine, bot, messages, documents and images are needed")
 	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.Now == nil:
 		return nil, errors.New("commands: seal, keys and clock are needed")
 	}
 	s := &Set{
 		deps: deps, opts: opts, engine: deps.Engine, bot: deps.Bot, log: deps.Log, now: deps.Now, deaf: make(map[string]time.Time),
 	}
+	bundle, err := words.Load()
+	if err != nil {
+		return nil, fmt.Errorf("commands: %w", err)
+	}
+	s.bundle = bundle
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
@@ -156,6 +178,9 @@ func New(deps Deps, opts Options) (*Set, error) {
 // It must happen before the bot runs.
 func (s *Set) Register(rt *discord.Router) {
 	rt.Define(s.Commands()...)
+	for _, f := range s.families() {
+		f.register(rt)
+	}
 	rt.Command("generate", discord.Route{Handle: s.answered(s.generate), Autocomplete: s.complete})
 	rt.Command("login", discord.Route{Handle: s.answered(s.login), Private: true})
 	rt.Command("logout", discord.Route{Handle: s.answered(s.logout), Private: true})
@@ -179,6 +204,25 @@ func (s *Set) Register(rt *discord.Router) {
 
 // Commands lists the definitions of all commands.
 func (s *Set) Commands() []discord.CommandSpec {
+	specs := s.firstCommands()
+	for _, f := range s.families() {
+		specs = append(specs, f.specs...)
+	}
+	return specs
+}
+
+// family is the commands of one file: their definitions, and what puts their handlers into the router.
+type family struct {
+	specs    []discord.CommandSpec
+	register func(rt *discord.Router)
+}
+
+// families lists them, one line each.
+func (s *Set) families() []family {
+	return []family{}
+}
+
+func (s *Set) firstCommands() []discord.CommandSpec {
 	return []discord.CommandSpec{
 		{Name: "generate", Description: descGenerate, DMs: true, Options: []discord.OptionSpec{
 			{
@@ -220,6 +264,9 @@ func (s *Set) Commands() []discord.CommandSpec {
 
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
 func (s *Set) Run(ctx context.Context) error { return s.follow.run(ctx) }
+
+// say picks the language of the person who sent an interaction.
+func (s *Set) say(in *discord.Interaction) words.Words { return s.bundle.For(in.Locale) }
 
 // cmd makes a command clickable.
 func (s *Set) cmd(path string) string { return s.bot.CommandMention(path) }

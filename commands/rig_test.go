@@ -208,7 +208,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		t.Fatal(err)
 	}
 	set, err := commands.New(commands.Deps{
-		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe}, Images: r.images, NewKey: newKey, HashKey: hashKey, Log: log, Now: r.now,
+		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe}, Docs: st, Images: r.images, NewKey: newKey, HashKey: hashKey, Log: log, Now: r.now,
 		Seal: func(secret, bind []byte) ([]byte, error) {
 			nonce := make([]byte, r.aead.NonceSize())
 			_, _ = rand.Read(nonce)

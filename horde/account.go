@@ -4,6 +4,7 @@ package horde
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,7 +17,6 @@ import (
 // Refusals about accounts.
 const (
 	CodeNotAdmin         Code = "NotAdmin"
-	CodeNotModerator     Code = "NotModerator"
 	CodeAnonUserMod      Code = "AnonForbiddenUserMod"
 	CodeAnonUser         Code = "AnonForbiddenUser"
 	CodeProfaneName      Code = "ProfaneUserName"
@@ -292,7 +292,7 @@ func (s *State) wipe(c *Change, u *User) {
 	for _, id := range s.WorkersOf(u.ID) {
 		s.forgetWorker(c, s.workers[id])
 	}
-	for _, id := range append([]SharedKeyID(nil), s.sharedOf[u.ID]...) {
+	for _, id := range slices.Clone(s.sharedOf[u.ID]) {
 		s.forgetSharedKey(c, id)
 	}
 	for _, id := range s.RequestsOf(u.ID) {
@@ -313,6 +313,9 @@ func (s *State) wipe(c *Change, u *User) {
 
 // forgetWorker takes a worker out of the horde. What it has in flight runs into its deadline.
 func (s *State) forgetWorker(c *Change, w *Worker) {
+	for _, m := range slices.Clone(s.inbox[w.ID]) {
+		s.dropMessage(c, m)
+	}
 	delete(s.workers, w.ID)
 	delete(s.workerByName, w.Offer.Name)
 	if s.byOwner[w.Owner]--; s.byOwner[w.Owner] == 0 {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"stablemate/horde/kudos"
 )
 
 // Capability is a bit set of what a worker's software can do, told by its name and version.
@@ -186,6 +188,9 @@ func payShare(agent string) int64 {
 	}
 	return 75
 }
+
+// kudosShare is payShare of a worker.
+func kudosShare(w *Worker) kudos.Amount { return kudos.Amount(payShare(w.Offer.BridgeAgent)) }
 
 // splitAgent reads the name and major version; all three parts are needed to be recognised.
 func splitAgent(agent string) (name string, major int) {

@@ -200,7 +200,7 @@ func (c *Change) Cut(s *State) (*Batch, []Event, error) {
 // bare copies a request without what is derived.
 func (r *Request) bare() Request {
 	out := *r
-	out.generations, out.needs, out.ticket, out.queued, out.processing, out.finished = nil, 0, 0, false, 0, 0
+	out.generations, out.decoys, out.needs, out.ticket, out.queued, out.processing, out.finished = nil, nil, 0, 0, false, 0, 0
 	return out
 }
 

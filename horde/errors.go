@@ -87,6 +87,27 @@ const (
 	CodeIdempotencyKeyConflict Code = "IdempotencyKeyConflict"
 	CodeTransfersDisabled      Code = "KudosTransfersDisabled" // ours: the operator switched gifts off
 	CodeTooLongUserName        Code = "TooLongUserName"
+
+	CodeNotOwner            Code = "NotOwner"
+	CodeNotModerator        Code = "NotModerator"
+	CodeLocked              Code = "Locked"
+	CodeWorkerInviteOnly    Code = "WorkerInviteOnly"
+	CodeUnsafeIP            Code = "UnsafeIP"
+	CodeTooManyNewIPs       Code = "TooManyNewIPs"
+	CodeNoWorkerMod         Code = "NoWorkerModSelected"
+	CodeWorkerNameExists    Code = "WorkerNameAlreadyExists"
+	CodeTooLongWorkerName   Code = "TooLongWorkerName"
+	CodeProfaneWorkerName   Code = "ProfaneWorkerName"
+	CodeProfaneWorkerInfo   Code = "ProfaneWorkerInfo"
+	CodeProfaneBridgeAgent  Code = "ProfaneBridgeAgent"
+	CodeTeamNotFound        Code = "TeamNotFound"
+	CodeTeamNameExists      Code = "TeamNameAlreadyExists"
+	CodeUntrustedTeam       Code = "UntrustedTeamCreation"
+	CodeNoTeamMod           Code = "NoTeamModSelected"
+	CodeProfaneTeamName     Code = "ProfaneTeamName"
+	CodeProfaneTeamInfo     Code = "ProfaneTeamInfo"
+	CodeMessageNotFound     Code = "WorkermessageNotFound"
+	CodeMessagesOnlyOwnWork Code = "MessagesOnlyOwnWorkers"
 )
 
 // Error is a refusal: the rules forbid what the caller asked. Message is safe to show to anyone.

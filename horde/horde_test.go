@@ -461,6 +461,7 @@ type rows struct {
 	gens     map[horde.GenerationID]horde.Generation
 	system   map[kudos.Account]kudos.Amount
 	last     *int64
+	records  map[[2]string]horde.Record
 }
 
 func newRows() rows {
@@ -471,6 +472,7 @@ func newRows() rows {
 		map[horde.GenerationID]horde.Generation{},
 		map[kudos.Account]kudos.Amount{},
 		new(int64),
+		map[[2]string]horde.Record{},
 	}
 }
 
@@ -495,6 +497,13 @@ func (r rows) take(b *horde.Batch) {
 			}
 		}
 	}
+	for _, doc := range b.Records {
+		if key := [2]string{string(doc.Kind), doc.ID}; doc.Value != nil {
+			r.records[key] = doc
+		} else {
+			delete(r.records, key)
+		}
+	}
 	maps.Copy(r.system, b.System)
 	for _, e := range b.Ledger {
 		*r.last = e.ID
@@ -514,6 +523,9 @@ func (r rows) snapshot() *horde.Snapshot {
 	}
 	for _, g := range r.gens {
 		s.Generations = append(s.Generations, g)
+	}
+	for _, doc := range r.records {
+		s.Records = append(s.Records, doc)
 	}
 	return s
 }

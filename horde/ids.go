@@ -18,6 +18,10 @@ type (
 	GenerationID struct{ UUID }
 	// WorkerID names a worker.
 	WorkerID struct{ UUID }
+	// TeamID names a team of workers.
+	TeamID struct{ UUID }
+	// MessageID names a message to workers.
+	MessageID struct{ UUID }
 )
 
 // UserID numbers accounts from 0, which is the anonymous one.
@@ -58,6 +62,18 @@ func (u UUID) String() string {
 	hex.Encode(b[24:], u[10:])
 	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
 	return string(b[:])
+}
+
+// MarshalText is the 36-character form, for JSON.
+func (u UUID) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (u *UUID) UnmarshalText(text []byte) error {
+	id, err := ParseUUID(string(text))
+	if err == nil {
+		*u = id
+	}
+	return err
 }
 
 // IsZero reports whether the UUID was never set.

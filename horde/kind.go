@@ -59,6 +59,8 @@ type Text struct {
 	MaxContext int          `json:"max_context"`         // tokens of prompt and text together
 	Validated  bool         `json:"validated,omitempty"` // only software that is known to count honestly
 	Settings   TextSettings `json:"settings,omitzero"`
+
+	Style *AppliedStyle `json:"style,omitempty"` // that the request was made with
 }
 
 // TextSettings are what a text request may set about sampling and the shape of the text; nil is left to the worker. The

@@ -13,7 +13,10 @@ const (
 	MaxPromptWords      = 7500
 	MaxPromptBytes      = 64 << 10 // our own second bound: no language needs more for 7500 words
 	MaxNameRunes        = 30
+	MinWorkerNameRunes  = 5 // when a worker is renamed; its first name may be shorter
 	MaxWorkerNameRunes  = 100
+	MaxInfoRunes        = 1000 // about a worker or team
+	MaxReasonRunes      = 300  // of maintenance
 	MaxModelsPerWorker  = 300
 	MaxModelsPerScribe  = 200
 	MaxSoftprompts      = 200
@@ -62,6 +65,9 @@ const (
 
 	DropWindow = time.Hour // in which dropped jobs are counted
 	MaxDropped = 20        // above this many, a worker goes into maintenance
+	// MaxDroppedInRaid and MaxDroppedForms are the same during a raid, and for alchemists.
+	MaxDroppedInRaid = 10
+	MaxDroppedForms  = 100
 
 	ReceiptWindow = time.Hour // how long idempotency keys are remembered in memory
 

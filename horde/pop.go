@@ -17,6 +17,7 @@ import (
 type Pop struct {
 	Owner    UserID
 	Origin   origin.Origin
+	Address  Address    // what is known about the origin
 	Type     WorkerType // Dreamer or Scribe; empty counts as Dreamer
 	Offer    Offer
 	Priority []UserID // whose requests come first, besides the owner's own
@@ -37,6 +38,7 @@ type Job struct {
 	CensorNSFW  bool // the request is not NSFW and asks for censoring
 	Skipped     map[string]int
 	Worker      WorkerID
+	Messages    []Message // for the worker, with work or without
 }
 
 func (op Pop) apply(s *State, c *Change) (Job, error) {
@@ -48,7 +50,7 @@ func (op Pop) apply(s *State, c *Change) (Job, error) {
 	if kind == "" {
 		kind = Dreamer
 	}
-	w, err := s.checkIn(c, owner, kind, op.Offer, op.Origin)
+	w, err := s.checkIn(c, owner, kind, op)
 	if err != nil {
 		return Job{}, err
 	}
@@ -57,20 +59,22 @@ func (op Pop) apply(s *State, c *Change) (Job, error) {
 		p.have |= needTrusted
 	}
 	r := p.fromFriends(append([]UserID{owner.ID}, op.Priority...))
-	if r == nil && !w.Maintenance && !w.Paused {
+	if r == nil && !w.Maintenance {
 		r = p.fromQueue()
 	}
 	if r == nil {
 		if w.Maintenance {
 			reason := w.MaintReason
 			if reason == "" {
-				reason = "this worker has been put into maintenance mode by its owner"
+				reason = DefaultMaintenance
 			}
 			return Job{}, refuse(CodeWorkerMaintenance, "%s", reason)
 		}
-		return Job{Worker: w.ID, Skipped: p.skipped()}, nil
+		return Job{Worker: w.ID, Skipped: p.skipped(), Messages: s.messagesFor(w.ID, c.Now)}, nil
 	}
-	return s.assign(c, r, w, max(1, op.Amount)), nil
+	job := s.assign(c, r, w, max(1, op.Amount))
+	job.Messages = s.messagesFor(w.ID, c.Now)
+	return job, nil
 }
 
 // popper looks for the best request one worker may have.
@@ -89,7 +93,7 @@ type popper struct {
 func (p *popper) fromFriends(users []UserID) *Request {
 	var own []*Request
 	for i, u := range users {
-		if u == Anonymous || i > 0 && (p.w.Maintenance || p.w.Paused) {
+		if u == Anonymous || i > 0 && p.w.Maintenance {
 			continue
 		}
 		d := p.s.desks[u]
@@ -189,7 +193,9 @@ func (p *popper) fromQueue() *Request {
 			if p.passed == nil {
 				p.passed = make(map[string]int)
 			}
-			p.passed[why]++
+			if why != hidden {
+				p.passed[why]++
+			}
 		}
 		best.looked++
 		put = append(put, aside{best.b, heap.Pop(&best.b.entries).(entry)})
@@ -208,6 +214,9 @@ func (p *popper) offers(r *Request) bool {
 // refuses says why this worker may not have a request that its class allows, or "".
 func (p *popper) refuses(r *Request) string {
 	w := p.w
+	if p.s.decoyed(r, w) {
+		return hidden
+	}
 	if len(r.Workers) > 0 {
 		listed := false
 		for _, id := range r.Workers {
@@ -429,6 +438,9 @@ func (s *State) assign(c *Change, r *Request, w *Worker, amount int) Job {
 	job := Job{
 		Request: r.ID, Model: model, Image: r.Image, Text: r.Text, TTL: ttl, R2: r.R2, Worker: w.ID,
 		CensorNSFW: r.CensorNSFW && !r.NSFW, Seed: seedOf(r, n, c.IDs),
+	}
+	if w.Paused && r.User != w.Owner {
+		return s.decoy(c, r, w, job, n)
 	}
 	s.handOut(r, n)
 	for i := range n {

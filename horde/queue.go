@@ -290,6 +290,7 @@ type deadline struct {
 	seq        uint64
 	request    RequestID
 	generation GenerationID
+	message    MessageID
 }
 
 type deadlineHeap []deadline

@@ -54,7 +54,7 @@ func TestManyRequestsAWorkerWillNotTakeHideNoneItWould(t *testing.T) {
 	}
 }
 
-func TestAPausedWorkerServesOnlyItsOwner(t *testing.T) {
+func TestAPausedWorkerReallyServesOnlyItsOwner(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	moderator := w.user("moderator", 0)
@@ -62,10 +62,13 @@ func TestAPausedWorkerServesOnlyItsOwner(t *testing.T) {
 	paused := true
 	do(w, horde.SetWorker{Worker: w.pop("gpu").Worker, By: moderator, Paused: &paused})
 	friend := w.user("friend", 0)
-	do(w, horde.Enqueue{NewImage: apple(friend)})
+	others := do(w, horde.Enqueue{NewImage: apple(friend)})
 	named := horde.Pop{Owner: w.owner, Offer: offer("gpu"), Priority: []horde.UserID{friend}, Amount: 1}
+	if job := do(w, named); job.Request != others.ID || w.status(others.ID).Waiting != 1 {
+		t.Errorf("popped %v, want a decoy of the request of somebody it named", job)
+	}
 	if job := do(w, named); len(job.Generations) != 0 {
-		t.Error("a paused worker got the request of somebody it named")
+		t.Errorf("popped %v, want no second decoy of the same request", job)
 	}
 	own := do(w, horde.Enqueue{NewImage: apple(w.owner)})
 	if job := do(w, named); job.Request != own.ID {

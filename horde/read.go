@@ -363,7 +363,7 @@ func (s *State) Worker(id WorkerID) (Worker, bool) {
 
 // WorkerByName finds a worker by its exact name.
 func (s *State) WorkerByName(name string) (Worker, bool) {
-	id, ok := s.workerByName[name]
+	id, ok := s.workerByName[workerName(name)]
 	if !ok {
 		return Worker{}, false
 	}
@@ -420,6 +420,9 @@ func (s *State) RequestsOf(u UserID) []RequestID {
 // Generation finds a generation and the owner of its worker.
 func (s *State) Generation(id GenerationID) (Generation, UserID, bool) {
 	g, ok := s.generations[id]
+	if !ok {
+		g, ok = s.decoys[id]
+	}
 	if !ok {
 		return Generation{}, 0, false
 	}

@@ -92,12 +92,20 @@ func (b *book[V]) ids() []string {
 func (s *State) keepers() []keeper {
 	return []keeper{
 		&s.sharedKeys,
+		&s.styles,
+		&s.collections,
+		&s.teams,
+		&s.messages,
 	}
 }
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
 	s.sharedKeys = newBook[SharedKey](KindSharedKey)
+	s.styles = newBook[Style](KindStyle)
+	s.collections = newBook[Collection](KindCollection)
+	s.teams = newBook[Team](KindTeam)
+	s.messages = newBook[Message](KindMessage)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

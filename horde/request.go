@@ -77,6 +77,8 @@ type Image struct {
 	Workflow   string          `json:"workflow,omitempty"`
 	ExtraTexts []ExtraText     `json:"extra_texts,omitempty"` // for the workflow
 	Special    json.RawMessage `json:"special,omitempty"`     // for models that belong to one account
+
+	Style *AppliedStyle `json:"style,omitempty"` // that the request was made with
 }
 
 // EffectiveSteps counts what the sampler really runs.
@@ -144,6 +146,7 @@ type Request struct {
 	// Derived while in memory, never stored.
 	processing, finished int
 	generations          []*Generation
+	decoys               []*Generation
 	ticket               uint32 // of the valid queue entry
 	queued               bool
 	needs                need
@@ -234,7 +237,7 @@ const WarnNoWorker = "NoAvailableWorker"
 type Enqueue struct{ NewImage }
 
 func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
-	pay, err := s.payerOf(op.User, op.SharedKey, op.AllowDowngrade, c.Now)
+	pay, err := s.payerOf(op.User, op.SharedKey, op.Image.Style, op.AllowDowngrade, c.Now)
 	if err != nil {
 		return Enqueued{}, err
 	}
@@ -285,12 +288,12 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	}
 
 	price := kudos.Image(priceOf(&op.Image))
-	activation := kudos.Activation(op.Shared) + kudos.ActivationExtra*kudos.Amount(len(op.Image.Extra))
+	activation := kudos.Activation(op.Shared, op.Image.Style.Foreign(u.ID)) + kudos.ActivationExtra*kudos.Amount(len(op.Image.Extra))
 	// What is set aside is enough for the dearest of the models.
 	factor := s.factorFor(&op.Image, op.Models...)
 	debit := kudos.ImageDebit(kudos.Times(price, factor), op.Image.Source != "", !op.SlowWorkers, op.Exclude && len(op.Workers) > 0, op.Image.Post...)
 	total := debit*kudos.Amount(op.N) + activation
-	if err := s.admitSharedKey(&pay, total, sharedAsk{}, op.AllowDowngrade, false); err != nil {
+	if err := s.admitSharedKey(&pay, total, op.AllowDowngrade); err != nil {
 		return Enqueued{}, err
 	}
 	hold, reason := kudos.Amount(0), s.upfrontReason(&op.NewImage, c.Now)
@@ -309,7 +312,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 			reason, total, u.Alias(), u.Available())
 	}
 	ask := sharedAsk{Pixels: op.Image.Width * op.Image.Height, Steps: op.Image.Steps}
-	if err := s.admitSharedKey(&pay, 0, ask, op.AllowDowngrade, false); err != nil {
+	if err := s.limitSharedKey(&pay, ask); err != nil {
 		return Enqueued{}, err
 	}
 	if op.DryRun {
@@ -332,6 +335,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	s.charge(c, u, "activation:"+id, kudos.KindActivation, activation, r, nil)
 	u.LastActive = c.Now
 	u.Image.Requests++
+	s.countStyle(c, op.Image.Style)
 	c.saveUser(u)
 	c.saveRequest(r)
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})

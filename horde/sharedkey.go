@@ -255,9 +255,10 @@ func (s *State) forgetSharedKey(c *Change, id SharedKeyID) {
 
 // payer says who pays for a request, and through which shared key.
 type payer struct {
-	user *User
-	key  SharedKeyID // zero: none is charged
-	low  bool        // the request goes behind the others: the key cannot pay for it
+	user   *User
+	key    SharedKeyID // zero: none is charged
+	styled bool        // the key came with a style, whose own settings then are the limits
+	low    bool        // the request goes behind the others: the key cannot pay for it
 }
 
 // priority is what the request's place in the queue is computed from.
@@ -269,8 +270,9 @@ func (p *payer) priority() kudos.Amount {
 }
 
 // payerOf finds who pays: the caller, or the owner of the shared key that the caller showed. An empty key pays nothing
-// more; with downgrade the request goes on in everybody's name, behind the others.
-func (s *State) payerOf(user UserID, key SharedKeyID, downgrade bool, now time.Time) (payer, error) {
+// more; with downgrade the request goes on in everybody's name, behind the others. A key that is bound to styles pays only
+// for requests in them.
+func (s *State) payerOf(user UserID, key SharedKeyID, style *AppliedStyle, downgrade bool, now time.Time) (payer, error) {
 	if key.IsZero() {
 		u, ok := s.users[user]
 		if !ok || u.Wiped() {
@@ -282,7 +284,11 @@ func (s *State) payerOf(user UserID, key SharedKeyID, downgrade bool, now time.T
 	if k == nil {
 		return payer{}, refuse(CodeInvalidAPIKey, refusalSharedKeyUnknown)
 	}
-	anonymous := s.users[Anonymous]
+	anonymous, styled := s.users[Anonymous], false
+	if style != nil {
+		st := s.styles.pages[style.Style.String()]
+		styled = st != nil && st.SharedKey == key.String()
+	}
 	switch {
 	case k.Expired(now):
 		return payer{}, refuse(CodeSharedKeyExpired, "this shared key has expired")
@@ -290,8 +296,10 @@ func (s *State) payerOf(user UserID, key SharedKeyID, downgrade bool, now time.T
 		return payer{user: anonymous, low: true}, nil
 	case k.Budget == 0:
 		return payer{}, refuse(CodeSharedKeyEmpty, "this shared key has no kudos left")
+	case !styled && s.StylesWithKey(key.String()) > 0:
+		return payer{}, refuse(CodeSharedKeyStyles, "this shared key works only through the styles it is assigned to")
 	}
-	return payer{user: s.users[k.Owner], key: key}, nil
+	return payer{user: s.users[k.Owner], key: key, styled: styled}, nil
 }
 
 // sharedAsk is what the limits of a shared key look at. Fields of zero are not looked at.
@@ -299,21 +307,24 @@ type sharedAsk struct {
 	Pixels, Steps, Tokens int
 }
 
-// admitSharedKey holds a request against the budget and the limits of its payer's shared key, if there is one. With
-// downgrade a request beyond the budget goes behind the others instead of being refused. Styled says that the key came
-// with a style, whose own limits then hold.
-func (s *State) admitSharedKey(p *payer, estimate kudos.Amount, ask sharedAsk, downgrade, styled bool) error {
+// admitSharedKey holds what a request will cost against the budget of its payer's shared key, if there is one. With
+// downgrade a request beyond the budget goes behind the others instead of being refused.
+func (s *State) admitSharedKey(p *payer, estimate kudos.Amount, downgrade bool) error {
 	k := s.sharedKey(p.key)
-	if k == nil {
+	switch {
+	case k == nil || k.Budget == Unlimited || k.Budget >= estimate:
 		return nil
+	case !downgrade:
+		return refuse(CodeSharedKeyInsufficient, "this needs about %s kudos and the shared key has %s left", estimate, k.Budget)
 	}
-	if k.Budget != Unlimited && k.Budget < estimate {
-		if !downgrade {
-			return refuse(CodeSharedKeyInsufficient, "this needs about %s kudos and the shared key has %s left", estimate, k.Budget)
-		}
-		p.low = true
-	}
-	if styled {
+	p.low = true
+	return nil
+}
+
+// limitSharedKey holds one image or text of a request against the limits of its payer's shared key, if there is one.
+func (s *State) limitSharedKey(p *payer, ask sharedAsk) error {
+	k := s.sharedKey(p.key)
+	if k == nil || p.styled {
 		return nil
 	}
 	for _, l := range []struct {
@@ -324,6 +335,25 @@ func (s *State) admitSharedKey(p *payer, estimate kudos.Amount, ask sharedAsk, d
 			return refuse(CodeBadRequest, "%d %s are more than the %d that this shared key allows", l.has, l.what, l.most)
 		}
 	}
+	return nil
+}
+
+// bindSharedKey refuses a shared key of a style that is not its owner's or does not work now.
+func (s *State) bindSharedKey(st *Style, now time.Time) error {
+	if st.SharedKey == "" {
+		return nil
+	}
+	id, err := ParseUUID(st.SharedKey)
+	k := s.sharedKey(SharedKeyID{id})
+	switch {
+	case err != nil || k == nil || k.Owner != st.Owner:
+		return refuse(CodeBadRequest, "You have no such shared key.")
+	case k.Expired(now):
+		return refuse(CodeBadRequest, "This shared key has expired.")
+	case k.Budget == 0:
+		return refuse(CodeBadRequest, "This shared key has no kudos left.")
+	}
+	st.SharedKey = id.String()
 	return nil
 }
 

@@ -298,3 +298,35 @@ func TestProxiedAccountsHaveLimitsOfTheirOwn(t *testing.T) {
 		t.Error("no passkey finds somebody")
 	}
 }
+
+func TestASharedKeyOfAStyleWorksThroughItAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, horde.Settings{AnonymousAllowed: true, Sharing: true})
+	maker, other := w.trusted("maker"), w.trusted("other")
+	id := w.shared(maker, horde.SharedKeyTerms{MaxSteps: new(1)})
+	d := draft("oil")
+	d.SharedKey = strings.ToUpper(id.String())
+	refused(w, "somebody else's key", horde.CreateStyle{By: other, StyleDraft: d}, horde.CodeBadRequest)
+	do(w, horde.CreateStyle{By: maker, StyleDraft: d})
+	refused(w, "the key alone", horde.Enqueue{NewImage: through(id)}, horde.CodeSharedKeyStyles)
+
+	n := w.styled(horde.Anonymous, "oil")
+	n.SharedKey, n.Shared = id, true
+	n.Image.Steps = 20
+	got := do(w, horde.Enqueue{NewImage: n})
+	if st := w.status(got.ID); st.User != maker || st.Kudos != kudos.ActivationShared {
+		t.Errorf("%d pays %s, want the maker %d to pay %s", st.User, st.Kudos, maker, kudos.ActivationShared)
+	}
+	if k := w.keyOf(id); k.Used != kudos.ActivationShared {
+		t.Errorf("the key counts %s", k.Used)
+	}
+	// Without the key the maker is thanked out of what sharing costs.
+	n.SharedKey = horde.SharedKeyID{}
+	got = do(w, horde.Enqueue{NewImage: n})
+	if st := w.status(got.ID); st.User != horde.Anonymous || st.Kudos != kudos.ActivationShared+kudos.StyleFee {
+		t.Errorf("%d pays %s for somebody else's style", st.User, st.Kudos)
+	}
+	do(w, horde.ChangeSharedKey{By: maker, Key: id, SharedKeyTerms: horde.SharedKeyTerms{Budget: budget(0)}})
+	d.Name = "chalk"
+	refused(w, "an empty key", horde.CreateStyle{By: maker, StyleDraft: d}, horde.CodeBadRequest)
+}

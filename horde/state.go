@@ -52,6 +52,12 @@ type State struct {
 	workers      map[WorkerID]*Worker
 	workerByName map[string]WorkerID
 	byOwner      map[UserID]int
+	teams        book[Team]
+	teamByName   map[string]TeamID // in lower case
+	messages     book[Message]
+	inbox        map[WorkerID][]*Message // oldest first; broadcasts under the zero ID
+	decoys       map[GenerationID]*Generation
+	decoysOf     map[WorkerID]int
 
 	requests    map[RequestID]*Request
 	generations map[GenerationID]*Generation
@@ -68,6 +74,10 @@ type State struct {
 	system    map[kudos.Account]kudos.Amount
 	lastEvent int64
 	modes     Modes
+
+	styles      book[Style]
+	collections book[Collection]
+	rack        styleRack
 
 	delivered [lanes]minuteSum // things delivered of late
 }
@@ -110,6 +120,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 		requestKeys: make(map[requestKey]RequestID), receipts: make(map[string]receipt),
 		lastGift: make(map[pair]time.Time), system: make(map[kudos.Account]kudos.Amount),
 		lastEvent: snap.LastEvent, modes: snap.Modes,
+		decoys: make(map[GenerationID]*Generation), decoysOf: make(map[WorkerID]int),
 	}
 	s.queue.init()
 	for i := range s.load {
@@ -122,6 +133,12 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	if err := s.indexSharedKeys(); err != nil {
 		return nil, err
 	}
+	s.rack = newStyleRack()
+	if err := s.arrangeStyles(); err != nil {
+		return nil, err
+	}
+	s.indexTeams()
+	s.indexMessages()
 	s.models = make(map[string]*Model, len(settings.Models))
 	for i := range settings.Models {
 		s.models[settings.Models[i].Name] = &settings.Models[i]

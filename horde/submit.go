@@ -23,30 +23,23 @@ type Submit struct {
 type Receipt struct {
 	Reward  kudos.Amount
 	Request RequestID
+	Discard bool // the result counts for nothing: whoever stored it may delete it
 }
 
 func (op Submit) apply(s *State, c *Change) (Receipt, error) {
+	if decoy, fake := s.decoys[op.Generation]; fake {
+		return s.submitDecoy(c, decoy, op)
+	}
 	g, ok := s.generations[op.Generation]
 	if !ok {
 		return Receipt{}, refuse(CodeInvalidJobID, "Processing Job with ID %s does not exist.", op.Generation)
 	}
 	w, r := s.workers[g.Worker], g.request
-	switch {
-	case w == nil || w.Owner != op.Owner:
-		return Receipt{}, refuse(CodeWrongCredentials, "Wrong credentials to submit as this worker.")
-	case len(op.Meta) > MaxMetadata:
-		return Receipt{}, refuse(CodeBadRequest, "%d metadata entries, at most %d are allowed", len(op.Meta), MaxMetadata)
-	case g.State == GenerationCompleted && w.Maintenance:
+	if err := mayDeliver(w, g, op); err != nil {
+		return Receipt{}, err
+	}
+	if g.State != GenerationProcessing {
 		return Receipt{Request: r.ID}, nil
-	case g.State == GenerationCompleted:
-		return Receipt{}, refuse(CodeDuplicateGen, "Processing Job with ID %s has already submitted its generation.", g.ID)
-	case g.State == GenerationFaulted && op.Faulted:
-		return Receipt{Request: r.ID}, nil
-	case g.State == GenerationFaulted:
-		return Receipt{}, refuse(CodeAbortedGen,
-			"Processing Job with ID %s was aborted because it took too long. Please check your worker speed or ask for smaller images.", g.ID)
-	case !op.Faulted && op.Blob == "":
-		return Receipt{}, refuse(CodeBadRequest, "a delivered generation needs an image")
 	}
 	if op.Faulted {
 		s.fault(c, g)
@@ -64,6 +57,11 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	r.finished++
 	r.Expiry = later(r.Expiry, c.Now.Add(RequestTTL))
 	g.Reward = s.settle(c, r, g, w)
+	if r.finished == 1 {
+		if styler, thanked := s.thankStyler(c, r.style(), r.User, r.ID); thanked {
+			styler.Image.Styled++
+		}
+	}
 
 	things := r.Things()
 	elapsed := c.Now.Sub(g.Started).Seconds()
@@ -81,6 +79,10 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	w.derive()
 	w.Fulfilled++
 	w.Things += things
+	s.creditTeam(c, w, g.Reward, things)
+	if elapsed > 0 {
+		s.judgeSpeed(c, s.users[w.Owner], w, g.Model, sample)
+	}
 	s.delivered[r.lane()].add(c.Now, things)
 
 	c.saveGeneration(g)
@@ -94,6 +96,24 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	return Receipt{Reward: g.Reward, Request: r.ID}, nil
 }
 
+// mayDeliver refuses what cannot be delivered. A generation that is over already and yet not refused gets no reward.
+func mayDeliver(w *Worker, g *Generation, op Submit) error {
+	switch {
+	case w == nil || w.Owner != op.Owner:
+		return refuse(CodeWrongCredentials, "Wrong credentials to submit as this worker.")
+	case len(op.Meta) > MaxMetadata:
+		return refuse(CodeBadRequest, "%d metadata entries, at most %d are allowed", len(op.Meta), MaxMetadata)
+	case g.State == GenerationCompleted && !w.Maintenance:
+		return refuse(CodeDuplicateGen, "Processing Job with ID %s has already submitted its generation.", g.ID)
+	case g.State == GenerationFaulted && !op.Faulted:
+		return refuse(CodeAbortedGen,
+			"Processing Job with ID %s was aborted because it took too long. Please check your worker speed or ask for smaller images.", g.ID)
+	case g.State == GenerationProcessing && !op.Faulted && op.Blob == "":
+		return refuse(CodeBadRequest, "a delivered generation needs an image")
+	}
+	return nil
+}
+
 // settle moves the kudos of one delivered image: the requester pays the price and a surcharge, the owner
 // earns the price by the worker's software, the difference is burned, or minted when it is negative.
 // An owner who is not trusted yet gets half of it in escrow.
@@ -104,7 +124,7 @@ func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Am
 	if g.Censored {
 		debit = kudos.ImageDebit(0, false, !r.SlowWorkers, r.Exclude && len(r.Workers) > 0)
 	}
-	credit := worth * kudos.Amount(payShare(w.Offer.BridgeAgent)) / 100
+	credit := worth * kudosShare(w) / 100
 
 	share := kudos.Amount(0)
 	if !owner.Has(RoleTrusted) {
@@ -221,6 +241,9 @@ func (op Expire) apply(s *State, c *Change) (int, error) { //nolint:unparam // a
 			s.fault(c, g)
 			ended++
 		}
+		if s.expireMessage(c, d.message) {
+			ended++
+		}
 		r, ok := s.requests[d.request]
 		switch {
 		case !ok:
@@ -249,6 +272,7 @@ func (s *State) remove(c *Change, r *Request) {
 	for _, g := range r.generations {
 		delete(s.generations, g.ID)
 	}
+	s.dropDecoys(r)
 	delete(s.requests, r.ID)
 	if key := (requestKey{r.User, r.Key}); s.requestKeys[key] == r.ID {
 		delete(s.requestKeys, key)
@@ -271,7 +295,7 @@ type Abandon struct {
 }
 
 func (op Abandon) apply(s *State, c *Change) (int, error) {
-	id, ok := s.workerByName[op.Worker]
+	id, ok := s.workerByName[workerName(op.Worker)]
 	if !ok {
 		return 0, nil
 	}

@@ -26,9 +26,9 @@ func (s *State) countUptime(c *Change, owner *User, w *Worker, gap time.Duration
 	w.Rewarded = w.Uptime
 	amount := s.uptimeReward(w)
 	w.UptimeKudos += amount
-	// Until an owner is trusted all of it waits in escrow, as it takes no work to be online.
+	// Until an owner is trusted all of it waits in escrow, as it takes no work to be online. Alchemists are paid at once.
 	pocket := evaluated(owner.ID)
-	if owner.Has(RoleTrusted) {
+	if owner.Has(RoleTrusted) || w.Type == Alchemist {
 		pocket = spendable(owner.ID)
 		owner.Details.Accumulated += amount
 	}
@@ -40,8 +40,15 @@ func (s *State) countUptime(c *Change, owner *User, w *Worker, gap time.Duration
 
 // uptimeReward is what one span online is worth.
 func (s *State) uptimeReward(w *Worker) kudos.Amount {
-	if w.Type == Dreamer {
+	switch w.Type {
+	case Dreamer:
 		return kudos.UptimeImage(len(w.Offer.Models), w.Offer.Lora)
+	case Scribe:
+		if len(w.Offer.Models) > 0 {
+			return kudos.UptimeText(w.Offer.MaxContext, kudos.TextParams(w.Offer.Models[0]), ValidatedBackend(w.Offer.BridgeAgent))
+		}
+	case Alchemist:
+		return kudos.UptimeForms
 	}
 	return kudos.UptimeOther
 }

@@ -58,6 +58,7 @@ type Records struct {
 	ContributionThings int64 `json:"contribution,omitempty"`
 	Requests           int64 `json:"requests,omitempty"`
 	Fulfilments        int64 `json:"fulfilments,omitempty"`
+	Styled             int64 `json:"styled,omitempty"` // requests of others that used the person's styles
 }
 
 // User is an account.

@@ -18,11 +18,16 @@ const (
 // schemas are the bodies that are held against one before anything else happens.
 type schemas struct {
 	generate, pop, submit, worker *schema
-	user                          *schema
+	newTeam, team, message, user  *schema
+	styles                        styleSchemas
 }
 
 func newSchemas() schemas {
-	return schemas{generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(), user: userBody()}
+	return schemas{
+		generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(), user: userBody(),
+		newTeam: teamBody("name"), team: teamBody(), message: messageBody(),
+		styles: newStyleSchemas(),
+	}
 }
 
 func generateBody() *schema {
@@ -141,7 +146,8 @@ func workerBody() *schema {
 		"maintenance":     truth(),
 		"maintenance_msg": text(),
 		"paused":          truth(),
-		"info":            text().length(0, 1000),
+		"info":            text().length(0, horde.MaxInfoRunes),
+		"name":            text().length(horde.MinWorkerNameRunes, horde.MaxWorkerNameRunes),
 		"team":            text().length(0, 36),
 	})
 }

@@ -310,9 +310,7 @@ func (c *call) reply(status int, v any) error {
 			return err
 		}
 	}
-	c.w.Header()["Content-Type"] = contentJSON
-	c.w.WriteHeader(status)
-	_, _ = c.w.Write(ascii(buf.Bytes())) // an error means the caller left
+	c.send(status, contentJSON, ascii(buf.Bytes()))
 	return nil
 }
 

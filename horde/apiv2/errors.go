@@ -17,11 +17,6 @@ import (
 // Codes of the door itself: what its table of routes can refuse besides the rules.
 const (
 	codeNotModerator                = horde.CodeNotModerator
-	codeNotOwner         horde.Code = "NotOwner"
-	codeNoWorkerMod      horde.Code = "NoWorkerModSelected"
-	codeTeamNotFound     horde.Code = "TeamNotFound"
-	codeStyleNotFound    horde.Code = "StyleNotFound"
-	codeWorkerInviteOnly horde.Code = "WorkerInviteOnly"
 	codeServiceOnly                 = horde.CodeServiceOnly
 	codeSourceURL        horde.Code = "SourceImageUrlInvalid"
 	codeSourceUnreadable horde.Code = "SourceImageUnreadable"
@@ -34,8 +29,12 @@ func statusOf(code horde.Code) (status int, known bool) {
 	case horde.CodeInvalidAPIKey:
 		return http.StatusUnauthorized, true
 	case horde.CodeUserNotFound, horde.CodeWorkerNotFound, horde.CodeRequestNotFound, horde.CodeInvalidJobID,
-		codeTeamNotFound, codeStyleNotFound:
+		horde.CodeTeamNotFound, horde.CodeMessageNotFound,
+		horde.CodeStyleNotFound, horde.CodeImageStyleNotFound, horde.CodeTextStyleNotFound, horde.CodeStyleExampleNotFound,
+		horde.CodeCollectionNotFound:
 		return http.StatusNotFound, true
+	case horde.CodeLocked:
+		return http.StatusLocked, true
 	case horde.CodeTooManyPrompts:
 		return http.StatusTooManyRequests, true
 	case horde.CodeWrongCredentials, horde.CodeForbidden, horde.CodeDeletedUser, horde.CodeAnonForbidden,
@@ -44,7 +43,9 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeSharedKeyEmpty, horde.CodeSharedKeyExpired, horde.CodeSharedKeyInsufficient, horde.CodeSharedKeyStyles,
 		horde.CodeNotAdmin, horde.CodeAnonUserMod, horde.CodeAnonUser, horde.CodeNonService, horde.CodeCannotDeleteMod,
 		horde.CodeNotUserOrMod, horde.CodeCannotWipeActive, horde.CodeNotAllowedAwards,
-		horde.CodeTransfersDisabled, codeNotModerator, codeNotOwner, codeWorkerInviteOnly:
+		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer,
+		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP,
+		horde.CodeTooManyNewIPs, horde.CodeUntrustedTeam, horde.CodeMessagesOnlyOwnWork:
 		return http.StatusForbidden, true
 	case horde.CodeBadRequest, horde.CodeDuplicateGen, horde.CodeAbortedGen, horde.CodePolymorphicName,
 		horde.CodeMissingPrompt, horde.CodeCorruptPrompt, horde.CodeInvalidPromptSize, horde.CodeInvalidSize,
@@ -59,12 +60,15 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeEducationCannotSend, horde.CodeIdempotencyKeyConflict, horde.CodeTooLongUserName,
 		horde.CodeProfaneName, horde.CodeProfaneContact, horde.CodeProfaneComment, horde.CodeUserNotDeleted, horde.CodeNoUserMod,
 		horde.CodeNoSharedKeyMod, horde.CodeInvalidAward, horde.CodeAwardToAnon,
-		codeNoWorkerMod, codeServiceOnly, codeSourceURL,
+		horde.CodeNoWorkerMod, horde.CodeWorkerNameExists, horde.CodeTooLongWorkerName, horde.CodeProfaneWorkerName,
+		horde.CodeProfaneWorkerInfo, horde.CodeProfaneBridgeAgent, horde.CodeTeamNameExists, horde.CodeNoTeamMod,
+		horde.CodeProfaneTeamName, horde.CodeProfaneTeamInfo, codeServiceOnly, codeSourceURL,
 		codeSourceUnreadable, horde.CodeControlNetUnsupported, horde.CodeControlNetMismatch, horde.CodeControlNetMismatchDot,
 		horde.CodeControlNetPayload, horde.CodeHiResMismatch, horde.CodeTransparencyModel, horde.CodeTransparencyImg2Img,
 		horde.CodeTransparencyCN, horde.CodeInvalidRemix, horde.CodeExtraSourceImages, horde.CodeTooManyExtraSources,
 		horde.CodeMoreExtraSources, horde.CodeInvalidExtraTexts, horde.CodeMissingExtraTexts, horde.CodeSourceRequired,
-		horde.CodeSpecialUsername, horde.CodeSpecialPayload:
+		horde.CodeSpecialUsername, horde.CodeSpecialPayload,
+		"MissingFullSamplerOrder", "TooManyStopSequences", "ExcessiveStopSequence":
 		return http.StatusBadRequest, true
 	}
 	return http.StatusBadRequest, false

@@ -115,3 +115,9 @@ func Windows(callers int) int {
 	}
 	return len(l.windows)
 }
+
+// SameWindow reports whether two methods of one path share the window of a limit that counts in some way.
+func SameWindow(one, other string, by int) bool {
+	n, l := numbers{}, limit{n: 1, span: minute, by: counting(by)}
+	return n.of("/x", one, l) == n.of("/x", other, l)
+}

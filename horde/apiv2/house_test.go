@@ -55,6 +55,7 @@ type plan struct {
 	models  []string
 	before  func(http.Handler) http.Handler
 	wrap    func(engine.Store) engine.Store
+	bucket  *blob.Bucket // nil: images are kept in a folder
 }
 
 type ids struct{ *idgen.Source }
@@ -113,16 +114,22 @@ func build(tb testing.TB, p plan) *house {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	var (
+		images blob.Images = blobs
+		links  blob.Links  = signer
+	)
+	if p.bucket != nil {
+		images, links = p.bucket, p.bucket
+	}
 	door, err := apiv2.New(apiv2.Deps{
-		Engine: e, Blobs: blobs, Signer: signer, Secret: []byte(secret), IDs: source, NewKey: source.APIKey, Now: p.clock.Now, Log: log,
+		Engine: e, Blobs: images, Signer: links, Secret: []byte(secret), IDs: source, NewKey: source.APIKey, Now: p.clock.Now, Log: log,
 	}, p.options)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle(blob.PathPrefix, blob.Handler(blobs, signer, blob.HandlerOptions{}))
-	mux.Handle("/api/", door)
-	var handler http.Handler = mux
+	handler := door.Before(mux)
 	if p.before != nil {
 		handler = p.before(handler)
 	}

@@ -27,6 +27,10 @@ func (s *Server) generate(c *call) error {
 		_, err := s.caller(c)
 		return err
 	}
+	style, err := s.chooseStyle(c, body, horde.StyleImage)
+	if err != nil {
+		return err
+	}
 	if err := s.notHere(body); err != nil {
 		return err
 	}
@@ -34,15 +38,23 @@ func (s *Server) generate(c *call) error {
 	if err != nil {
 		return err
 	}
+	who = s.lend(who, style)
 	u, from := who.user, s.clientOrigin(c.r)
 	if who.shared.IsZero() && u.Roles&(horde.RoleTrusted|horde.RoleEducation|horde.RoleService) != 0 {
 		s.limits.relax(s.Origin(c.r))
 	}
-	n, err := newImage(u, from, c.clientAgent(), body)
+	asked := body
+	if style != nil {
+		asked = unstyled(body, style)
+	}
+	n, err := newImage(u, from, c.clientAgent(), asked)
 	if err != nil {
 		return err
 	}
 	n.SharedKey = who.shared
+	if style != nil {
+		horde.ApplyImageStyle(style, &n)
+	}
 	if n.DryRun {
 		out, err := do(s, c, horde.Enqueue{NewImage: n})
 		if err != nil {
@@ -50,7 +62,7 @@ func (s *Server) generate(c *call) error {
 		}
 		return c.reply(http.StatusOK, wire.Price{Kudos: wire.Float(out.Kudos.Float())})
 	}
-	if n.Image.Source != "" {
+	if sourced(&n.Image) {
 		if err := s.keepSources(c, &n, body); err != nil {
 			return err
 		}
@@ -72,8 +84,6 @@ func (s *Server) generate(c *call) error {
 // notHere refuses what this horde does not have, before it looks at who asks, in the order of the contract.
 func (s *Server) notHere(body object) error {
 	switch {
-	case body.has("style"):
-		return horde.Refuse(codeStyleNotFound, "This horde has no style or collection of that name.")
 	case s.deps.Engine.Modes().Maintenance:
 		return horde.Refuse(horde.CodeMaintenanceMode, "This horde is in maintenance mode and takes no new requests. Please try again later.")
 	case body.has("webhook") && !strings.HasPrefix(body.text("webhook", ""), "https://"):
@@ -120,11 +130,8 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 
 // notCarried refuses what a request may ask for elsewhere but no worker here could be told.
 func notCarried(u horde.User, body object) error {
-	switch {
-	case body.has("proxied_account") && !u.Has(horde.RoleService):
+	if body.has("proxied_account") && !u.Has(horde.RoleService) {
 		return horde.Refuse(codeServiceOnly, "Only service accounts may name a proxied account.")
-	case len(body.objects("extra_source_images")) > 0:
-		return horde.Refuse(horde.CodeExtraSourceImages, "Extra source images need source_processing to be remix.")
 	}
 	return nil
 }
@@ -166,6 +173,7 @@ func imageOf(body, params object) horde.Image {
 	for _, ti := range params.objects("tis") {
 		i.TIs = append(i.TIs, horde.TI{Name: ti.text("name", ""), InjectTI: ti.text("inject_ti", ""), Strength: ti.number("strength", 1)})
 	}
+	i.Extra = extraOf(body)
 	i.Workflow = params.text("workflow", "")
 	for _, t := range params.objects("extra_texts") {
 		i.ExtraTexts = append(i.ExtraTexts, horde.ExtraText{Text: t.text("text", ""), Reference: t.text("reference", "")})
@@ -175,7 +183,9 @@ func imageOf(body, params object) horde.Image {
 	}
 	if body.text("source_image", "") != "" {
 		i.Source = pendingSource
-		i.Processing = body.text("source_processing", "img2img")
+	}
+	if p := body.text("source_processing", "img2img"); i.Source != "" || len(i.Extra) > 0 || p == remix {
+		i.Processing = p
 	}
 	if body.text("source_mask", "") != "" {
 		i.SourceMask = pendingSource

@@ -11,7 +11,6 @@ import (
 	"image"
 	"image/jpeg"
 	"image/png"
-	"io"
 	"net/http"
 	"strings"
 
@@ -21,12 +20,15 @@ import (
 	"stablemate/horde"
 	"stablemate/horde/apiv2/wire"
 	"stablemate/internal/blob"
+	"stablemate/internal/fetch"
 )
 
 // Bounds and qualities of images.
 const (
-	// MaxSourcePixels is the most pixels of a source image in width or height.
+	// MaxSourceSide is the most pixels of a source image in width or height.
 	MaxSourceSide = horde.MaxSide
+	// MaxSourceBytes is the most bytes of a source image that lies at an address.
+	MaxSourceBytes = fetch.MaxBytes
 	// MaxResultSide and MaxResultPixels bound a delivered image, also an enlarged one.
 	MaxResultSide   = 8192
 	MaxResultPixels = 4096 * 4096
@@ -57,7 +59,7 @@ func (s *Server) link(c *call, op blob.Op, key string) (string, error) {
 		return "", fmt.Errorf("sign a link: %w", err)
 	}
 	at := strings.Index(link, blob.PathPrefix)
-	if at < 0 {
+	if at < 0 || !s.deps.Signer.Own() {
 		return link, nil
 	}
 	return s.base(c.r) + link[at:], nil
@@ -99,14 +101,13 @@ func (s *Server) picture(c *call, key string, asLink bool) (string, error) {
 
 // kept reports whether an image is there.
 func (s *Server) kept(ctx context.Context, key string) (bool, error) {
-	img, err := s.deps.Blobs.Open(ctx, key)
+	_, err := s.deps.Blobs.Stat(ctx, key)
 	switch {
 	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrKey):
 		return false, nil
 	case err != nil:
 		return false, fmt.Errorf("look for image: %w", err)
 	}
-	_ = img.Close() // opened for reading only
 	return true, nil
 }
 
@@ -150,22 +151,18 @@ func (s *Server) keepResult(ctx context.Context, key, text string) error {
 	return nil
 }
 
-// uploadedAsWebP makes a WebP of an uploaded result that is another kind of image. It reports whether there is one.
+// uploadedAsWebP takes an uploaded result, and makes a WebP of it when it is another kind of image. It reports whether
+// there is one.
 func (s *Server) uploadedAsWebP(ctx context.Context, key string) (there bool, err error) {
-	img, err := s.deps.Blobs.Open(ctx, key)
+	format, err := s.deps.Blobs.Accept(ctx, key)
 	switch {
 	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrKey):
 		return false, nil
+	case errors.Is(err, blob.ErrNotImage), errors.Is(err, blob.ErrTooLarge), errors.Is(err, blob.ErrTooLong):
+		return true, badImage(horde.CodeImageValidation, "%s", err)
 	case err != nil:
-		return false, fmt.Errorf("look for image: %w", err)
+		return false, fmt.Errorf("accept upload: %w", err)
 	}
-	defer func() { _ = img.Close() }() // opened for reading only
-	var head [16]byte
-	n, err := img.ReadAt(head[:], 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, fmt.Errorf("read image: %w", err)
-	}
-	format := blob.Sniff(head[:n])
 	if format == blob.WebP {
 		return true, nil
 	}
@@ -174,7 +171,7 @@ func (s *Server) uploadedAsWebP(ctx context.Context, key string) (there bool, er
 		return false, err
 	}
 	defer leave()
-	data, err := io.ReadAll(io.LimitReader(img, maxResultBytes))
+	data, err := s.deps.Blobs.Read(ctx, key, maxResultBytes)
 	if err != nil {
 		return false, fmt.Errorf("read image: %w", err)
 	}
@@ -218,57 +215,4 @@ func decodeImage(data []byte, format blob.Format) (image.Image, error) {
 		return jpeg.Decode(in)
 	}
 	return nil, blob.ErrNotImage
-}
-
-// keepSources checks and stores the source image and its mask, and puts their keys into the request. It asks
-// the rules first, so that nothing is decoded or kept for a request that will be refused anyway.
-func (s *Server) keepSources(c *call, n *horde.NewImage, body object) error {
-	trial := *n
-	trial.DryRun = true
-	if _, err := do(s, c, horde.Enqueue{NewImage: trial}); err != nil {
-		return err
-	}
-	source, through, err := s.source(c.r.Context(), body.text("source_image", ""))
-	if err != nil {
-		return err
-	}
-	if n.Image.SourceMask == "" && n.Image.Processing == "inpainting" && !through {
-		return horde.Refuse(horde.CodeInpaintingMissingMask, "Inpainting needs a source_mask, or a source image with see-through parts.")
-	}
-	id := s.deps.IDs.UUID().String()
-	if n.Image.SourceMask != "" {
-		mask, _, err := s.source(c.r.Context(), body.text("source_mask", ""))
-		if err != nil {
-			return err
-		}
-		n.Image.SourceMask = id + "_msk.webp"
-		if err := s.deps.Blobs.PutBytes(c.r.Context(), n.Image.SourceMask, mask); err != nil {
-			return fmt.Errorf("keep source mask: %w", err)
-		}
-	}
-	n.Image.Source = id + "_src.webp"
-	if err := s.deps.Blobs.PutBytes(c.r.Context(), n.Image.Source, source); err != nil {
-		return fmt.Errorf("keep source image: %w", err)
-	}
-	return nil
-}
-
-// source decodes one source image and encodes it small. Addresses are not fetched: whoever asks could make
-// this server call machines behind its own walls.
-func (s *Server) source(ctx context.Context, text string) (data []byte, through bool, err error) {
-	if strings.HasPrefix(text, "http://") || strings.HasPrefix(text, "https://") {
-		return nil, false, badImage(codeSourceURL, "this horde takes source images as base64 only")
-	}
-	raw, err := fromBase64(text)
-	if err != nil {
-		return nil, false, badImage(horde.CodeImageValidation, "%s", err)
-	}
-	format, w, h, err := blob.CheckLimits(raw, MaxSourceSide, MaxSourceSide*MaxSourceSide)
-	switch {
-	case errors.Is(err, blob.ErrTooLarge):
-		return nil, false, badImage(horde.CodeSourceResolution, "it has %d × %d pixels, at most %d × %d are taken", w, h, MaxSourceSide, MaxSourceSide)
-	case err != nil:
-		return nil, false, badImage(horde.CodeImageValidation, "%s", err)
-	}
-	return s.recode(ctx, raw, format, qualitySource)
 }

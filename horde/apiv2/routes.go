@@ -3,6 +3,7 @@
 package apiv2
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -39,22 +40,26 @@ func table() map[string][]endpoint {
 	modes := perAddress(30, minute)
 	worker := perCall(30, minute)
 	status := perCall(10, minute)
-	return map[string][]endpoint{
+	paths := map[string][]endpoint{
 		"/generate/async": {post((*Server).generate,
 			perCall(90, minute).relaxedTo(300), perCall(2, second).relaxedTo(10), perKey(2, second).relaxedTo(60).anonymousTo(60))},
-		"/generate/check/{id}":        {get((*Server).check, perCall(10, second))},
-		"/generate/status/{id}":       {get((*Server).status, status), del((*Server).cancel, status)},
-		"/generate/pop":               {post((*Server).pop, work)},
-		"/generate/submit":            {post((*Server).submit, work)},
-		"/find_user":                  {get((*Server).findUser, byDefault())},
-		"/users":                      {get((*Server).listUsers, perAddress(90, minute))},
-		"/users/{user_id}":            {get((*Server).showUser, perCall(60, minute)), put((*Server).changeUser, byDefault()), del((*Server).deleteUser, byDefault())},
-		"/workers":                    {get((*Server).listWorkers, byDefault())},
-		"/workers/{worker_id}":        {get((*Server).showWorker, worker), put((*Server).changeWorker, worker)},
-		"/workers/name/{worker_name}": {get((*Server).showWorkerNamed, byDefault())},
-		"/kudos/transfer":             {post((*Server).transfer, perKey(1, second), perKey(90, hour).relaxedTo(600))},
-		"/kudos/award":                {post((*Server).award, byDefault())},
-		"/sharedkeys":                 {put((*Server).createSharedKey, perCall(5, minute))},
+		"/generate/check/{id}":           {get((*Server).check, perCall(10, second))},
+		"/generate/status/{id}":          {get((*Server).status, status), del((*Server).cancel, status)},
+		"/generate/pop":                  {post((*Server).pop, work)},
+		"/generate/submit":               {post((*Server).submit, work)},
+		"/find_user":                     {get((*Server).findUser, byDefault())},
+		"/users":                         {get((*Server).listUsers, perAddress(90, minute))},
+		"/users/{user_id}":               {get((*Server).showUser, perCall(60, minute)), put((*Server).changeUser, byDefault()), del((*Server).deleteUser, byDefault())},
+		"/workers":                       {get((*Server).listWorkers, byDefault())},
+		"/workers/{worker_id}":           {get((*Server).showWorker, worker), put((*Server).changeWorker, worker), del((*Server).deleteWorker, worker)},
+		"/workers/name/{worker_name}":    {get((*Server).showWorkerNamed, byDefault())},
+		"/workers/messages":              {get((*Server).listMessages, byDefault()), post((*Server).newMessage, byDefault())},
+		"/workers/messages/{message_id}": {get((*Server).showMessage, byDefault()), del((*Server).deleteMessage, byDefault())},
+		"/teams":                         {get((*Server).listTeams, worker), post((*Server).newTeam, worker)},
+		"/teams/{team_id}":               {get((*Server).showTeam, worker), patch((*Server).changeTeam, worker), del((*Server).deleteTeam, worker)},
+		"/kudos/transfer":                {post((*Server).transfer, perKey(1, second), perKey(90, hour).relaxedTo(600))},
+		"/kudos/award":                   {post((*Server).award, byDefault())},
+		"/sharedkeys":                    {put((*Server).createSharedKey, perCall(5, minute))},
 		"/sharedkeys/{sharedkey_id}": {
 			get((*Server).showSharedKey, byDefault()), patch((*Server).changeSharedKey, byDefault()), del((*Server).deleteSharedKey, byDefault()),
 		},
@@ -65,30 +70,42 @@ func table() map[string][]endpoint {
 		"/status/modes":               {get((*Server).modes, modes)},
 		"/status/news":                {get((*Server).news, byDefault())},
 	}
+	maps.Copy(paths, styleRoutes())
+	return paths
 }
 
-// routes turns the table into a mux that also answers OPTIONS, wrong methods and unknown paths.
-func (s *Server) routes() *http.ServeMux {
+// routes turns the table, and what the door serves beside it, into a mux that also answers OPTIONS, wrong methods and
+// unknown paths.
+func (s *Server) routes(more map[string][]endpoint) *http.ServeMux {
 	mux := http.NewServeMux()
-	next := 0 // numbers endpoints and their limits, for counting
-	for _, path := range sortedPaths(table()) {
-		endpoints := table()[path]
+	all := make(map[string][]endpoint, len(more))
+	maps.Copy(all, more)
+	for path, endpoints := range table() {
+		all[Prefix+path] = endpoints
+	}
+	// What no endpoint takes goes by its path alone to a mux of its own: here it would be in the way of endpoints whose
+	// paths are more general, as messages is of {worker_id}.
+	others := http.NewServeMux()
+	mux.Handle("/", others)
+	n := numbers{}
+	// To the heartbeat and to what is no object of the contract X-Fields does not apply.
+	bare := func(path string) bool { return more[path] != nil || path == Prefix+"/status/heartbeat" }
+	for _, path := range sortedPaths(all) {
 		allow := []string{http.MethodOptions}
-		for _, e := range endpoints {
+		for _, e := range all[path] {
 			allow = append(allow, e.method)
 			if e.method == http.MethodGet {
 				allow = append(allow, http.MethodHead)
 			}
 			limits := make([]counted, len(e.limits))
 			for i, l := range e.limits {
-				limits[i] = counted{limit: l, number: next}
-				next++
+				limits[i] = counted{limit: l, number: n.of(path, e.method, l)}
 			}
-			mux.Handle(e.method+" "+Prefix+path, &entry{s: s, handle: e.handle, limits: limits})
+			mux.Handle(e.method+" "+path, &entry{s: s, handle: e.handle, limits: limits, bare: bare(path)})
 		}
 		slices.Sort(allow)
 		allowed := []string{strings.Join(allow, ", ")}
-		mux.HandleFunc(Prefix+path, func(w http.ResponseWriter, r *http.Request) {
+		others.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header()["Allow"] = allowed
 			if r.Method == http.MethodOptions {
 				w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -98,10 +115,27 @@ func (s *Server) routes() *http.ServeMux {
 			writeError(w, http.StatusMethodNotAllowed, errorBody{Message: "The method is not allowed for the requested URL."})
 		})
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		writeError(w, http.StatusNotFound, errorBody{Message: "The requested URL was not found on this horde."})
-	})
+	others.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
 	return mux
+}
+
+func notFound(w http.ResponseWriter) {
+	writeError(w, http.StatusNotFound, errorBody{Message: "The requested URL was not found on this horde."})
+}
+
+// numbers tells the windows of limits apart.
+type numbers map[string]int
+
+// of numbers a limit. What counts by address counts all methods of a path together, the rest each by itself.
+func (n numbers) of(path, method string, l limit) int {
+	name := path + " " + l.String()
+	if l.by != countAddress {
+		name += " " + method + " " + itoa(int(l.by))
+	}
+	if _, ok := n[name]; !ok {
+		n[name] = len(n)
+	}
+	return n[name]
 }
 
 func sortedPaths(t map[string][]endpoint) []string {
@@ -118,6 +152,7 @@ type entry struct {
 	s      *Server
 	handle func(*Server, *call) error
 	limits []counted
+	bare   bool
 }
 
 // ServeHTTP counts the call, runs its handler and writes the refusal it returns.
@@ -126,9 +161,11 @@ func (e *entry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c := call{w: w, r: r}
-	if err := c.readMask(); err != nil {
-		e.s.writeErr(&c, err)
-		return
+	if !e.bare {
+		if err := c.readMask(); err != nil {
+			e.s.writeErr(&c, err)
+			return
+		}
 	}
 	if err := e.handle(e.s, &c); err != nil {
 		e.s.writeErr(&c, err)

@@ -18,6 +18,7 @@ import (
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/internal/blob"
+	"stablemate/internal/fetch"
 )
 
 // AnonymousKey is the API key that everybody may use without an account.
@@ -33,8 +34,8 @@ func HashKey(secret []byte, key string) horde.KeyHash {
 // Deps are what the door works with. All are required.
 type Deps struct {
 	Engine *engine.Engine
-	Blobs  *blob.Store
-	Signer *blob.Signer
+	Blobs  blob.Images
+	Signer blob.Links
 	Secret []byte // of API keys
 	IDs    horde.IDSource
 	NewKey func() string // makes secrets like API keys, for proxy passkeys
@@ -56,10 +57,12 @@ type Options struct {
 	Version string
 	// KnownModels are the names that status/models calls known; none means all are.
 	KnownModels []string
+	// Fetch reads source images that are given as addresses. Nil: a client that reaches public addresses alone.
+	Fetch *fetch.Client
 }
 
 // Server is the door: an http.Handler for everything under /api/. It is safe for concurrent use and starts
-// nothing. Mount its sibling blob.Handler under /blob/ with the same signer.
+// nothing. When links lead to the door itself, mount its sibling blob.Handler under /blob/ with the same signer.
 type Server struct {
 	deps Deps
 	opts Options
@@ -67,13 +70,15 @@ type Server struct {
 	mux     *http.ServeMux
 	schemas schemas
 	limits  *limiter
+	fetch   *fetch.Client
 	node    []string
 	known   map[string]bool
 	large   chan struct{} // holds one token per large body in memory
 	decodes chan struct{} // holds one token per image being decoded or encoded
 	users   ranking
 	active  atomic.Int64 // calls under way
-	faults  atomic.Uint64
+	boot    string       // begins the names of calls
+	calls   atomic.Uint64
 }
 
 // New builds the door.
@@ -88,6 +93,9 @@ func New(deps Deps, opts Options) (*Server, error) {
 		deps: deps, opts: opts, schemas: newSchemas(), known: make(map[string]bool),
 		large: make(chan struct{}, MaxLargeBodies), decodes: make(chan struct{}, MaxDecodes),
 	}
+	if s.fetch = opts.Fetch; s.fetch == nil {
+		s.fetch = fetch.New(fetch.Options{})
+	}
 	s.opts.PublicURL = strings.TrimRight(opts.PublicURL, "/")
 	s.node = []string{opts.Node + ":" + opts.Version}
 	for _, m := range opts.KnownModels {
@@ -96,7 +104,12 @@ func New(deps Deps, opts Options) (*Server, error) {
 	if opts.RateLimits {
 		s.limits = newLimiter(deps.Now)
 	}
-	s.mux = s.routes()
+	s.boot = strconv.FormatInt(deps.Now().UnixMilli(), 36) + "-"
+	own, err := pages()
+	if err != nil {
+		return nil, err
+	}
+	s.mux = s.routes(own)
 	return s, nil
 }
 
@@ -108,7 +121,7 @@ var (
 	allowedMethods = []string{"POST, GET, OPTIONS, PUT, DELETE, PATCH"}
 	allowedHeaders = []string{"Accept, Content-Type, Content-Length, Accept-Encoding, X-CSRF-Token, apikey, Client-Agent, " +
 		"X-Fields, X-Forwarded-For, Proxied-For, Proxy-Authorization, Idempotency-Key"}
-	exposedHeaders = []string{"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, Horde-Node"}
+	exposedHeaders = []string{"X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, Horde-Node, X-Request-Id"}
 	contentJSON    = []string{"application/json; charset=utf-8"}
 )
 
@@ -120,9 +133,35 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Access-Control-Allow-Headers"] = allowedHeaders
 	h["Access-Control-Expose-Headers"] = exposedHeaders
 	h["Horde-Node"] = s.node
+	h["X-Request-Id"] = []string{s.requestID(r)}
 	s.active.Add(1)
 	defer s.leave(w, r)
+	if !clean(r.URL.EscapedPath()) {
+		notFound(w) // the mux would send the caller elsewhere, with a page
+		return
+	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// Before returns a handler that answers what is under /api/ itself and leaves everything else to next. A ServeMux in
+// front of the door would send callers of strange paths elsewhere, with a page, where clients expect JSON.
+func (s *Server) Before(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/api/"):
+			s.ServeHTTP(w, r)
+		case r.URL.Path == "/api":
+			http.Redirect(w, r, "/api/", http.StatusPermanentRedirect)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// clean reports whether a path holds no empty segment and none of dots.
+func clean(p string) bool {
+	return !strings.Contains(p, "//") && (!strings.Contains(p, "/.") ||
+		!strings.Contains(p+"/", "/./") && !strings.Contains(p+"/", "/../"))
 }
 
 // leave ends a call, also one that panicked.
@@ -140,17 +179,11 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request) {
 
 // fault logs what broke, with everything known, under an ID that the caller gets as well, and answers 500.
 func (s *Server) fault(w http.ResponseWriter, r *http.Request, err error, stack string) {
-	id := s.requestID()
+	id := w.Header().Get("X-Request-Id")
 	ev := s.deps.Log.Error().Err(err).Str("request_id", id).Str("method", r.Method).Str("path", r.URL.Path)
 	if stack != "" {
 		ev = ev.Str("stack", stack)
 	}
 	ev.Msg("a call broke")
-	w.Header().Set("X-Request-Id", id)
 	writeError(w, http.StatusInternalServerError, errorBody{Message: "Internal Server Error"})
-}
-
-// requestID names a call that went wrong.
-func (s *Server) requestID() string {
-	return strconv.FormatInt(s.deps.Now().UnixMilli(), 36) + "-" + strconv.FormatUint(s.faults.Add(1), 36)
 }

@@ -30,6 +30,22 @@ func (s *Server) asker(c *call) (asker, error) {
 	return asker{user: u}, err
 }
 
+// lend lets a style's shared key take the place of the caller's, while it works. What it may not pay for the rules refuse.
+func (s *Server) lend(who asker, style *horde.StyleChoice) asker {
+	if style == nil || style.SharedKey == "" {
+		return who
+	}
+	id, err := horde.ParseUUID(style.SharedKey)
+	if err != nil {
+		return who
+	}
+	k, owner, ok := s.deps.Engine.SharedKey(horde.SharedKeyID{UUID: id})
+	if !ok || k.Budget == 0 || k.Expired(s.deps.Now()) {
+		return who
+	}
+	return asker{user: owner, shared: k.ID}
+}
+
 // createSharedKey is PUT /sharedkeys. Its body is read leniently.
 func (s *Server) createSharedKey(c *call) error {
 	terms, u, err := s.sharedKeyTerms(c)

@@ -152,7 +152,7 @@ func (s *Server) userOf(u *horde.User, see privilege) wire.User {
 			Accumulated: amount(d.Accumulated), Gifted: amount(d.Gifted), Donated: amount(d.Donated), Admin: amount(d.Admin),
 			Received: amount(d.Received), Recurring: amount(d.Recurring), Awarded: amount(d.Awarded), Styled: amount(d.Styled),
 		},
-		WorkerCount: len(workers), Styles: []wire.UserStyle{},
+		WorkerCount: len(workers), Styles: s.userStyles(u.ID, see),
 		Trusted: u.Has(horde.RoleTrusted), Flagged: u.Has(horde.RoleFlagged), Service: u.Has(horde.RoleService),
 		Education: u.Has(horde.RoleEducation), Customizer: u.Has(horde.RoleCustomizer), Deleted: u.Has(horde.RoleDeleted),
 		Pseudonymous: u.Pseudonymous(), AccountAge: int64(s.deps.Now().Sub(u.Created) / time.Second),
@@ -161,6 +161,7 @@ func (s *Server) userOf(u *horde.User, see privilege) wire.User {
 			Contribution: wire.ThingRecord{Megapixelsteps: megapixelsteps(u.Image.ContributionThings)},
 			Fulfillment:  wire.AmountRecord{Image: u.Image.Fulfilments},
 			Request:      wire.AmountRecord{Image: u.Image.Requests},
+			Style:        wire.AmountRecord{Image: u.Image.Styled},
 		},
 	}
 	if see >= self || u.Has(horde.RolePublicWorkers) {

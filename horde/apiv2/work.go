@@ -104,7 +104,7 @@ func offerOf(body object) horde.Offer {
 // popReply renders a job, or that there is none.
 func (s *Server) popReply(c *call, job horde.Job, agent string) (wire.PopReply, error) {
 	answer := wire.PopReply{
-		Payload: wire.IdlePayload(), IDs: make([]string, 0, len(job.Generations)), Messages: []wire.Message{},
+		Payload: wire.IdlePayload(), IDs: make([]string, 0, len(job.Generations)), Messages: messagesOf(job.Messages),
 		Skipped: map[string]int{}, SourceProcessing: "img2img",
 	}
 	if len(job.Generations) == 0 {
@@ -123,9 +123,15 @@ func (s *Server) popReply(c *call, job horde.Job, agent string) (wire.PopReply, 
 	answer.ID, answer.Model, answer.TTL = &answer.IDs[0], &job.Model, new(int(job.TTL/time.Second))
 	answer.R2Upload = &answer.R2Uploads[0]
 	answer.Payload = payloadOf(job)
+	var err error
+	if len(job.Image.Extra) > 0 {
+		answer.SourceProcessing = job.Image.Processing
+		if answer.ExtraSourceImages, err = s.extraFor(c, agent, job.Image.Extra); err != nil {
+			return answer, err
+		}
+	}
 	if job.Image.Source != "" {
 		answer.SourceProcessing = job.Image.Processing
-		var err error
 		if answer.SourceImage, err = s.sourceFor(c, agent, job.Image.Source); err != nil {
 			return answer, err
 		}
@@ -149,6 +155,19 @@ func (s *Server) sourceFor(c *call, agent, key string) (*string, error) {
 		return nil, fmt.Errorf("read source image: %w", err)
 	}
 	return new(base64.StdEncoding.EncodeToString(data)), nil
+}
+
+// extraFor hands the further source images to a worker.
+func (s *Server) extraFor(c *call, agent string, images []horde.ExtraSource) ([]wire.ExtraSourceImage, error) {
+	out := make([]wire.ExtraSourceImage, 0, len(images))
+	for _, x := range images {
+		image, err := s.sourceFor(c, agent, x.Blob)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, wire.ExtraSourceImage{Image: *image, Strength: wire.Float(x.Strength)})
+	}
+	return out, nil
 }
 
 func payloadOf(job horde.Job) wire.Payload {
@@ -228,6 +247,9 @@ func (s *Server) submit(c *call) error {
 	receipt, err := do(s, c, op)
 	if err != nil {
 		return err
+	}
+	if receipt.Discard { // nobody will ever ask for it, and what stays behind falls to the sweep
+		_ = s.deps.Blobs.Delete(c.r.Context(), op.Blob)
 	}
 	return c.reply(http.StatusOK, wire.SubmitReply{Reward: wire.Float(receipt.Reward.Float())})
 }

@@ -10,6 +10,7 @@ import (
 
 	"stablemate/horde"
 	"stablemate/horde/apiv2/wire"
+	"stablemate/horde/kudos"
 )
 
 // listWorkers is GET /workers: those online. A key that is unknown counts as none.
@@ -70,30 +71,69 @@ func (s *Server) replyWorker(c *call, w *horde.Worker) error {
 
 func (s *Server) workerOf(w *horde.Worker, privileged bool) wire.Worker {
 	owner, _ := s.deps.Engine.User(w.Owner)
-	o, can := &w.Offer, horde.Capabilities(w.Offer.BridgeAgent)
+	o := &w.Offer
 	out := wire.Worker{
-		RequestsFulfilled: w.Fulfilled, KudosRewards: amount(w.Generated),
-		KudosDetails: wire.WorkerKudosDetails{Generated: new(amount(w.Generated)), Uptime: new(int64(0))},
-		Performance:  strconv.FormatFloat(w.Speed()/1e6, 'f', 1, 64) + " megapixelsteps per second",
+		RequestsFulfilled: w.Fulfilled, KudosRewards: amount(w.Generated + w.UptimeKudos),
+		KudosDetails: wire.WorkerKudosDetails{Generated: new(amount(w.Generated)), Uptime: new(int64(w.UptimeKudos / kudos.One))},
+		Performance:  performanceOf(w),
 		Threads:      o.Threads, Uptime: w.Uptime, MaintenanceMode: w.Maintenance, Info: w.Info, NSFW: o.NSFW,
 		Trusted: owner.Has(horde.RoleTrusted), Flagged: owner.Has(horde.RoleFlagged), UncompletedJobs: w.Uncompleted,
-		Models: o.Models, BridgeAgent: o.BridgeAgent, MaxPixels: o.MaxPixels,
-		MegapixelstepsGenerated: wire.Float(math.Round(float64(w.Things) / 1e6)),
-		Img2Img:                 o.Img2Img && can.Has(horde.CanImg2Img), Painting: o.Painting && can.Has(horde.CanInpainting),
-		PostProcessing: o.Post, Lora: o.Lora, ControlNet: o.ControlNet, SDXLControlNet: o.SDXLControl,
-		Type: string(w.Type), Name: o.Name, ID: w.ID.String(), Online: w.Online(s.deps.Now()),
+		BridgeAgent: o.BridgeAgent, Type: string(w.Type), Name: o.Name, ID: w.ID.String(), Online: w.Online(s.deps.Now()),
 	}
-	if out.Models == nil {
-		out.Models = []string{}
+	switch w.Type {
+	case horde.Dreamer:
+		can := horde.Capabilities(o.BridgeAgent)
+		out.Models = orEmpty(o.Models)
+		out.DreamerDetails = &wire.DreamerDetails{
+			MaxPixels: o.MaxPixels, MegapixelstepsGenerated: wire.Float(math.Round(float64(w.Things) / 1e6)),
+			Img2Img: o.Img2Img && can.Has(horde.CanImg2Img), Painting: o.Painting && can.Has(horde.CanInpainting),
+			PostProcessing: o.Post, Lora: o.Lora, ControlNet: o.ControlNet, SDXLControlNet: o.SDXLControl,
+		}
+	case horde.Scribe:
+		out.Models = orEmpty(o.Models)
+		out.ScribeDetails = &wire.ScribeDetails{MaxLength: o.MaxLength, MaxContextLength: o.MaxContext}
+	case horde.Alchemist:
+		out.Forms = orEmpty(o.Forms)
+	}
+	if team, ok := s.deps.Engine.Team(w.Team); ok {
+		out.Team = wire.WorkerTeam{Name: &team.Name, ID: new(team.ID.String())}
 	}
 	if privileged || owner.Has(horde.RolePublicWorkers) {
 		out.Owner, out.Messages = owner.Alias(), []wire.WorkerMessage{}
+		for _, m := range s.deps.Engine.MessagesTo(w.ID) {
+			word := messageOf(&m)
+			word.ID = "" // the protocol leaves it out here
+			out.Messages = append(out.Messages, word)
+		}
 	}
 	if privileged {
 		out.Paused, out.Suspicious = &w.Paused, &w.Suspicion
 		out.IPAddr, out.Contact = w.Origin.String(), owner.Contact
 	}
 	return out
+}
+
+func orEmpty(list []string) []string {
+	if list == nil {
+		return []string{}
+	}
+	return list
+}
+
+// performanceOf tells a worker's speed in the words that clients know.
+func performanceOf(w *horde.Worker) string {
+	speed, unit := w.Speed()/1e6, " megapixelsteps per second"
+	switch w.Type {
+	case horde.Dreamer:
+	case horde.Scribe:
+		speed, unit = w.Speed(), " tokens per second"
+	case horde.Alchemist:
+		if len(w.Performance) == 0 {
+			return "No forms yet"
+		}
+		speed, unit = w.Speed(), " seconds per form"
+	}
+	return strconv.FormatFloat(speed, 'f', 1, 64) + unit
 }
 
 // changeWorker is PUT /workers/{worker_id}.
@@ -107,43 +147,72 @@ func (s *Server) changeWorker(c *call) error {
 		return err
 	}
 	u, err := s.caller(c)
-	if err != nil {
-		return err
-	}
-	mod := u.Has(horde.RoleModerator)
 	switch {
-	case w.Owner != u.ID && !mod && (body.has("maintenance") || body.has("info")):
-		return horde.Refuse(codeNotOwner, "Only the owner of a worker may change it.")
-	case !mod && (body.has("paused") || w.Owner != u.ID && body.has("team")):
-		return horde.Refuse(codeNotModerator, "Only moderators may do this.")
-	case u.ID == horde.Anonymous:
-		return horde.Refuse(horde.CodeAnonForbiddenWorker, "Anonymous callers may not change workers.")
-	case body.text("team", "") != "":
-		return horde.Refuse(codeTeamNotFound, "There is no such team.")
-	case !body.has("maintenance") && !body.has("info") && !body.has("paused") && !body.has("team"):
-		return horde.Refuse(codeNoWorkerMod, "No change was asked for.")
+	case err != nil:
+		return err
 	case nul(body):
 		return horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
-	op := horde.SetWorker{Worker: w.ID, By: u.ID, Reason: body.text("maintenance_msg", "")}
-	var out wire.WorkerChanged
+	op := horde.SetWorker{
+		Worker: w.ID, By: u.ID, Reason: body.text("maintenance_msg", ""), Info: body.maybe("info"), Name: body.maybe("name"),
+	}
 	if body.has("maintenance") {
 		op.Maintenance = new(body.truth("maintenance", false))
-		out.Maintenance = op.Maintenance
 	}
 	if body.has("paused") {
 		op.Paused = new(body.truth("paused", false))
-		out.Paused = op.Paused
 	}
-	if body.has("info") {
-		op.Info = new(strings.TrimSpace(body.text("info", "")))
-		out.Info = op.Info
+	if text := body.maybe("team"); text != nil {
+		op.Team = new(teamNamed(*text))
 	}
-	if body.has("team") {
-		out.Team = new("None") // the protocol's word for having left
-	}
-	if _, err := do(s, c, op); err != nil {
+	w, err = do(s, c, op)
+	if err != nil {
 		return err
 	}
+	out := wire.WorkerChanged{Maintenance: op.Maintenance, Paused: op.Paused}
+	if op.Info != nil {
+		out.Info = &w.Info
+	}
+	if op.Name != nil {
+		out.Name = &w.Offer.Name
+	}
+	if op.Team != nil {
+		out.Team = new("None") // the protocol's word for having left
+		if team, ok := s.deps.Engine.Team(w.Team); ok {
+			out.Team = &team.Name
+		}
+	}
 	return c.reply(http.StatusOK, out)
+}
+
+// noSuchTeam is an ID that no team ever has.
+const noSuchTeam = 1
+
+// teamNamed reads the ID of a team. An empty one leaves the team; what cannot be read names none that there is.
+func teamNamed(text string) horde.TeamID {
+	if text == "" {
+		return horde.TeamID{}
+	}
+	id, err := horde.ParseUUID(text)
+	if err != nil || id.IsZero() {
+		return horde.TeamID{UUID: horde.UUID{noSuchTeam}}
+	}
+	return horde.TeamID{UUID: id}
+}
+
+// deleteWorker is DELETE /workers/{worker_id}.
+func (s *Server) deleteWorker(c *call) error {
+	w, err := s.pathWorker(c)
+	if err != nil {
+		return err
+	}
+	u, err := s.caller(c)
+	if err != nil {
+		return err
+	}
+	w, err = do(s, c, horde.DeleteWorker{Worker: w.ID, By: u.ID})
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, wire.Deleted{ID: w.ID.String(), Name: w.Offer.Name})
 }

@@ -144,6 +144,48 @@ func (e *Engine) WorkersOf(u horde.UserID) []horde.WorkerID {
 	return out
 }
 
+// Team reads a team without its members.
+func (e *Engine) Team(id horde.TeamID) (horde.Team, bool) {
+	return read(e, func(s *horde.State) (horde.Team, bool) { return s.Team(id) })
+}
+
+// TeamNamed finds a team by its name, whatever the case.
+func (e *Engine) TeamNamed(name string) (horde.Team, bool) {
+	return read(e, func(s *horde.State) (horde.Team, bool) { return s.TeamNamed(name) })
+}
+
+// TeamView reads a team with its members.
+func (e *Engine) TeamView(id horde.TeamID) (horde.TeamView, bool) {
+	now := e.opts.Now()
+	return read(e, func(s *horde.State) (horde.TeamView, bool) { return s.TeamView(id, now) })
+}
+
+// Teams lists all teams with their members, those with the most kudos first.
+func (e *Engine) Teams() []horde.TeamView {
+	now := e.opts.Now()
+	out, _ := read(e, func(s *horde.State) ([]horde.TeamView, bool) { return s.Teams(now), true })
+	return out
+}
+
+// Message reads a message to workers.
+func (e *Engine) Message(id horde.MessageID) (horde.Message, bool) {
+	return read(e, func(s *horde.State) (horde.Message, bool) { return s.Message(id) })
+}
+
+// Messages lists messages to workers, newest first.
+func (e *Engine) Messages(q horde.MessageQuery) []horde.Message {
+	now := e.opts.Now()
+	out, _ := read(e, func(s *horde.State) ([]horde.Message, bool) { return s.Messages(q, now), true })
+	return out
+}
+
+// MessagesTo lists what is addressed to one worker and still active.
+func (e *Engine) MessagesTo(id horde.WorkerID) []horde.Message {
+	now := e.opts.Now()
+	out, _ := read(e, func(s *horde.State) ([]horde.Message, bool) { return s.MessagesTo(id, now), true })
+	return out
+}
+
 // RequestsOf lists the live requests of a person.
 func (e *Engine) RequestsOf(u horde.UserID) []horde.RequestID {
 	out, _ := read(e, func(s *horde.State) ([]horde.RequestID, bool) { return s.RequestsOf(u), true })

@@ -59,16 +59,18 @@ type Kind int16
 
 // Kinds of events.
 const (
-	KindWelcome    Kind = 1  // starting balance of a new account
-	KindHold       Kind = 2  // up-front kudos set aside for a request
-	KindRelease    Kind = 3  // what was set aside and not used
-	KindSettle     Kind = 4  // one delivered generation
-	KindActivation Kind = 5  // charge for queueing a request
-	KindTransfer   Kind = 6  // a gift from one person to another
-	KindAward      Kind = 7  // given or taken by an operator
-	KindUptime     Kind = 8  // a worker's reward for being there
-	KindPromotion  Kind = 9  // escrow paid out on becoming trusted
-	KindMonthly    Kind = 20 // what an account is given each month
+	KindWelcome    Kind = 1 // starting balance of a new account
+	KindHold       Kind = 2 // up-front kudos set aside for a request
+	KindRelease    Kind = 3 // what was set aside and not used
+	KindSettle     Kind = 4 // one delivered generation
+	KindActivation Kind = 5 // charge for queueing a request
+	KindTransfer   Kind = 6 // a gift from one person to another
+	KindAward      Kind = 7 // given or taken by an operator
+	KindUptime     Kind = 8 // a worker's reward for being there
+	KindPromotion  Kind = 9 // escrow paid out on becoming trusted
+
+	KindMonthly Kind = 20 // what an account is given each month
+	KindStyle   Kind = 24 // thanks to the maker of a style that somebody else used
 )
 
 // Posting changes one account. Postings of an event sum to zero.

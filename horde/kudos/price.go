@@ -163,13 +163,21 @@ const ActivationImage = 3 * One
 // ActivationShared is charged instead when the requester gives the images to the public collection.
 const ActivationShared = 1 * One
 
-// Activation is what queueing an image request costs.
-func Activation(shared bool) Amount {
-	if shared {
+// Activation is what queueing an image request costs: less when its images are shared, unless the maker of somebody
+// else's style is to be thanked out of it.
+func Activation(shared, foreignStyle bool) Amount {
+	switch {
+	case shared && foreignStyle:
+		return ActivationShared + StyleFee
+	case shared:
 		return ActivationShared
 	}
 	return ActivationImage
 }
+
+// StyleFee is the part of an activation that goes on to the maker of the style, when it is somebody else's. Image
+// requests always pay it.
+const StyleFee = 2 * One
 
 // ActivationExtra is charged on top for each extra source image.
 const ActivationExtra = 5 * One

@@ -109,12 +109,12 @@ func (a *assembly) add(at int, name string, run func(context.Context) error) {
 
 // door is everything the HTTP listener answers.
 func (a *assembly) door() (http.Handler, error) {
-	signer, err := blob.NewSigner(a.secrets.links, a.url, systemClock.Now)
+	links, images, err := a.imageLinks()
 	if err != nil {
-		return nil, fmt.Errorf("sign links: %w", err)
+		return nil, err
 	}
 	api, err := apiv2.New(apiv2.Deps{
-		Engine: a.engine, Blobs: a.images, Signer: signer, Secret: a.secrets.keys, IDs: a.ids, NewKey: a.ids.APIKey, Now: systemClock.Now,
+		Engine: a.engine, Blobs: a.images, Signer: links, Secret: a.secrets.keys, IDs: a.ids, NewKey: a.ids.APIKey, Now: systemClock.Now,
 		Log: a.log,
 	}, apiv2.Options{
 		RateLimits: a.cfg.Server.RateLimits, TrustedProxy: a.cfg.Server.TrustedProxy, PublicURL: a.url, Node: a.node, Version: Version,
@@ -133,12 +133,11 @@ func (a *assembly) door() (http.Handler, error) {
 		return nil, fmt.Errorf("open the pages: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api)
-	mux.Handle(blob.PathPrefix, blob.Handler(a.images, signer, blob.HandlerOptions{
-		Log: a.log, MaxSide: apiv2.MaxResultSide, MaxPixels: apiv2.MaxResultPixels,
-	}))
+	if images != nil {
+		mux.Handle(blob.PathPrefix, images)
+	}
 	mux.Handle("/", pages)
-	return mux, nil
+	return api.Before(mux), nil
 }
 
 // schedule sets what happens by the clock.
@@ -242,7 +241,7 @@ func (a *assembly) chat() (page string, err error) {
 		return "", fmt.Errorf("open Discord: %w", err)
 	}
 	chat, err := commands.New(commands.Deps{
-		Engine: a.engine, Bot: bot, Messages: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
+		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
 		NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now,
 	}, set)
 	if err != nil {

@@ -34,7 +34,9 @@ type core struct {
 	log     zerolog.Logger
 	store   *store.Store
 	engine  *engine.Engine
-	images  *blob.Store
+	images  blob.Images
+	folder  *blob.Store  // what images is, or nil
+	bucket  *blob.Bucket // the same
 	secrets *secrets
 	ids     ids
 }
@@ -71,12 +73,8 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 	if c.secrets, err = openSecrets(ctx, c.store, cfg.Server.Secret.Reveal()); err != nil {
 		return nil, err
 	}
-	dir := cfg.Store.ImagesDir
-	if dir == "" {
-		dir = filepath.Join(cfg.Server.DataDir, "images")
-	}
-	if c.images, err = blob.NewStore(dir); err != nil {
-		return nil, fmt.Errorf("open the image folder: %w", err)
+	if err = c.openImages(ctx); err != nil {
+		return nil, err
 	}
 	models, err := referenceOf(cfg.Horde.ModelsFile)
 	if err != nil {
@@ -88,6 +86,7 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 			TransfersAllowed: cfg.Horde.Transfers, Models: models,
 			TrustThreshold: kudos.Whole(int64(cfg.Horde.TrustThreshold)), Sharing: cfg.Horde.Sharing,
 			AnonymousWaiting: cfg.Horde.AnonymousWaiting, AnonymousPerOrigin: cfg.Horde.AnonymousPerOrigin,
+			Profane: horde.ProfanityList(),
 		},
 		Now: systemClock.Now, IDs: c.ids, Log: log,
 	})

@@ -20,7 +20,7 @@ const module = "stablemate"
 const everything = "*"
 
 // leaves know nothing and may be known by the core.
-var leaves = []string{"horde/kudos", "horde/origin"}
+var leaves = []string{"horde/kudos", "horde/origin", "horde/filter"}
 
 // core is the rules and their leaves.
 func core(more ...string) []string { return slices.Concat([]string{"horde"}, leaves, more) }
@@ -33,8 +33,11 @@ func table() map[string][]string {
 	return map[string][]string{
 		"horde/kudos":         nil,
 		"horde/origin":        nil,
+		"horde/filter":        nil,
 		"horde/apiv2/wire":    nil,
+		"horde/apiv2/openapi": nil,
 		"commands/chat":       nil,
+		"commands/words":      nil,
 		"inference/diffusion": nil,
 		"internal/clock":      nil,
 		"internal/idgen":      nil,
@@ -42,8 +45,10 @@ func table() map[string][]string {
 		"internal/discord":    nil,
 		"internal/sandbox":    nil,
 		"internal/schedule":   nil,
+		"internal/fetch":      nil,
 		"internal/arch":       nil,
 		"internal/pgtest":     nil,
+		"internal/s3test":     nil,
 
 		"horde":              leaves,
 		"horde/engine":       core(),
@@ -53,10 +58,10 @@ func table() map[string][]string {
 		"emojikudos":         engine,
 		"inference":          engine,
 		"inference/onnx":     {"inference/diffusion"},
-		"horde/apiv2":        slices.Concat(engine, []string{"horde/apiv2/wire", "internal/blob", "internal/ops", "ratings", "emojikudos"}),
+		"horde/apiv2":        slices.Concat(engine, []string{"horde/apiv2/wire", "horde/apiv2/openapi", "internal/blob", "internal/fetch", "internal/ops", "ratings", "emojikudos"}),
 		"horde/apiv2/client": {"horde/apiv2/wire"},
 		"internal/webhook":   {"horde/apiv2/wire"},
-		"commands":           slices.Concat(engine, []string{"commands/chat", "emojikudos", "ratings", "internal/discord"}),
+		"commands":           slices.Concat(engine, []string{"commands/chat", "commands/words", "emojikudos", "ratings", "internal/discord"}),
 		"internal/web":       {"horde", "horde/engine", "ratings"},
 		"internal/store":     rows,
 		"internal/app":       {everything},
@@ -77,6 +82,7 @@ func fences() map[string][]string {
 		"modernc.org/sqlite":              {"internal/store"},
 		"github.com/yalue/onnxruntime_go": {"inference/onnx"},
 		"github.com/robfig/cron":          {"internal/schedule"},
+		"github.com/minio/minio-go":       {"internal/blob"},
 	}
 }
 

@@ -72,6 +72,9 @@ func (s *Signer) Link(op Op, key string) (string, error) {
 	return s.base + PathPrefix + key + "?op=" + string(op) + "&exp=" + exp + "&sig=" + s.sign(op, key, exp), nil
 }
 
+// Own is true: links lead to the door that mounts Handler.
+func (s *Signer) Own() bool { return true }
+
 // Check returns how long the link still works when the query allows op on key, otherwise ErrLink. Nothing in the error
 // tells which part was wrong.
 func (s *Signer) Check(op Op, key string, query url.Values) (time.Duration, error) {

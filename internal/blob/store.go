@@ -159,6 +159,40 @@ func (s *Store) Open(ctx context.Context, key string) (*Image, error) {
 	return &Image{File: f, Size: info.Size(), Stored: info.ModTime()}, nil
 }
 
+// Stat tells about an image without opening it, or returns ErrNotFound.
+func (s *Store) Stat(ctx context.Context, key string) (Info, error) {
+	_, file, err := s.path(key)
+	if err != nil {
+		return Info{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return Info{}, err
+	}
+	info, err := os.Stat(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Info{}, ErrNotFound
+	}
+	if err != nil {
+		return Info{}, fmt.Errorf("look for image %s: %w", key, err)
+	}
+	return Info{Size: info.Size(), Stored: info.ModTime()}, nil
+}
+
+// Accept tells the format of an uploaded image. Handler has held it against the limits before it was stored.
+func (s *Store) Accept(ctx context.Context, key string) (Format, error) {
+	img, err := s.Open(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = img.Close() }()
+	var head [sniffBytes]byte
+	n, err := img.ReadAt(head[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", fmt.Errorf("read image %s: %w", key, err)
+	}
+	return Sniff(head[:n]), nil
+}
+
 // Image is an open image. Size is in bytes.
 type Image struct {
 	*os.File

@@ -14,6 +14,7 @@ import (
 type Config struct {
 	Server  Server  `toml:"server"`
 	Store   Store   `toml:"store"`
+	S3      S3      `toml:"s3"`
 	Horde   Horde   `toml:"horde"`
 	Discord Discord `toml:"discord"`
 	Sandbox Sandbox `toml:"sandbox"`
@@ -40,6 +41,18 @@ type Store struct {
 	PostgresURL Secret   `toml:"postgres_url"` // postgres://user:password@host/database
 	ImagesDir   string   `toml:"images_dir"`   // empty: images in Server.DataDir
 	ImageLife   Duration `toml:"image_life"`   // how long images are kept
+}
+
+// S3 is a bucket of an S3-compatible service, which takes the place of Store.ImagesDir when Bucket is set.
+type S3 struct {
+	Bucket         string `toml:"bucket"`          // empty: images are kept in a folder
+	Endpoint       string `toml:"endpoint"`        // http or https address of the service
+	PublicEndpoint string `toml:"public_endpoint"` // the same as workers and users reach it; empty: Endpoint
+	Region         string `toml:"region"`
+	Prefix         string `toml:"prefix"` // begins every name; all below it is ours, and swept
+	AccessKey      Secret `toml:"access_key"`
+	SecretKey      Secret `toml:"secret_key"`
+	PathStyle      bool   `toml:"path_style"` // the bucket stands in the path, not in the host's name
 }
 
 // Horde is about the rules of this horde.
@@ -96,6 +109,7 @@ func Default() Config {
 			StopTimeout: Duration(20 * time.Second), LogLevel: "info", LogFormat: "auto",
 		},
 		Store: Store{Engine: "sqlite", ImageLife: Duration(2 * time.Hour)},
+		S3:    S3{Region: "us-east-1", Prefix: "stablemate/", PathStyle: true},
 		Horde: Horde{
 			Name: "Stablemate", Anonymous: true, Registration: true, Transfers: true,
 		},

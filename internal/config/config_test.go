@@ -121,6 +121,10 @@ func TestMistakesNameTheKeyAndTheReason(t *testing.T) {
 		"a public address without http": {"[server]\npublic_url = 'horde.example'", "server.public_url: is"},
 		"an unknown engine":             {"[store]\nengine = 'mysql'", "store.engine: is \"mysql\", must be one of sqlite, postgres"},
 		"PostgreSQL without an address": {"[store]\nengine = 'postgres'", "store.postgres_url: is empty, must be set"},
+		"a bucket without keys":         {"[s3]\nbucket = 'b'\nendpoint = 'https://s3.example'", "s3.secret_key: is empty, must be set beside s3.bucket"},
+		"a bucket without a service":    {"[s3]\nbucket = 'b'", "s3.endpoint: is empty, must be set beside s3.bucket"},
+		"a bucket's address with path":  {"[s3]\nendpoint = 'https://s3.example/b'", "s3.endpoint: is \"https://s3.example/b\", must have no path"},
+		"a bucket's prefix of all":      {"[s3]\nprefix = '/'", "s3.prefix: is \"/\""},
 		"a short secret":                {"[server]\nsecret = 'short'", "server.secret: has 5 characters, must have 16 or more"},
 		"a token with its prefix":       {"[discord]\ntoken = 'Bot abc'", "discord.token: begins with"},
 		"a guild's name for its number": {"[discord]\nguild_id = 'my guild'", "discord.guild_id: is \"my guild\""},
@@ -181,6 +185,8 @@ func TestSecretsComeFromTheEnvironment(t *testing.T) {
 		"STABLEMATE_SECRET":        "0123456789abcdef",
 		"STABLEMATE_POSTGRES_URL":  "postgres://me:hunter2@db/horde",
 		"STABLEMATE_DISCORD_TOKEN": "",
+		"STABLEMATE_S3_ACCESS_KEY": "environment's account",
+		"STABLEMATE_S3_SECRET_KEY": "environment's key",
 	}
 	c, err := config.Parse([]byte("[discord]\ntoken = 'from.the.file'\n[server]\nsecret = 'fedcba9876543210'"),
 		func(name string) string { return vars[name] })
@@ -190,6 +196,8 @@ func TestSecretsComeFromTheEnvironment(t *testing.T) {
 	for name, pair := range map[string][2]string{
 		"the environment wins":         {c.Server.Secret.Reveal(), "0123456789abcdef"},
 		"the environment alone counts": {c.Store.PostgresURL.Reveal(), "postgres://me:hunter2@db/horde"},
+		"a bucket's account":           {c.S3.AccessKey.Reveal(), "environment's account"},
+		"a bucket's key":               {c.S3.SecretKey.Reveal(), "environment's key"},
 		"an empty variable is none":    {c.Discord.Token.Reveal(), "from.the.file"},
 	} {
 		if pair[0] != pair[1] {
@@ -210,7 +218,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 	t.Parallel()
 	const word = "open sesame 123456"
 	c := config.Default()
-	c.Server.Secret, c.Store.PostgresURL, c.Discord.Token = word, word, word
+	c.Server.Secret, c.Store.PostgresURL, c.Discord.Token, c.S3.AccessKey, c.S3.SecretKey = word, word, word, word, word
 	var printed strings.Builder
 	if err := c.Write(&printed); err != nil {
 		t.Fatal(err)

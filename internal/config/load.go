@@ -27,6 +27,8 @@ func Environment() map[string]string {
 		"server.secret":      envPrefix + "SECRET",
 		"store.postgres_url": envPrefix + "POSTGRES_URL",
 		"discord.token":      envPrefix + "DISCORD_TOKEN",
+		"s3.access_key":      envPrefix + "S3_ACCESS_KEY",
+		"s3.secret_key":      envPrefix + "S3_SECRET_KEY",
 	}
 }
 
@@ -96,6 +98,10 @@ func (c *Config) secret(key string) *Secret {
 		return &c.Store.PostgresURL
 	case "discord.token":
 		return &c.Discord.Token
+	case "s3.access_key":
+		return &c.S3.AccessKey
+	case "s3.secret_key":
+		return &c.S3.SecretKey
 	default:
 		panic("config: no secret has the key " + key)
 	}

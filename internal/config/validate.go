@@ -27,6 +27,7 @@ const (
 	maxDevice      = 63
 	minPixels      = 64 * 64
 	maxPixels      = 3072 * 3072
+	maxPrefix      = 200 // bytes
 )
 
 // check gathers what is wrong, key by key.
@@ -87,6 +88,7 @@ func (c Config) validate() error {
 	v := &check{}
 	v.server(c.Server)
 	v.store(c.Store)
+	v.s3(c.S3)
 	v.horde(c.Horde)
 	v.discord(c.Discord)
 	v.sandbox(c)
@@ -121,6 +123,28 @@ func (v *check) store(s Store) {
 	u, err := url.Parse(s.PostgresURL.Reveal())
 	v.require(err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql"), "store.postgres_url",
 		"must look like postgres://user:password@host:5432/database")
+}
+
+func (v *check) s3(s S3) {
+	for key, value := range map[string]string{"s3.endpoint": s.Endpoint, "s3.public_endpoint": s.PublicEndpoint} {
+		if value == "" {
+			continue
+		}
+		if u := v.web(value, key); u != nil {
+			v.require(strings.Trim(u.Path, "/") == "", key, "is %q, must have no path", value)
+		}
+	}
+	v.require(len(s.Prefix) <= maxPrefix && !strings.HasPrefix(s.Prefix, "/"), "s3.prefix",
+		"is %q, must have at most %d bytes and begin with no slash", s.Prefix, maxPrefix)
+	if s.Bucket == "" {
+		return
+	}
+	for key, missing := range map[string]bool{
+		"s3.endpoint": s.Endpoint == "", "s3.region": s.Region == "", "s3.prefix": strings.Trim(s.Prefix, "/") == "",
+		"s3.access_key": s.AccessKey == "", "s3.secret_key": s.SecretKey == "",
+	} {
+		v.require(!missing, key, "is empty, must be set beside s3.bucket")
+	}
 }
 
 func (v *check) horde(h Horde) {

@@ -46,13 +46,14 @@ type workerRecord struct {
 	Paused      bool          `json:"paused,omitempty"`
 	Suspicion   int           `json:"suspicion,omitempty"`
 	Reasons     horde.Reasons `json:"reasons,omitempty"`
+	Team        horde.TeamID  `json:"team,omitzero"`
 	Fulfilled   int64         `json:"fulfilled,omitempty"`
 	Uncompleted int64         `json:"uncompleted,omitempty"`
 	Things      int64         `json:"things,omitempty"`
 	Uptime      int64         `json:"uptime,omitempty"`
 	Rewarded    int64         `json:"rewarded,omitempty"`
-	Generated   kudos.Amount  `json:"generated,omitempty"`
 	UptimeKudos kudos.Amount  `json:"uptime_kudos,omitempty"`
+	Generated   kudos.Amount  `json:"generated,omitempty"`
 	Performance []float64     `json:"performance,omitempty"`
 	DropSince   int64         `json:"drop_since,omitempty"` // microseconds
 	Drops       int           `json:"drops,omitempty"`
@@ -63,7 +64,7 @@ func recordOf(w *horde.Worker) workerRecord {
 		Info: w.Info, Maintenance: w.Maintenance, MaintReason: w.MaintReason, Paused: w.Paused, Suspicion: w.Suspicion,
 		Fulfilled: w.Fulfilled, Uncompleted: w.Uncompleted, Things: w.Things, Uptime: w.Uptime, Generated: w.Generated,
 		Performance: w.Performance, DropSince: micros(w.DropSince), Drops: w.Drops,
-		Reasons: w.Reasons, Rewarded: w.Rewarded, UptimeKudos: w.UptimeKudos,
+		Reasons: w.Reasons, Team: w.Team, Rewarded: w.Rewarded, UptimeKudos: w.UptimeKudos,
 	}
 }
 
@@ -71,7 +72,7 @@ func (r workerRecord) into(w *horde.Worker) {
 	w.Info, w.Maintenance, w.MaintReason, w.Paused, w.Suspicion = r.Info, r.Maintenance, r.MaintReason, r.Paused, r.Suspicion
 	w.Fulfilled, w.Uncompleted, w.Things, w.Uptime, w.Generated = r.Fulfilled, r.Uncompleted, r.Things, r.Uptime, r.Generated
 	w.Performance, w.DropSince, w.Drops = r.Performance, fromMicros(r.DropSince), r.Drops
-	w.Reasons, w.Rewarded, w.UptimeKudos = r.Reasons, r.Rewarded, r.UptimeKudos
+	w.Reasons, w.Team, w.Rewarded, w.UptimeKudos = r.Reasons, r.Team, r.Rewarded, r.UptimeKudos
 }
 
 const selectWorkers = `SELECT id, owner, type, created, last_seen, origin, offer, record FROM worker`

@@ -2,7 +2,7 @@
 # Installs what is missing for a purpose, and says nothing when nothing is.
 #   setup.sh build      a C compiler, beside Go
 #   setup.sh postgres   and PostgreSQL's server
-#   setup.sh test       and a browser, fonts, and the npm and pip packages that contract tests run
+#   setup.sh test       and a browser, fonts, an S3 server, and the npm and pip packages that contract tests run
 # Debian packages are installed with apt-get by root or through sudo; anybody else is told the command.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -103,6 +103,18 @@ pip_packages() {
   printf '%s' "$python_sdk" >"$stamp"
 }
 
+s3_server() {
+  local mod=internal/tools/s3server/go.mod stamp=build/s3/.built
+  [ -x build/s3/versitygw ] && cmp -s "$mod" "$stamp" && return 0
+  printf 'setup: building the S3 server of the tests, which takes minutes once\n'
+  mkdir -p build/s3
+  if ! go build -modfile="$mod" -o build/s3/versitygw github.com/versity/versitygw/cmd/versitygw >build/s3.log 2>&1; then
+    tail -n 20 build/s3.log >&2
+    fail 'the S3 server of the tests could not be built'
+  fi
+  cp "$mod" "$stamp"
+}
+
 need_go
 case "${1:-}" in
 build) ;;
@@ -119,4 +131,5 @@ install_missing
 if [ "$1" = test ]; then
   npm_packages
   pip_packages
+  s3_server
 fi

@@ -71,7 +71,7 @@ assert.ok((await horde.getUsers({ force: true })).length >= 3);
 // Refusals arrive as the SDK's errors.
 await assert.rejects(horde.postAsyncImageGenerate(ask, { token: "wrong" }), (e) => e instanceof APIError && e.error_code === "InvalidAPIKey");
 await assert.rejects(horde.getImageGenerationCheck("00000000-0000-4000-8000-000000000000"), (e) => e instanceof APIError && e.error_code === "RequestNotFound");
-await assert.rejects(horde.getTeams({ force: true }), (e) => e instanceof APIError);
+assert.deepEqual(await horde.getTeams({ force: true }), []);
 
 // A request nobody can serve says so, and is taken back.
 const lonely = await horde.postAsyncImageGenerate({ ...ask, models: ["never heard of"] }, { token });

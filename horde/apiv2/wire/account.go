@@ -2,11 +2,6 @@
 
 package wire
 
-// Done answers what leaves nothing to tell.
-type Done struct {
-	Message string `json:"message"`
-}
-
 // SharedKey is what is told of a shared key to whoever knows it. The name is there even when it is empty: some clients
 // insist on it.
 type SharedKey struct {

@@ -6,25 +6,28 @@ import "strconv"
 
 // GenerateRequest is the body of POST generate/async. Only Prompt is required.
 type GenerateRequest struct {
-	Prompt            string       `json:"prompt"` // the negative part follows ###
-	Params            *ImageParams `json:"params,omitempty"`
-	NSFW              *bool        `json:"nsfw,omitempty"`
-	CensorNSFW        *bool        `json:"censor_nsfw,omitempty"`
-	TrustedWorkers    *bool        `json:"trusted_workers,omitempty"`
-	SlowWorkers       *bool        `json:"slow_workers,omitempty"`
-	ExtraSlowWorkers  *bool        `json:"extra_slow_workers,omitempty"`
-	Workers           []string     `json:"workers,omitempty"`
-	WorkerBlacklist   bool         `json:"worker_blacklist,omitempty"`
-	Models            []string     `json:"models,omitempty"` // none: the server's default model
-	SourceImage       string       `json:"source_image,omitempty"`
-	SourceProcessing  string       `json:"source_processing,omitempty"`
-	SourceMask        string       `json:"source_mask,omitempty"`
-	R2                *bool        `json:"r2,omitempty"`
-	Shared            *bool        `json:"shared,omitempty"`
-	ReplacementFilter *bool        `json:"replacement_filter,omitempty"`
-	DryRun            bool         `json:"dry_run,omitempty"`
-	DisableBatching   bool         `json:"disable_batching,omitempty"`
-	AllowDowngrade    bool         `json:"allow_downgrade,omitempty"`
+	Prompt           string       `json:"prompt"` // the negative part follows ###
+	Params           *ImageParams `json:"params,omitempty"`
+	NSFW             *bool        `json:"nsfw,omitempty"`
+	CensorNSFW       *bool        `json:"censor_nsfw,omitempty"`
+	TrustedWorkers   *bool        `json:"trusted_workers,omitempty"`
+	SlowWorkers      *bool        `json:"slow_workers,omitempty"`
+	ExtraSlowWorkers *bool        `json:"extra_slow_workers,omitempty"`
+	Workers          []string     `json:"workers,omitempty"`
+	WorkerBlacklist  bool         `json:"worker_blacklist,omitempty"`
+	Models           []string     `json:"models,omitempty"` // none: the server's default model
+	SourceImage      string       `json:"source_image,omitempty"`
+	SourceProcessing string       `json:"source_processing,omitempty"`
+	SourceMask       string       `json:"source_mask,omitempty"`
+	R2               *bool        `json:"r2,omitempty"`
+	Webhook          string       `json:"webhook,omitempty"` // https address to call with each delivered image
+
+	ExtraSourceImages []ExtraSourceImage `json:"extra_source_images,omitempty"` // of a remix
+	Shared            *bool              `json:"shared,omitempty"`
+	ReplacementFilter *bool              `json:"replacement_filter,omitempty"`
+	DryRun            bool               `json:"dry_run,omitempty"`
+	DisableBatching   bool               `json:"disable_batching,omitempty"`
+	AllowDowngrade    bool               `json:"allow_downgrade,omitempty"`
 }
 
 // ImageParams say how an image is made. Nil and empty fields take the server's defaults.

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"stablemate/commands/chat"
+)
+
+// Bounds of what is kept at hand.
+const (
+	maxAtHand   = 20_000 // documents of one kind; beyond it some are read again
+	changeTries = 5      // of a change that somebody else's change overtakes
+)
+
+// memory is one kind of document with its Go type. The ones used lately are at hand without asking the store: this
+// process alone writes them. It is safe for concurrent use.
+type memory[V any] struct {
+	docs Docs
+	kind chat.DocKind
+
+	mu     sync.Mutex // guards atHand
+	atHand map[string]remembered[V]
+}
+
+// remembered is a document, or that there is none.
+type remembered[V any] struct {
+	doc   chat.Doc
+	value V
+	found bool
+}
+
+func newMemory[V any](docs Docs, kind chat.DocKind) *memory[V] {
+	return &memory[V]{docs: docs, kind: kind, atHand: make(map[string]remembered[V])}
+}
+
+// get reads a document; the zero value and false when there is none. What it returns is shared: nobody changes maps or
+// slices in it.
+func (m *memory[V]) get(ctx context.Context, key string) (V, bool, error) {
+	r, err := m.read(ctx, key)
+	return r.value, r.found, err
+}
+
+func (m *memory[V]) read(ctx context.Context, key string) (remembered[V], error) {
+	m.mu.Lock()
+	r, ok := m.atHand[key]
+	m.mu.Unlock()
+	if ok {
+		return r, nil
+	}
+	d, found, err := m.docs.Doc(ctx, m.kind, key)
+	if err != nil {
+		return r, err
+	}
+	r = remembered[V]{doc: d, found: found}
+	if found {
+		if err := json.Unmarshal(d.Value, &r.value); err != nil {
+			return r, fmt.Errorf("read %s %s: %w", m.kind, key, err)
+		}
+	}
+	m.keep(key, r)
+	return r, nil
+}
+
+func (m *memory[V]) keep(key string, r remembered[V]) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.atHand) >= maxAtHand {
+		for k := range m.atHand { // any tenth will do
+			delete(m.atHand, k)
+			if len(m.atHand) <= maxAtHand*9/10 {
+				break
+			}
+		}
+	}
+	m.atHand[key] = r
+}
+
+func (m *memory[V]) forget(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.atHand, key)
+}
+
+// about says whom a new document is about and when it is due.
+type about struct {
+	person, guild string
+	due           time.Time
+}
+
+// change reads a document, or its zero value, lets f change it, and saves it. It starts over when another change came
+// in between; f may then run again. An error of f stops it.
+func (m *memory[V]) change(ctx context.Context, key string, a about, f func(v *V) error) (V, error) {
+	for range changeTries {
+		m.forget(key)
+		r, err := m.read(ctx, key)
+		if err != nil {
+			return r.value, err
+		}
+		v := r.value
+		if err := f(&v); err != nil {
+			return r.value, err
+		}
+		value, err := json.Marshal(v)
+		if err != nil {
+			return r.value, fmt.Errorf("write %s %s: %w", m.kind, key, err)
+		}
+		d := chat.Doc{Kind: m.kind, Key: key, Person: a.person, Guild: a.guild, Due: a.due, Value: value, Version: r.doc.Version}
+		d.Version, err = m.docs.SaveDoc(ctx, d)
+		switch {
+		case errors.Is(err, chat.ErrChanged):
+			m.forget(key)
+			continue
+		case err != nil:
+			m.forget(key)
+			return r.value, err
+		}
+		m.keep(key, remembered[V]{doc: d, value: v, found: true})
+		return v, nil
+	}
+	return *new(V), fmt.Errorf("change %s %s: %w", m.kind, key, chat.ErrChanged)
+}
+
+// drop forgets a document for good. It reports whether there was one.
+func (m *memory[V]) drop(ctx context.Context, key string) (bool, error) {
+	there, err := m.docs.DeleteDoc(ctx, m.kind, key)
+	m.forget(key)
+	return there, err
+}
+
+// entry is a document of a list.
+type entry[V any] struct {
+	key   string
+	value V
+}
+
+func (m *memory[V]) entries(docs []chat.Doc, err error) ([]entry[V], error) {
+	if err != nil {
+		return nil, err
+	}
+	out := make([]entry[V], 0, len(docs))
+	for _, d := range docs {
+		var v V
+		if err := json.Unmarshal(d.Value, &v); err != nil {
+			return nil, fmt.Errorf("read %s %s: %w", m.kind, d.Key, err)
+		}
+		out = append(out, entry[V]{d.Key, v})
+	}
+	return out, nil
+}
+
+// ofPerson lists the documents about a person, by key.
+func (m *memory[V]) ofPerson(ctx context.Context, person string) ([]entry[V], error) {
+	return m.entries(m.docs.DocsOfPerson(ctx, m.kind, person))
+}
+
+// ofGuild lists the documents about a guild, by key.
+func (m *memory[V]) ofGuild(ctx context.Context, guild string) ([]entry[V], error) {
+	return m.entries(m.docs.DocsOfGuild(ctx, m.kind, guild))
+}
+
+// due lists the documents that are due, the longest overdue first.
+func (m *memory[V]) due(ctx context.Context, now time.Time, limit int) ([]entry[V], error) {
+	return m.entries(m.docs.DueDocs(ctx, m.kind, now, limit))
+}

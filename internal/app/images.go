@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package app
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"path/filepath"
+
+	"stablemate/horde/apiv2"
+	"stablemate/internal/blob"
+)
+
+// uploadLimits bound what workers upload: a delivered image may be an enlarged one.
+func uploadLimits() blob.Limits {
+	return blob.Limits{Bytes: blob.MaxUpload, Side: apiv2.MaxResultSide, Pixels: apiv2.MaxResultPixels}
+}
+
+// openImages opens the bucket when one is configured, otherwise the folder.
+func (c *core) openImages(ctx context.Context) error {
+	s := c.cfg.S3
+	if s.Bucket != "" {
+		bucket, err := blob.NewBucket(ctx, blob.BucketOptions{
+			Endpoint: s.Endpoint, Public: s.PublicEndpoint, Region: s.Region, Bucket: s.Bucket, Prefix: s.Prefix,
+			AccessKey: s.AccessKey.Reveal(), SecretKey: s.SecretKey.Reveal(), PathStyle: s.PathStyle, Upload: uploadLimits(),
+		})
+		if err != nil {
+			return fmt.Errorf("open the image bucket: %w", err)
+		}
+		c.images, c.bucket = bucket, bucket
+		return nil
+	}
+	dir := c.cfg.Store.ImagesDir
+	if dir == "" {
+		dir = filepath.Join(c.cfg.Server.DataDir, "images")
+	}
+	folder, err := blob.NewStore(dir)
+	if err != nil {
+		return fmt.Errorf("open the image folder: %w", err)
+	}
+	c.images, c.folder = folder, folder
+	return nil
+}
+
+// imageLinks is who makes links to images, and the door behind them where that is ours.
+func (a *assembly) imageLinks() (blob.Links, http.Handler, error) {
+	if a.bucket != nil {
+		return a.bucket, nil, nil
+	}
+	signer, err := blob.NewSigner(a.secrets.links, a.url, systemClock.Now)
+	if err != nil {
+		return nil, nil, fmt.Errorf("sign links: %w", err)
+	}
+	l := uploadLimits()
+	return signer, blob.Handler(a.folder, signer, blob.HandlerOptions{
+		Log: a.log, MaxUpload: l.Bytes, MaxSide: l.Side, MaxPixels: l.Pixels,
+	}), nil
+}
