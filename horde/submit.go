@@ -69,9 +69,6 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	if elapsed > 0 {
 		sample = float64(things) / elapsed
 	}
-	if sample > TooFast {
-		s.suspect(c, s.users[w.Owner], w, ReasonTooFast)
-	}
 	w.Performance = append(w.Performance, float64(int64(sample*10))/10)
 	if n := len(w.Performance); n > MaxPerformance {
 		w.Performance = append(w.Performance[:0:0], w.Performance[n-MaxPerformance:]...)
