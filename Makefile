@@ -68,9 +68,16 @@ postgres: ## the tests of the PostgreSQL store alone
 	@internal/tools/setup.sh postgres
 	@$(GO) test -race -count=1 -timeout 10m -run 'Postgres' ./internal/store/...
 
+.PHONY: contract
+contract: ## every operation of the HTTP API on both stores, against its description and golden answers
+	@internal/tools/setup.sh postgres
+	@$(GO) test -count=1 -timeout 10m ./horde/apiv2/contract ./horde/apiv2/openapi
+
 .PHONY: golden
 golden: ## write the golden answers of the HTTP API anew
-	@$(GO) test -count=1 ./horde/apiv2/... -run 'Golden' -update
+	@internal/tools/setup.sh postgres
+	@$(GO) test -count=1 ./horde/apiv2 -run 'TestRepliesKeepTheirShape' -update
+	@$(GO) test -count=1 ./horde/apiv2/contract -run 'TestContract' -update
 	@git --no-pager diff --stat -- '*/testdata/golden/*'
 
 .PHONY: smoke

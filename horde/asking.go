@@ -50,23 +50,31 @@ func (s *State) mayWait(u *User, at lane, n int, models []string, from origin.Or
 	}
 	if waiting := s.waitingFor(u, at, models); waiting+n > limit {
 		return refuse(CodeTooManyPrompts,
-			"%s has %d generations waiting and may have %d; please wait for some to be handed out", u.Name, waiting, limit)
+			"%s has %d %s waiting and may have %d; please wait for some to be handed out", u.Name, waiting, at.noun(), limit)
 	}
 	if most := s.settings.AnonymousPerOrigin; u.ID == Anonymous && most > 0 {
 		waiting := s.waitingWhere(u, at, func(r *Request) bool { return r.Origin == from })
 		if waiting+n > most {
 			return refuse(CodeTooManyPrompts,
-				"you have %d generations waiting and without an account may have %d; please wait for some to be handed out", waiting, most)
+				"you have %d %s waiting and without an account may have %d; please wait for some to be handed out", waiting, at.noun(), most)
 		}
 	}
 	if proxied != "" {
 		waiting := s.waitingWhere(u, at, func(r *Request) bool { return r.Proxied == proxied })
 		if waiting+n > ProxiedConcurrency {
 			return refuse(CodeTooManyPrompts,
-				"the proxied account has %d generations waiting and may have %d; please wait for some to be handed out", waiting, ProxiedConcurrency)
+				"the proxied account has %d %s waiting and may have %d; please wait for some to be handed out", waiting, at.noun(), ProxiedConcurrency)
 		}
 	}
 	return nil
+}
+
+// noun is what people wait for.
+func (l lane) noun() string {
+	if l == textLane {
+		return "texts"
+	}
+	return "images"
 }
 
 // waitingWhere counts the generations of an account that are not handed out, over the requests that count.

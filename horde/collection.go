@@ -58,7 +58,7 @@ func (s *State) findCollection(text string, want StyleKind) (*Collection, bool) 
 		return nil, false
 	}
 	var best *Collection
-	for _, id := range s.rack.colNamed[SafeText(a.name)] {
+	for _, id := range s.rack.colNamed[cleanStyleName(a.name)] {
 		col := s.collections.pages[id.String()]
 		if a.owned && col.Owner != a.owner {
 			continue
@@ -211,7 +211,7 @@ func (s *State) checkCollection(col *Collection) error {
 	if col.Name, err = s.checkStyleName("collection", col.Name); err != nil {
 		return err
 	}
-	if col.Info, err = checkStyleInfo(col.Info); err != nil {
+	if col.Info, err = s.checkStyleInfo(col.Info); err != nil {
 		return err
 	}
 	for _, id := range s.rack.colNamed[col.Name] {

@@ -17,5 +17,9 @@
 //	Cancel    takes back what is not handed out                            request.go
 //	Expire    ends generations and requests that are out of time           submit.go
 //
-// Beside it: accounts (user.go), gifts (ledger.go), what doors read (read.go, stats.go), bounds (limits.go).
+// Workers: who may register and change them (worker.go), their names (profanity.go), uptime (uptime.go), suspicion
+// (suspicion.go, toofast.go), decoys for those that are paused (decoy.go), teams (team.go), messages (message.go).
+//
+// Beside it: accounts (user.go), gifts (ledger.go), styles and collections of them (style.go,
+// styleops.go, collection.go), what doors read (read.go, stats.go), bounds (limits.go).
 package horde

@@ -42,7 +42,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return newWorldWith(t, horde.Settings{AnonymousAllowed: true, TransfersAllowed: true})
+	return newWorldWith(t, horde.Settings{AnonymousAllowed: true, TransfersAllowed: true, Profane: horde.ProfanityList()})
 }
 
 func newWorldWith(t *testing.T, settings horde.Settings) *world {
@@ -482,6 +482,9 @@ func (r rows) take(b *horde.Batch) {
 	}
 	for _, w := range b.Workers {
 		r.workers[w.ID] = w
+	}
+	for _, id := range b.GoneWorkers {
+		delete(r.workers, id)
 	}
 	for _, q := range append(b.NewRequests, b.Requests...) {
 		r.requests[q.ID] = q

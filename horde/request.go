@@ -117,6 +117,7 @@ type Request struct {
 	Origin  origin.Origin
 	Client  string // Client-Agent, as sent
 	Key     string // idempotency key of the requester, may be empty
+	Webhook string // https address to call with each delivered generation, may be empty
 	Created time.Time
 
 	Kind    WorkerType // Dreamer or Scribe
@@ -201,7 +202,7 @@ type NewImage struct {
 	User   UserID
 	Origin origin.Origin
 	Client string
-	// SharedKey is what the caller showed instead of a key of their own; User is then its owner, and only told for logs.
+	// SharedKey is what the caller showed instead of a key of their own; its owner then pays, whoever User is.
 	SharedKey SharedKeyID
 	Proxied   string // whom a service account asks for, in its own words
 	Image     Image
@@ -210,6 +211,7 @@ type NewImage struct {
 	Workers   []WorkerID
 	Exclude   bool
 	Key       string // optional idempotency key: the same key returns the same request
+	Webhook   string // optional https address to call with each delivered generation
 	DryRun    bool
 
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
@@ -320,7 +322,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	}
 
 	r := &Request{
-		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Key: op.Key, Created: c.Now,
+		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Key: op.Key, Webhook: op.Webhook, Created: c.Now,
 		Kind: Dreamer, Image: op.Image, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
 		NSFW: op.NSFW, CensorNSFW: op.CensorNSFW, TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers,
 		ExtraSlowWorkers: op.ExtraSlowWorkers, R2: op.R2, Shared: op.Shared, DisableBatching: op.DisableBatching,

@@ -46,8 +46,8 @@ func SafeText(text string) string {
 		plain.Reset()
 	}
 	for rest := text; rest != ""; {
-		switch {
-		case rest[0] == '<':
+		switch rest[0] {
+		case '<':
 			found := inlineTag.FindString(rest)
 			if found == "" {
 				plain.WriteString("&lt;")
@@ -69,10 +69,10 @@ func SafeText(text string) string {
 				continue
 			}
 			pieces = append(pieces, "&lt;/"+name+"&gt;")
-		case rest[0] == '>':
+		case '>':
 			plain.WriteString("&gt;")
 			rest = rest[1:]
-		case rest[0] == '&':
+		case '&':
 			found := entity.FindString(rest)
 			if found == "" {
 				plain.WriteString("&amp;")

@@ -332,7 +332,7 @@ func (s *State) findStyle(text string, want StyleKind) (*Style, bool) {
 		return nil, false
 	}
 	var best *Style
-	for _, id := range s.rack.named[SafeText(a.name)] {
+	for _, id := range s.rack.named[cleanStyleName(a.name)] {
 		st := s.styles.pages[id.String()]
 		if a.owned && st.Owner != a.owner {
 			continue
@@ -381,7 +381,7 @@ func (op ChooseStyle) apply(s *State, c *Change) (StyleChoice, error) {
 	case len(col.Styles) == 0:
 		return StyleChoice{}, refuse(CodeStyleNotFound, "The collection holds no styles any more.")
 	}
-	drawn := col.Styles[int(c.IDs.Uint32()%uint32(len(col.Styles)))] //nolint:gosec // at most MaxCollected
+	drawn := col.Styles[int(c.IDs.Uint32()%uint32(len(col.Styles)))]
 	return StyleChoice{Style: s.styles.pages[drawn.String()].copy(), Collection: col.ID}, nil
 }
 

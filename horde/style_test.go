@@ -35,11 +35,16 @@ func textDraft(name string) horde.StyleDraft {
 // restart rebuilds the horde from its rows.
 func (w *world) restart() {
 	w.t.Helper()
-	s, err := horde.NewState(horde.Settings{AnonymousAllowed: true, TransfersAllowed: true}, w.rows.snapshot())
+	w.s = restored(w.t, w, horde.Settings{AnonymousAllowed: true, TransfersAllowed: true})
+}
+
+func restored(t *testing.T, w *world, settings horde.Settings) *horde.State {
+	t.Helper()
+	s, err := horde.NewState(settings, w.rows.snapshot())
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	w.s = s
+	return s
 }
 
 func TestWhoMayMakeStyles(t *testing.T) {
@@ -158,7 +163,7 @@ func TestTextsOfStylesAreCleaned(t *testing.T) {
 	if diff := cmp.Diff([]any{"oil &lt;script&gt;", "<b>fat</b> &lt;img&gt;", []string{"a", "&lt;x&gt;"}}, []any{st.Name, st.Info, st.Tags}); diff != "" {
 		t.Error(diff)
 	}
-	if v, ok := w.s.StyleNamed("oil <script>", horde.StyleImage); !ok || v.ID != st.ID {
+	if v, ok := w.s.StyleNamed(" oil  <script>", horde.StyleImage); !ok || v.ID != st.ID {
 		t.Error("the name as it was typed does not find the style")
 	}
 }
@@ -662,6 +667,24 @@ func TestCollections(t *testing.T) {
 	}
 	if _, ok := w.s.CollectionNamed("tales"); ok {
 		t.Error("the collection is still found")
+	}
+}
+
+func TestProfaneNamesAndDescriptionsAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	maker := w.trusted("maker")
+	w.s = restored(t, w, horde.Settings{AnonymousAllowed: true, TransfersAllowed: true, Profane: func(text string) bool { return strings.Contains(text, "heck") }})
+	for what, d := range map[string]horde.StyleDraft{
+		"the name": draft("what the heck"), "the description": func() horde.StyleDraft { d := draft("oil"); d.Info = "heck of a style"; return d }(),
+	} {
+		if _, err := try(w, horde.CreateStyle{By: maker, StyleDraft: d}); codeOf(err) != horde.CodeBadRequest {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	do(w, horde.CreateStyle{By: maker, StyleDraft: draft("oil")})
+	if _, err := try(w, horde.CreateCollection{By: maker, Name: "heck", Styles: []string{"oil"}}); codeOf(err) != horde.CodeBadRequest {
+		t.Errorf("a collection: %v", err)
 	}
 }
 

@@ -203,7 +203,7 @@ func (s *State) checkStyle(st *Style) error {
 	if err != nil {
 		return err
 	}
-	if st.Info, err = checkStyleInfo(st.Info); err != nil {
+	if st.Info, err = s.checkStyleInfo(st.Info); err != nil {
 		return err
 	}
 	st.Name = name
@@ -275,18 +275,27 @@ func (s *State) checkStyleName(what, name string) (string, error) {
 	if utf8.RuneCountInString(name) > MaxStyleName {
 		return "", refuse(CodeBadRequest, "The name of a %s has at most %d characters.", what, MaxStyleName)
 	}
-	if name = strings.Join(strings.Fields(SafeText(name)), " "); name == "" {
+	if name = cleanStyleName(name); name == "" {
 		return "", refuse(CodeBadRequest, "A %s needs a name.", what)
+	}
+	if s.profane(name) {
+		return "", refuse(CodeBadRequest, "The name of this %s holds a word that no name may hold.", what)
 	}
 	return name, nil
 }
 
-func checkStyleInfo(info string) (string, error) {
+// cleanStyleName is SafeText on one line.
+func cleanStyleName(name string) string { return strings.Join(strings.Fields(SafeText(name)), " ") }
+
+func (s *State) checkStyleInfo(info string) (string, error) {
 	if strings.ContainsRune(info, 0) {
 		return "", refuse(CodeNulByte, "texts may not hold NUL characters")
 	}
 	if utf8.RuneCountInString(info) > MaxStyleInfo {
 		return "", refuse(CodeBadRequest, "The description has at most %d characters.", MaxStyleInfo)
+	}
+	if s.profane(info) {
+		return "", refuse(CodeBadRequest, "The description holds a word that no description may hold.")
 	}
 	return SafeText(info), nil
 }

@@ -54,6 +54,8 @@ type Deps struct {
 	Images Images
 	Now    func() time.Time
 	Log    zerolog.Logger
+	// Delivered hears of each image that the horde has taken, and has to return soon. It may be nil.
+	Delivered func(ctx context.Context, id horde.GenerationID)
 }
 
 // Options say what a pool offers. Owner, WorkerName, Command, Models and Safety are required.

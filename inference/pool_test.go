@@ -41,6 +41,7 @@ type home struct {
 	*engine.Engine
 	images      *blob.Store
 	owner, user horde.UserID
+	told        atomic.Int64 // deliveries that the pool told of
 }
 
 const workerName = "The pool"
@@ -130,7 +131,15 @@ func (h *home) options(t *testing.T, change func(*inference.Options)) inference.
 // pool runs a pool until the test ends, or until stop.
 func (h *home) pool(t *testing.T, change func(*inference.Options)) (p *inference.Pool, stop func()) {
 	t.Helper()
-	p, err := inference.NewPool(inference.Deps{Engine: h.Engine, Images: h.images, Now: time.Now, Log: zerolog.Nop()}, h.options(t, change))
+	p, err := inference.NewPool(inference.Deps{
+		Engine: h.Engine, Images: h.images, Now: time.Now, Log: zerolog.Nop(),
+		Delivered: func(_ context.Context, id horde.GenerationID) {
+			if g, _, ok := h.Generation(id); !ok || g.State != horde.GenerationCompleted {
+				t.Errorf("told of %s before it was delivered", id)
+			}
+			h.told.Add(1)
+		},
+	}, h.options(t, change))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,6 +196,9 @@ func TestPoolMakesPictures(t *testing.T) {
 			}
 			h.finished(t, late)
 			eventually(t, "the pool counts four pictures", func() bool { return p.Status().Delivered == 4 && p.Status().Working == 0 })
+			if n := h.told.Load(); n != 4 {
+				t.Errorf("the pool told of %d deliveries, want 4", n)
+			}
 			if s := p.Status(); s.Held != 0 || s.Faulted != 0 {
 				t.Errorf("Status() = %+v", s)
 			}

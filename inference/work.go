@@ -95,6 +95,9 @@ func (p *Pool) deliver(ctx context.Context, job horde.Job, i int, pic Picture) e
 	if err := p.submit(ctx, op); err != nil {
 		return err
 	}
+	if p.deps.Delivered != nil {
+		p.deps.Delivered(ctx, id)
+	}
 	p.delivered.Add(1)
 	if held {
 		p.held.Add(1)

@@ -5,6 +5,7 @@ package apiv2
 import (
 	"encoding/json"
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 
@@ -31,7 +32,8 @@ func Routes() []string {
 // Violations holds a body against a schema by its name and returns what is wrong with it.
 func Violations(name string, data []byte) (map[string]string, error) {
 	all := newSchemas()
-	s := map[string]*schema{"generate": all.generate, "pop": all.pop, "submit": all.submit, "worker": all.worker}[name]
+	s := map[string]*schema{"generate": all.generate, "pop": all.pop, "submit": all.submit, "worker": all.worker, "newTeam": all.newTeam,
+		"team": all.team, "message": all.message}[name]
 	v, err := decode(data)
 	if err != nil {
 		return nil, err
@@ -121,3 +123,41 @@ func SameWindow(one, other string, by int) bool {
 	n, l := numbers{}, limit{n: 1, span: minute, by: counting(by)}
 	return n.of("/x", one, l) == n.of("/x", other, l)
 }
+
+// AllViolations holds a body against every schema of the door.
+func AllViolations(data []byte) map[string]map[string]string {
+	v, err := decode(data)
+	if err != nil {
+		return nil
+	}
+	out := make(map[string]map[string]string)
+	visitSchemas(reflect.ValueOf(newSchemas()), "", func(name string, s *schema) {
+		_, err := s.check(v)
+		if he, ok := errors.AsType[*httpError](err); ok {
+			out[name] = he.body.Errors
+		}
+	})
+	return out
+}
+
+func visitSchemas(v reflect.Value, name string, visit func(string, *schema)) {
+	switch {
+	case v.Type() == reflect.TypeFor[*schema]():
+		if s := (*schema)(v.UnsafePointer()); s != nil {
+			visit(name, s)
+		}
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			visitSchemas(v.Field(i), name+"."+v.Type().Field(i).Name, visit)
+		}
+	}
+}
+
+// AcceptsGzip is acceptsGzip.
+func AcceptsGzip(value string) bool { return acceptsGzip([]string{value}) }
+
+// NamesACall reports whether a trusted proxy may name a call so.
+func NamesACall(id string) bool { return plainID(id) }
+
+// Clean is clean.
+func Clean(path string) bool { return clean(path) }

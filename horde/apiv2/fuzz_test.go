@@ -21,7 +21,7 @@ func FuzzBodies(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		for _, name := range []string{"generate", "pop", "submit", "worker"} {
+		for _, name := range []string{"generate", "pop", "submit", "worker", "newTeam", "team", "message"} {
 			bad, err := apiv2.Violations(name, data)
 			if err == nil && len(bad) > 60 {
 				t.Errorf("%s: %d violations are told", name, len(bad))

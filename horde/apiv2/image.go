@@ -86,12 +86,8 @@ func (s *Server) notHere(body object) error {
 	switch {
 	case s.deps.Engine.Modes().Maintenance:
 		return horde.Refuse(horde.CodeMaintenanceMode, "This horde is in maintenance mode and takes no new requests. Please try again later.")
-	case body.has("webhook") && !strings.HasPrefix(body.text("webhook", ""), "https://"):
-		return horde.Refuse(horde.CodeBadRequest, "A webhook must be an https:// address.")
-	case body.has("webhook"):
-		return horde.Refuse(horde.CodeBadRequest, "This horde calls no webhooks. Please ask with generate/check instead.")
 	}
-	return nil
+	return goodHook(body)
 }
 
 // newImage turns a checked body into what the rules take. Source images are still in the body; their keys
@@ -104,8 +100,8 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 	n := horde.NewImage{
 		User: u.ID, Origin: from, Client: agent,
 		N: int(params.integer("n", 1)), Models: []string{defaultModel}, Exclude: body.truth("worker_blacklist", false),
-		DryRun: body.truth("dry_run", false),
-		NSFW:   body.truth("nsfw", true), CensorNSFW: body.truth("censor_nsfw", true),
+		DryRun: body.truth("dry_run", false), Webhook: body.text("webhook", ""),
+		NSFW: body.truth("nsfw", true), CensorNSFW: body.truth("censor_nsfw", true),
 		TrustedWorkers: body.truth("trusted_workers", false), SlowWorkers: body.truth("slow_workers", true),
 		ExtraSlowWorkers: body.truth("extra_slow_workers", false), R2: body.truth("r2", true),
 		DisableBatching: body.truth("disable_batching", false), AllowDowngrade: body.truth("allow_downgrade", false),

@@ -49,7 +49,7 @@ func table() map[string][]endpoint {
 		"/generate/submit":               {post((*Server).submit, work)},
 		"/find_user":                     {get((*Server).findUser, byDefault())},
 		"/users":                         {get((*Server).listUsers, perAddress(90, minute))},
-		"/users/{user_id}":               {get((*Server).showUser, perCall(60, minute)), put((*Server).changeUser, byDefault()), del((*Server).deleteUser, byDefault())},
+		"/users/{user_id}":               {get((*Server).showUser, perCall(60, minute)), put((*Server).changeUser, perCall(60, minute)), del((*Server).deleteUser, perCall(60, minute))},
 		"/workers":                       {get((*Server).listWorkers, byDefault())},
 		"/workers/{worker_id}":           {get((*Server).showWorker, worker), put((*Server).changeWorker, worker), del((*Server).deleteWorker, worker)},
 		"/workers/name/{worker_name}":    {get((*Server).showWorkerNamed, byDefault())},
@@ -105,7 +105,7 @@ func (s *Server) routes(more map[string][]endpoint) *http.ServeMux {
 		}
 		slices.Sort(allow)
 		allowed := []string{strings.Join(allow, ", ")}
-		others.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+		rest := func(w http.ResponseWriter, r *http.Request) {
 			w.Header()["Allow"] = allowed
 			if r.Method == http.MethodOptions {
 				w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -113,7 +113,14 @@ func (s *Server) routes(more map[string][]endpoint) *http.ServeMux {
 				return
 			}
 			writeError(w, http.StatusMethodNotAllowed, errorBody{Message: "The method is not allowed for the requested URL."})
-		})
+		}
+		others.HandleFunc(path, rest)
+		// A more general path may have what this one has not: a worker can be changed, but messages is none.
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+			if !slices.Contains(allow, method) {
+				mux.HandleFunc(method+" "+path, rest)
+			}
+		}
 	}
 	others.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { notFound(w) })
 	return mux

@@ -85,14 +85,17 @@ const maxRequestID = 64
 // in the header X-Request-Id and in the log.
 func (s *Server) requestID(r *http.Request) string {
 	if s.opts.TrustedProxy {
-		if id := r.Header.Get("X-Request-Id"); id != "" && len(id) <= maxRequestID && strings.IndexFunc(id, strange) < 0 {
+		if id := r.Header.Get("X-Request-Id"); plainID(id) {
 			return id
 		}
 	}
 	return s.boot + strconv.FormatUint(s.calls.Add(1), 36)
 }
 
-// strange reports a character that has no place in an ID.
-func strange(c rune) bool {
-	return c != '-' && c != '_' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+// plainID reports whether a text may name a call.
+func plainID(id string) bool {
+	strange := func(c rune) bool {
+		return c != '-' && c != '_' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+	}
+	return id != "" && len(id) <= maxRequestID && strings.IndexFunc(id, strange) < 0
 }

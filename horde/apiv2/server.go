@@ -3,10 +3,12 @@
 package apiv2
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -55,10 +57,15 @@ type Options struct {
 	Node string
 	// Version of the software.
 	Version string
+	// Addresses judges where workers of accounts call from that are not trusted yet; nil: every address is safe. It must
+	// answer within seconds, from what it remembers where it can, and be safe for concurrent use.
+	Addresses func(ctx context.Context, addr netip.Addr) horde.Address
 	// KnownModels are the names that status/models calls known; none means all are.
 	KnownModels []string
 	// Fetch reads source images that are given as addresses. Nil: a client that reaches public addresses alone.
 	Fetch *fetch.Client
+	// Webhooks calls those who asked to be told. Nil: nobody is told.
+	Webhooks Webhooks
 }
 
 // Server is the door: an http.Handler for everything under /api/. It is safe for concurrent use and starts

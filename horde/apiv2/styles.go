@@ -31,7 +31,8 @@ func styleRoutes() map[string][]endpoint {
 			{http.MethodGet, wide, image((*Server).listStyles)}, {http.MethodPost, wide, image((*Server).createStyle)},
 		},
 		"/styles/image/{style_id}": {
-			{http.MethodGet, tight, image((*Server).showStyle)}, {http.MethodPatch, tight, image((*Server).changeStyle)},
+			{http.MethodGet, tight, image((*Server).showStyle)},
+			{http.MethodPatch, tight, image((*Server).changeStyle)},
 			{http.MethodDelete, tight, image((*Server).deleteStyle)},
 		},
 		"/styles/image_by_name/{style_name}": {{http.MethodGet, named, image((*Server).showStyleNamed)}},
@@ -43,7 +44,8 @@ func styleRoutes() map[string][]endpoint {
 			{http.MethodGet, tight, text((*Server).listStyles)}, {http.MethodPost, tight, text((*Server).createStyle)},
 		},
 		"/styles/text/{style_id}": {
-			{http.MethodGet, wide, text((*Server).showStyle)}, {http.MethodPatch, wide, text((*Server).changeStyle)},
+			{http.MethodGet, wide, text((*Server).showStyle)},
+			{http.MethodPatch, wide, text((*Server).changeStyle)},
 			{http.MethodDelete, wide, text((*Server).deleteStyle)},
 		},
 		"/styles/text_by_name/{style_name}": {{http.MethodGet, named, text((*Server).showStyleNamed)}},
@@ -51,7 +53,8 @@ func styleRoutes() map[string][]endpoint {
 			{http.MethodGet, wide, (*Server).listCollections}, {http.MethodPost, wide, (*Server).createCollection},
 		},
 		"/collections/{collection_id}": {
-			{http.MethodGet, wide, (*Server).showCollection}, {http.MethodPatch, wide, (*Server).changeCollection},
+			{http.MethodGet, wide, (*Server).showCollection},
+			{http.MethodPatch, wide, (*Server).changeCollection},
 			{http.MethodDelete, wide, (*Server).deleteCollection},
 		},
 		"/collection_by_name/{collection_name}": {{http.MethodGet, named, (*Server).showCollectionNamed}},

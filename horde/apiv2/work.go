@@ -46,7 +46,7 @@ func (s *Server) pop(c *call) error {
 	if nul(body) {
 		return horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
-	op := horde.Pop{Owner: u.ID, Origin: s.Origin(c.r), Offer: offerOf(body), Amount: int(body.integer("amount", 1))}
+	op := horde.Pop{Owner: u.ID, Origin: s.Origin(c.r), Address: s.addressOf(c, &u), Offer: offerOf(body), Amount: int(body.integer("amount", 1))}
 	for _, alias := range friends {
 		if strings.HasSuffix(alias, "#") {
 			return horde.Refuse(horde.CodeInvalidPriorityUser, "%s is no user name: it needs a number after the #", show(alias))
@@ -239,7 +239,8 @@ func (s *Server) submit(c *call) error {
 		op.Meta = append(op.Meta, horde.Meta{Type: m.text("type", ""), Value: m.text("value", ""), Ref: m.text("ref", "")})
 	}
 	// Only a delivery that can still succeed brings an image; the rules refuse the others by themselves.
-	if owner == u.ID && g.State == horde.GenerationProcessing && !op.Faulted && len(op.Meta) <= horde.MaxMetadata {
+	delivers := owner == u.ID && g.State == horde.GenerationProcessing && !op.Faulted && len(op.Meta) <= horde.MaxMetadata
+	if delivers {
 		if op.Blob, err = s.delivered(c, id, body.text("generation", "")); err != nil {
 			return err
 		}
@@ -250,6 +251,8 @@ func (s *Server) submit(c *call) error {
 	}
 	if receipt.Discard { // nobody will ever ask for it, and what stays behind falls to the sweep
 		_ = s.deps.Blobs.Delete(c.r.Context(), op.Blob)
+	} else if delivers {
+		s.Delivered(c.r.Context(), id)
 	}
 	return c.reply(http.StatusOK, wire.SubmitReply{Reward: wire.Float(receipt.Reward.Float())})
 }

@@ -31,6 +31,14 @@ func (s *Server) listWorkers(c *call) error {
 	return c.reply(http.StatusOK, out)
 }
 
+// addressOf judges where a worker calls from, if its owner's may not call from anywhere.
+func (s *Server) addressOf(c *call, owner *horde.User) horde.Address {
+	if s.opts.Addresses == nil || !horde.ChecksAddress(owner) {
+		return horde.AddressSafe
+	}
+	return s.opts.Addresses(c.r.Context(), CallerAddr(c.r, s.opts.TrustedProxy))
+}
+
 // pathWorker finds the worker a path names by ID.
 func (s *Server) pathWorker(c *call) (horde.Worker, error) {
 	text := c.r.PathValue("worker_id")

@@ -101,6 +101,7 @@ type assembly struct {
 	node   string
 	stages [3]stage
 	models []inference.Folder
+	api    *apiv2.Server
 }
 
 func (a *assembly) add(at int, name string, run func(context.Context) error) {
@@ -113,15 +114,21 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	hooks, err := a.webhooks()
+	if err != nil {
+		return nil, err
+	}
 	api, err := apiv2.New(apiv2.Deps{
 		Engine: a.engine, Blobs: a.images, Signer: links, Secret: a.secrets.keys, IDs: a.ids, NewKey: a.ids.APIKey, Now: systemClock.Now,
 		Log: a.log,
 	}, apiv2.Options{
 		RateLimits: a.cfg.Server.RateLimits, TrustedProxy: a.cfg.Server.TrustedProxy, PublicURL: a.url, Node: a.node, Version: Version,
+		Webhooks: hooks,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the API: %w", err)
 	}
+	a.api = api
 	pages, err := web.Handler(web.Deps{
 		Engine: a.engine, HashKey: a.hashKey, NewKey: a.ids.APIKey, NewIdentity: func() string { return a.ids.V4().String() },
 		Caller: func(r *http.Request) string { return api.Origin(r).String() }, Now: systemClock.Now, Log: a.log,
@@ -193,7 +200,7 @@ func (a *assembly) pool() error {
 		if opts.Owner, err = a.owner(ctx); err != nil {
 			return err
 		}
-		pool, err := inference.NewPool(inference.Deps{Engine: a.engine, Images: a.images, Now: systemClock.Now, Log: a.log}, opts)
+		pool, err := inference.NewPool(inference.Deps{Engine: a.engine, Images: a.images, Now: systemClock.Now, Log: a.log, Delivered: a.api.Delivered}, opts)
 		if err != nil {
 			return err
 		}

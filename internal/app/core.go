@@ -83,10 +83,9 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 	c.engine, err = engine.Open(ctx, c.store, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: cfg.Horde.Anonymous, AnonymousKey: apiv2.HashKey(c.secrets.keys, anonymousKey),
-			TransfersAllowed: cfg.Horde.Transfers, Models: models,
+			TransfersAllowed: cfg.Horde.Transfers, Profane: horde.ProfanityList(), Models: models,
 			TrustThreshold: kudos.Whole(int64(cfg.Horde.TrustThreshold)), Sharing: cfg.Horde.Sharing,
 			AnonymousWaiting: cfg.Horde.AnonymousWaiting, AnonymousPerOrigin: cfg.Horde.AnonymousPerOrigin,
-			Profane: horde.ProfanityList(),
 		},
 		Now: systemClock.Now, IDs: c.ids, Log: log,
 	})

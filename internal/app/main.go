@@ -40,6 +40,7 @@ const usage = `usage:
   %[1]s run [--config FILE]                start
   %[1]s fetch-runtime                      fetch the ONNX Runtime library, once
   %[1]s audit [--config FILE]              prove that the ledger balances
+  %[1]s webhook-secret [--config FILE]     print what receivers of webhooks check calls with
   %[1]s user add NAME [--role R]… [--kudos N] [--concurrency N] [--config FILE]
   %[1]s user set ID [--name NAME] [--role R]… [--revoke R]… [--kudos N] [--concurrency N] [--new-key]
   %[1]s user list
@@ -72,6 +73,8 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 		err = fetchRuntime(ctx, stdout)
 	case "audit":
 		err = withConfig(rest, func(cfg config.Config) error { return audit(ctx, cfg, stdout) })
+	case "webhook-secret":
+		err = withConfig(rest, func(cfg config.Config) error { return webhookSecret(ctx, cfg, stdout) })
 	case "user":
 		err = userCommand(ctx, rest, stdout)
 	default:

@@ -21,11 +21,11 @@ import (
 // secretBytes is the length of the generated deployment secret and of each key derived from it.
 const secretBytes = 32
 
-// secrets are the keys of a deployment. API keys are hashed with keys, image links signed with links, interaction
-// tokens sealed with tokens.
+// secrets are the keys of a deployment. API keys are hashed with keys, image links signed with links, calls of webhooks
+// with hooks, interaction tokens sealed with tokens.
 type secrets struct {
-	keys, links []byte
-	tokens      cipher.AEAD
+	keys, links, hooks []byte
+	tokens             cipher.AEAD
 }
 
 // openSecrets derives links and tokens from the configured secret, when there is one: changing it costs open links and
@@ -49,7 +49,8 @@ func openSecrets(ctx context.Context, st *store.Store, configured string) (*secr
 	keys, err1 := derive(kept, "api keys")
 	links, err2 := derive(root, "image links")
 	tokens, err3 := derive(root, "interaction tokens")
-	if err := errors.Join(err1, err2, err3); err != nil {
+	hooks, err4 := derive(root, "webhooks")
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return nil, fmt.Errorf("derive keys: %w", err)
 	}
 	block, err := aes.NewCipher(tokens)
@@ -60,7 +61,7 @@ func openSecrets(ctx context.Context, st *store.Store, configured string) (*secr
 	if err != nil {
 		return nil, fmt.Errorf("derive keys: %w", err)
 	}
-	return &secrets{keys: keys, links: links, tokens: aead}, nil
+	return &secrets{keys: keys, links: links, hooks: hooks, tokens: aead}, nil
 }
 
 // seal encrypts what the store may keep but not read, bound to the row it belongs to.

@@ -157,6 +157,9 @@ func TestServerAndPool(t *testing.T) {
 			if code, body := s.call("GET", "/status/heartbeat", "", ""); code != http.StatusOK || !strings.Contains(body, `"OK"`) {
 				t.Errorf("heartbeat after all that: %d %s", code, body)
 			}
+			if out := s.operate("webhook-secret"); !strings.HasPrefix(out, "whsec_") || out != s.operate("webhook-secret") {
+				t.Errorf("webhook-secret: %q, want the same secret each time", out)
+			}
 			if out := s.operate("audit"); !strings.Contains(out, "the books are right") {
 				t.Errorf("audit: %s", out)
 			}

@@ -188,7 +188,7 @@ func (b *Bucket) Stat(ctx context.Context, key string) (Info, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
 	defer cancel()
-	info, err := b.core.Client.StatObject(ctx, b.bucket, b.prefix+key, minio.StatObjectOptions{})
+	info, err := b.core.StatObject(ctx, b.bucket, b.prefix+key, minio.StatObjectOptions{})
 	if err != nil {
 		return Info{}, told("look for", key, err)
 	}
@@ -247,7 +247,7 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 func (b *Bucket) remove(ctx context.Context, folder, key string) error {
 	ctx, cancel := context.WithTimeout(ctx, bucketTimeout)
 	defer cancel()
-	err := told("delete", key, b.core.Client.RemoveObject(ctx, b.bucket, b.prefix+folder+key, minio.RemoveObjectOptions{}))
+	err := told("delete", key, b.core.RemoveObject(ctx, b.bucket, b.prefix+folder+key, minio.RemoveObjectOptions{}))
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}

@@ -118,6 +118,7 @@ func aPNG(t *testing.T, side int) []byte {
 func TestEveryStoreKeepsWhatIsPut(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
+		t.Helper()
 		const key = "0b25cf11-6a5d-4b2c-9d0e-0f1f5f6a7b8c.webp"
 		if _, err := p.Read(t.Context(), key, 100); !errors.Is(err, blob.ErrNotFound) || !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("Read before the put: %v, want ErrNotFound", err)
@@ -159,6 +160,7 @@ func TestEveryStoreKeepsWhatIsPut(t *testing.T) {
 func TestEveryStoreTakesKeysOnly(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
+		t.Helper()
 		for _, key := range []string{"", ".", "..", ".netrc", "../../etc/passwd", "a/b", "incoming/a", `a\b`, "a\x00b", "a\nb", strings.Repeat("k", blob.MaxKeyLength+1)} {
 			err1 := p.PutBytes(t.Context(), key, []byte("x"))
 			_, err2 := p.Read(t.Context(), key, 1)
@@ -181,6 +183,7 @@ func TestEveryStoreTakesKeysOnly(t *testing.T) {
 func TestAnUploadIsAcceptedOnce(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
+		t.Helper()
 		key := "5f0e3c1a.webp"
 		up, first, second := link(t, p, blob.OpPut, key), aPNG(t, 64), aPNG(t, 65)
 		for _, data := range [][]byte{second, first} { // a worker that tries again
@@ -206,6 +209,7 @@ func TestAnUploadIsAcceptedOnce(t *testing.T) {
 func TestLinksAllowOneThingEverywhere(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
+		t.Helper()
 		if err := p.PutBytes(t.Context(), "mine", aPNG(t, 8)); err != nil {
 			t.Fatal(err)
 		}
@@ -256,6 +260,7 @@ func later(text string) string {
 func TestUploadsBeyondTheLimitsAreRefused(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
+		t.Helper()
 		for name, c := range map[string]struct {
 			data []byte
 			want error
@@ -290,6 +295,7 @@ func TestUploadsBeyondTheLimitsAreRefused(t *testing.T) {
 func TestSweepsTakeTheOldEverywhere(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
+		t.Helper()
 		const images = 12
 		for i := range images {
 			if err := p.PutBytes(t.Context(), fmt.Sprintf("image-%d", i), []byte("x")); err != nil {
@@ -314,6 +320,7 @@ func TestSweepsTakeTheOldEverywhere(t *testing.T) {
 func TestManyUseEveryStoreAtOnce(t *testing.T) {
 	t.Parallel()
 	everywhere(t, func(t *testing.T, p place) {
+		t.Helper()
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {

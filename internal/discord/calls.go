@@ -170,6 +170,46 @@ func (b *Bot) FetchMessage(ctx context.Context, channelID, messageID string) (Fe
 	return m, nil
 }
 
+// Member is a person in a guild.
+type Member struct {
+	User  User     `json:"user"`
+	Roles []string `json:"roles"`
+	Nick  string   `json:"nick"`
+}
+
+// Member reads one member of a guild, without the privileged list of all. IsUnknownMember tells that there is none.
+func (b *Bot) Member(ctx context.Context, guildID, userID string) (Member, error) {
+	var m Member
+	err := b.read(ctx, "/guilds/"+pathEscape(guildID)+"/members/"+pathEscape(userID), "GET member", "members "+guildID, &m)
+	return m, err
+}
+
+// Roles lists the roles of a guild.
+func (b *Bot) Roles(ctx context.Context, guildID string) ([]Role, error) {
+	var roles []Role
+	err := b.read(ctx, "/guilds/"+pathEscape(guildID)+"/roles", "GET roles", "guild "+guildID, &roles)
+	return roles, err
+}
+
+// Channel reads a channel or thread that the bot can see.
+func (b *Bot) Channel(ctx context.Context, channelID string) (Channel, error) {
+	var c Channel
+	err := b.read(ctx, "/channels/"+pathEscape(channelID), "GET channel", "channel "+channelID, &c)
+	return c, err
+}
+
+// read gets JSON with the bot token.
+func (b *Bot) read(ctx context.Context, path, route, bucket string, into any) error {
+	body, err := b.rest.do(ctx, call{method: http.MethodGet, path: path, route: route, bucket: bucket, bot: true})
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("%s: %w", route, err)
+	}
+	return nil
+}
+
 // AddReaction puts the bot's reaction under a message. emoji is a Unicode emoji or name:id.
 func (b *Bot) AddReaction(ctx context.Context, channelID, messageID, emoji string) error {
 	_, err := b.rest.do(ctx, call{

@@ -36,6 +36,9 @@ var (
 const (
 	codeUnknownChannel      = 10003
 	codeUnknownMessage      = 10008
+	codeUnknownMember       = 10007
+	codeUnknownRole         = 10011
+	codeUnknownUser         = 10013
 	codeUnknownWebhook      = 10015
 	codeUnknownInteraction  = 10062
 	codeAlreadyAcknowledged = 40060
@@ -57,6 +60,12 @@ func hasCode(err error, codes ...int) bool {
 func IsUnknownMessage(err error) bool {
 	return hasCode(err, codeUnknownMessage, codeUnknownChannel)
 }
+
+// IsUnknownMember reports that a person is not, or no longer, in a guild.
+func IsUnknownMember(err error) bool { return hasCode(err, codeUnknownMember, codeUnknownUser) }
+
+// IsUnknownRole reports that a role is gone.
+func IsUnknownRole(err error) bool { return hasCode(err, codeUnknownRole) }
 
 // IsExpiredToken reports that the interaction can no longer be answered with its token.
 func IsExpiredToken(err error) bool {

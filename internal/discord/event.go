@@ -103,6 +103,9 @@ type Command struct {
 	Options  OptionValues
 	Focused  string // CommandComplete: the option being typed
 	TargetID string // the user or message of a context menu command
+	// TargetUser and TargetMessage are what a context menu command was called on.
+	TargetUser    User
+	TargetMessage FetchedMessage
 }
 
 // Component is a pressed button or a changed select, for ComponentPress.
@@ -132,6 +135,8 @@ type OptionValue struct {
 
 	user       User
 	attachment Attachment
+	role       Role
+	channel    Channel
 }
 
 // Has reports whether the option was given.
@@ -192,6 +197,40 @@ func (o OptionValues) User(name string) (User, bool) {
 func (o OptionValues) Attachment(name string) (Attachment, bool) {
 	v, ok := o[name]
 	return v.attachment, ok && v.attachment.ID != ""
+}
+
+// Role returns the role chosen for an option.
+func (o OptionValues) Role(name string) (Role, bool) {
+	v, ok := o[name]
+	return v.role, ok && v.role.ID != ""
+}
+
+// Channel returns the channel chosen for an option.
+func (o OptionValues) Channel(name string) (Channel, bool) {
+	v, ok := o[name]
+	return v.channel, ok && v.channel.ID != ""
+}
+
+// Role is a role of a guild.
+type Role struct {
+	ID          string `json:"id"`
+	Name        string `json:"name"`
+	Position    int    `json:"position"`
+	Permissions string `json:"permissions"`
+	Managed     bool   `json:"managed"` // by an integration: nobody can give it
+}
+
+// Grants is what members with the role may do.
+func (r Role) Grants() Permissions { return parsePermissions(r.Permissions) }
+
+// Channel is a channel or thread.
+type Channel struct {
+	ID       string `json:"id"`
+	Type     int    `json:"type"`
+	Name     string `json:"name"`
+	NSFW     bool   `json:"nsfw"`
+	ParentID string `json:"parent_id"`
+	GuildID  string `json:"guild_id"`
 }
 
 // Emoji names an emoji: a Unicode one has only a Name, a guild's own has an ID too.
@@ -282,9 +321,13 @@ type wireData struct {
 	CustomID   string          `json:"custom_id"`
 	Values     []string        `json:"values"`
 	Components json.RawMessage `json:"components"`
+	Type       int             `json:"type"`
 	Resolved   struct {
-		Users       map[string]User       `json:"users"`
-		Attachments map[string]Attachment `json:"attachments"`
+		Users       map[string]User           `json:"users"`
+		Attachments map[string]Attachment     `json:"attachments"`
+		Roles       map[string]Role           `json:"roles"`
+		Channels    map[string]Channel        `json:"channels"`
+		Messages    map[string]FetchedMessage `json:"messages"`
 	} `json:"resolved"`
 }
 
@@ -356,6 +399,16 @@ func decodeInteraction(raw []byte, received time.Time) (*Interaction, error) {
 func decodeCommand(d wireData) Command {
 	c := Command{Name: d.Name, Path: d.Name, TargetID: d.TargetID, Options: OptionValues{}}
 	c.ID, _ = d.ID.(string)
+	switch kind := MenuKind(d.Type); kind {
+	case UserMenu:
+		c.Path = MenuPath(kind, d.Name)
+		c.TargetUser = d.Resolved.Users[d.TargetID]
+		c.TargetUser.ID = d.TargetID
+	case MessageMenu:
+		c.Path = MenuPath(kind, d.Name)
+		c.TargetMessage = d.Resolved.Messages[d.TargetID]
+		c.TargetMessage.ID = d.TargetID
+	}
 	options := d.Options
 	for len(options) == 1 && (options[0].Type == optionSubcommand || options[0].Type == optionGroup) {
 		c.Path += " " + options[0].Name
@@ -370,6 +423,12 @@ func decodeCommand(d wireData) Command {
 				v.user.ID = id
 			case OptionAttachment:
 				v.attachment = d.Resolved.Attachments[id]
+			case OptionRole:
+				v.role = d.Resolved.Roles[id]
+				v.role.ID = id
+			case OptionChannel:
+				v.channel = d.Resolved.Channels[id]
+				v.channel.ID = id
 			default: // the value says it all
 			}
 		}

@@ -97,8 +97,21 @@ type Button struct {
 	Disabled bool
 }
 
-// Select is a menu of texts.
+// SelectKind says what a Select lets people choose; the numbers are Discord's.
+type SelectKind int
+
+// The kinds of selects. The zero value lists texts.
+const (
+	SelectTexts    SelectKind = 0
+	SelectUsers    SelectKind = 5
+	SelectRoles    SelectKind = 6
+	SelectChannels SelectKind = 8
+)
+
+// Select is a menu of texts, people, roles or channels. What was chosen arrives as Component.Values: the texts' values, or
+// ids.
 type Select struct {
+	Kind        SelectKind
 	CustomID    string
 	Placeholder string
 	Options     []SelectOption
@@ -144,6 +157,7 @@ type Input struct {
 type Choice struct {
 	Name  string
 	Value any
+	Names map[string]string // the name in other languages, of fixed values
 }
 
 // MessageRef names a message for later edits. It is a plain value: stored and loaded again after a restart, it still
@@ -267,7 +281,7 @@ func (r Row) validate(seen map[string]bool) error {
 	case r.Select != nil && len(r.Buttons) > 0:
 		return errors.New("a row holds buttons or one select, not both")
 	case r.Select != nil:
-		if n := len(r.Select.Options); n < 1 || n > MaxSelectOptions {
+		if n := len(r.Select.Options); r.Select.Kind == SelectTexts && (n < 1 || n > MaxSelectOptions) {
 			return fmt.Errorf("select has %d options, want 1 to %d", n, MaxSelectOptions)
 		}
 		return custom(r.Select.CustomID)

@@ -207,7 +207,11 @@ func (b Button) wire() wireComponent {
 }
 
 func (s Select) wire() wireComponent {
-	w := wireComponent{Type: 3, CustomID: s.CustomID, Placeholder: s.Placeholder, Disabled: s.Disabled}
+	kind := int(s.Kind)
+	if s.Kind == SelectTexts {
+		kind = 3
+	}
+	w := wireComponent{Type: kind, CustomID: s.CustomID, Placeholder: s.Placeholder, Disabled: s.Disabled}
 	if s.Min != 0 || s.Max != 0 {
 		w.MinValues, w.MaxValues = &s.Min, &s.Max
 	}

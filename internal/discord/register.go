@@ -28,10 +28,33 @@ const (
 	OptionAttachment OptionType = 11
 )
 
-// CommandSpec defines a slash command. It has options, or sub-commands, or groups of sub-commands.
+// MenuKind says what a context menu command is called on; the numbers are Discord's.
+type MenuKind int
+
+// The kinds of context menus. The zero value is a slash command.
+const (
+	UserMenu    MenuKind = 2
+	MessageMenu MenuKind = 3
+)
+
+// MenuPath is the path of a context menu command, for Router.Command and in Interaction.Command.Path.
+func MenuPath(kind MenuKind, name string) string {
+	if kind == UserMenu {
+		return "user/" + name
+	}
+	return "message/" + name
+}
+
+// CommandSpec defines a slash command, which has options, or sub-commands, or groups of sub-commands; or, with a Menu, an
+// entry of the context menu of people or messages, which has a name alone.
 type CommandSpec struct {
-	Name        string // 1–32 lower case letters, digits, '-' and '_'
-	Description string // 1–100 characters
+	Name        string // 1–32 lower case letters, digits, '-' and '_'; of a menu any 1–32 characters
+	Description string // 1–100 characters; of a menu none
+	Menu        MenuKind
+
+	// Descriptions are the description in other languages, by Discord's locale names; Names the menu's name.
+	Descriptions, Names map[string]string
+
 	Options     []OptionSpec
 	Subcommands []SubcommandSpec
 
@@ -46,17 +69,20 @@ type CommandSpec struct {
 
 // SubcommandSpec defines a sub-command, or a group of them when Subcommands is set (one level).
 type SubcommandSpec struct {
-	Name        string
-	Description string
-	Options     []OptionSpec
-	Subcommands []SubcommandSpec
+	Name         string
+	Description  string
+	Descriptions map[string]string // in other languages
+	Options      []OptionSpec
+	Subcommands  []SubcommandSpec
 }
 
 // OptionSpec defines one option of a command.
 type OptionSpec struct {
 	Name         string
 	Description  string
+	Descriptions map[string]string // in other languages
 	Type         OptionType
+	ChannelTypes []int // of OptionChannel: Discord's numbers; empty allows all
 	Required     bool
 	Autocomplete bool // not together with Choices
 	Choices      []Choice
@@ -67,6 +93,9 @@ type OptionSpec struct {
 
 // Paths returns every path of the command that can be run, as Interaction.Command.Path has them.
 func (c CommandSpec) Paths() []string {
+	if c.Menu != 0 {
+		return []string{MenuPath(c.Menu, c.Name)}
+	}
 	if len(c.Subcommands) == 0 {
 		return []string{c.Name}
 	}
@@ -93,6 +122,18 @@ func commandName(s string) bool {
 
 // Validate reports the first rule of Discord that the definition breaks.
 func (c CommandSpec) Validate() error {
+	if c.Menu != 0 {
+		switch n := utf8.RuneCountInString(c.Name); {
+		case n < 1 || n > 32:
+			return fmt.Errorf("menu name %q has %d characters, want 1 to 32", c.Name, n)
+		case c.Description != "" || len(c.Options) > 0 || len(c.Subcommands) > 0:
+			return fmt.Errorf("menu %q has a description or options", c.Name)
+		}
+		return nil
+	}
+	if n := c.length(); n > maxCommandText {
+		return fmt.Errorf("command %q has %d characters in its longest language, limit %d", c.Name, n, maxCommandText)
+	}
 	if err := validateNames(c.Name, c.Description); err != nil {
 		return err
 	}
@@ -103,6 +144,40 @@ func (c CommandSpec) Validate() error {
 		return err
 	}
 	return validateSubcommands(c.Name, c.Subcommands, 1)
+}
+
+// maxCommandText is how many characters names, descriptions and values of one command may have together, each in its
+// longest language.
+const maxCommandText = 8000
+
+// length counts what maxCommandText bounds.
+func (c CommandSpec) length() int {
+	longest := func(text string, others map[string]string) int {
+		n := utf8.RuneCountInString(text)
+		for _, o := range others {
+			n = max(n, utf8.RuneCountInString(o))
+		}
+		return n
+	}
+	options := func(list []OptionSpec) int {
+		n := 0
+		for _, o := range list {
+			n += len(o.Name) + longest(o.Description, o.Descriptions)
+			for _, ch := range o.Choices {
+				n += longest(ch.Name, ch.Names) + len(fmt.Sprint(ch.Value))
+			}
+		}
+		return n
+	}
+	var subs func(list []SubcommandSpec) int
+	subs = func(list []SubcommandSpec) int {
+		n := 0
+		for _, s := range list {
+			n += len(s.Name) + longest(s.Description, s.Descriptions) + options(s.Options) + subs(s.Subcommands)
+		}
+		return n
+	}
+	return len(c.Name) + longest(c.Description, c.Descriptions) + options(c.Options) + subs(c.Subcommands)
 }
 
 func validateSubcommands(path string, subs []SubcommandSpec, depth int) error {
@@ -171,6 +246,8 @@ type wireCommand struct {
 	Permissions      *string             `json:"default_member_permissions"`
 	Contexts         []int               `json:"contexts,omitempty"`
 	IntegrationTypes []int               `json:"integration_types,omitempty"`
+	Descriptions     map[string]string   `json:"description_localizations,omitempty"`
+	Names            map[string]string   `json:"name_localizations,omitempty"`
 }
 
 type wireCommandOption struct {
@@ -185,15 +262,24 @@ type wireCommandOption struct {
 	Max          *float64            `json:"max_value,omitempty"`
 	MinLength    *int                `json:"min_length,omitempty"`
 	MaxLength    *int                `json:"max_length,omitempty"`
+	Descriptions map[string]string   `json:"description_localizations,omitempty"`
+	ChannelTypes []int               `json:"channel_types,omitempty"`
 }
 
 type wireChoice struct {
-	Name  string `json:"name"`
-	Value any    `json:"value"`
+	Name  string            `json:"name"`
+	Value any               `json:"value"`
+	Names map[string]string `json:"name_localizations,omitempty"`
 }
 
 func (c CommandSpec) wire() wireCommand {
-	w := wireCommand{Type: 1, Name: c.Name, Description: c.Description, Contexts: []int{0}, IntegrationTypes: []int{0}}
+	w := wireCommand{
+		Type: 1, Name: c.Name, Description: c.Description, Contexts: []int{0}, IntegrationTypes: []int{0},
+		Descriptions: c.Descriptions, Names: c.Names,
+	}
+	if c.Menu != 0 {
+		w.Type = int(c.Menu)
+	}
 	if c.DMs {
 		w.Contexts = append(w.Contexts, 1)
 	}
@@ -213,7 +299,7 @@ func (c CommandSpec) wire() wireCommand {
 }
 
 func (s SubcommandSpec) wire() wireCommandOption {
-	w := wireCommandOption{Type: optionSubcommand, Name: s.Name, Description: s.Description, Options: wireOptions(s.Options)}
+	w := wireCommandOption{Type: optionSubcommand, Name: s.Name, Description: s.Description, Descriptions: s.Descriptions, Options: wireOptions(s.Options)}
 	for _, ss := range s.Subcommands {
 		w.Type = optionGroup
 		w.Options = append(w.Options, ss.wire())
@@ -226,7 +312,7 @@ func wireOptions(options []OptionSpec) []wireCommandOption {
 	for _, o := range options {
 		w := wireCommandOption{
 			Type: o.Type, Name: o.Name, Description: o.Description, Required: o.Required, Autocomplete: o.Autocomplete,
-			Min: o.Min, Max: o.Max, MinLength: o.MinLength, MaxLength: o.MaxLength,
+			Min: o.Min, Max: o.Max, MinLength: o.MinLength, MaxLength: o.MaxLength, Descriptions: o.Descriptions, ChannelTypes: o.ChannelTypes,
 		}
 		for _, ch := range o.Choices {
 			w.Choices = append(w.Choices, wireChoice(ch))

@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -207,7 +206,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		if again, err := fetch.Parse(u.String()); err == nil && again.Host != u.Host {
-			t.Error(fmt.Sprintf("%q names %q, then %q", text, u.Host, again.Host))
+			t.Errorf("%q names %q, then %q", text, u.Host, again.Host)
 		}
 	})
 }

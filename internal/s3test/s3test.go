@@ -27,10 +27,12 @@ const (
 	startTimeout = 30 * time.Second
 	attempts     = 5 // to find a free port that is still free when the server takes it
 
-	// Region, AccessKey and SecretKey are what the server goes by.
-	Region    = "us-east-1"
+	// Region is the server's.
+	Region = "us-east-1"
+	// AccessKey names the account that may do everything.
 	AccessKey = "stablemate-tests"
-	SecretKey = "the tests' own secret key"
+	// SecretKey belongs to AccessKey, and opens a server on loopback that lives for one test.
+	SecretKey = "the tests' own secret key" //nolint:gosec // it keeps no secret
 )
 
 // program is where `make setup` puts the server, from the repository's root.
@@ -119,7 +121,7 @@ func try(path string) (*server, error) {
 	}
 	defer func() { _ = held.Close() }()
 	// Metadata lies beside the files: not every folder for temporary files knows extended attributes.
-	watch := exec.Command("/bin/sh", "-c", watcher, "s3test", dir, path, "--port", address, "--region", Region, "--quiet", //nolint:noctx // it outlives every context
+	watch := exec.Command("/bin/sh", "-c", watcher, "s3test", dir, path, "--port", address, "--region", Region, "--quiet", //nolint:noctx,gosec // its program is our own; it outlives every context
 		"posix", "--sidecar", filepath.Join(dir, "meta"), filepath.Join(dir, "data"))
 	watch.Dir, watch.Stdin, watch.Stdout, watch.Stderr = dir, held, log, log
 	watch.Env = []string{"ROOT_ACCESS_KEY=" + AccessKey, "ROOT_SECRET_KEY=" + SecretKey, "PATH=" + os.Getenv("PATH")}

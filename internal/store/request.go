@@ -16,6 +16,7 @@ type requestSpec struct {
 	Client           string           `json:"client,omitempty"`
 	Key              string           `json:"key,omitempty"`  // as plain wrote it, since JSON has no room for broken UTF-8
 	Kind             horde.WorkerType `json:"kind,omitempty"` // empty means image, as it was written before there were others
+	Webhook          string           `json:"webhook,omitempty"`
 	Image            horde.Image      `json:"image,omitzero"`
 	Text             *horde.Text      `json:"text,omitempty"`
 	Models           []string         `json:"models,omitempty"`
@@ -35,7 +36,7 @@ type requestSpec struct {
 
 func specOf(r *horde.Request) *requestSpec {
 	spec := &requestSpec{
-		Client: r.Client, Key: plain(r.Key), Image: r.Image, Text: r.Text, Models: r.Models, Exclude: r.Exclude, NSFW: r.NSFW, CensorNSFW: r.CensorNSFW,
+		Client: r.Client, Key: plain(r.Key), Webhook: r.Webhook, Image: r.Image, Text: r.Text, Models: r.Models, Exclude: r.Exclude, NSFW: r.NSFW, CensorNSFW: r.CensorNSFW,
 		TrustedWorkers: r.TrustedWorkers, SlowWorkers: r.SlowWorkers, ExtraSlowWorkers: r.ExtraSlowWorkers,
 		R2: r.R2, Shared: r.Shared, DisableBatching: r.DisableBatching, Proxied: plain(r.Proxied),
 	}
@@ -62,6 +63,7 @@ func (spec *requestSpec) into(r *horde.Request) error {
 		r.Kind = horde.Dreamer
 	}
 	r.Client, r.Image, r.Models, r.Exclude = spec.Client, spec.Image, spec.Models, spec.Exclude
+	r.Webhook = spec.Webhook
 	r.NSFW, r.CensorNSFW, r.TrustedWorkers = spec.NSFW, spec.CensorNSFW, spec.TrustedWorkers
 	r.SlowWorkers, r.ExtraSlowWorkers = spec.SlowWorkers, spec.ExtraSlowWorkers
 	r.R2, r.Shared, r.DisableBatching = spec.R2, spec.Shared, spec.DisableBatching

@@ -205,6 +205,51 @@ func (c *Client) ChangeWorker(ctx context.Context, id string, change wire.Worker
 	return out, c.call(ctx, http.MethodPut, "/workers/"+url.PathEscape(id), nil, change, &out)
 }
 
+// DeleteWorker removes a worker of the client's account. It is refused while live requests refer to it.
+func (c *Client) DeleteWorker(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, "/workers/"+url.PathEscape(id), nil, nil, new(wire.Deleted))
+}
+
+// Teams lists all teams, those with the most kudos first.
+func (c *Client) Teams(ctx context.Context) ([]wire.Team, error) {
+	var out []wire.Team
+	return out, c.call(ctx, http.MethodGet, "/teams", nil, nil, &out)
+}
+
+// NewTeam founds a team. Only trusted accounts may.
+func (c *Client) NewTeam(ctx context.Context, team wire.TeamChange) (wire.TeamChanged, error) {
+	var out wire.TeamChanged
+	return out, c.call(ctx, http.MethodPost, "/teams", nil, team, &out)
+}
+
+// ChangeTeam changes a team that the client's account founded.
+func (c *Client) ChangeTeam(ctx context.Context, id string, change wire.TeamChange) (wire.TeamChanged, error) {
+	var out wire.TeamChanged
+	return out, c.call(ctx, http.MethodPatch, "/teams/"+url.PathEscape(id), nil, change, &out)
+}
+
+// DeleteTeam disbands a team that the client's account founded.
+func (c *Client) DeleteTeam(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, "/teams/"+url.PathEscape(id), nil, nil, new(wire.Deleted))
+}
+
+// NewMessage tells something to a worker of the client's account; a moderator's may go to any worker, or to all.
+func (c *Client) NewMessage(ctx context.Context, m wire.MessageRequest) (wire.WorkerMessage, error) {
+	var out wire.WorkerMessage
+	return out, c.call(ctx, http.MethodPost, "/workers/messages", nil, m, &out)
+}
+
+// Messages lists the first page of active messages that the client's account may read.
+func (c *Client) Messages(ctx context.Context) ([]wire.WorkerMessage, error) {
+	var out []wire.WorkerMessage
+	return out, c.call(ctx, http.MethodGet, "/workers/messages", nil, nil, &out)
+}
+
+// DeleteMessage takes a message back.
+func (c *Client) DeleteMessage(ctx context.Context, id string) error {
+	return c.call(ctx, http.MethodDelete, "/workers/messages/"+url.PathEscape(id), nil, nil, new(wire.Done))
+}
+
 // Transfer gives whole kudos to name#id. The same idempotency key moves them once, however often it is
 // tried; an empty one makes every call a new gift.
 func (c *Client) Transfer(ctx context.Context, to string, amount int64, idempotencyKey string) (moved float64, err error) {
