@@ -55,6 +55,13 @@ func (s *Set) account(ctx context.Context, person, name string) (u horde.User, o
 }
 
 func (s *Set) login(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	from, err := originOf(in.GuildID, in.User.ID)
+	if err != nil {
+		return err
+	}
+	if _, known := s.find(in.User.ID); !known && s.engine.TimedOut(from) > 0 {
+		return horde.Refuse(horde.CodeTimeoutIP, "no account can be opened from here for now")
+	}
 	u, opened, err := s.open(ctx, in.User.ID, in.User.DisplayName())
 	if err != nil {
 		return err

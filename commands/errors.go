@@ -50,7 +50,7 @@ func (s *Set) words(e *horde.Error) string {
 	case horde.CodeInvalidPromptSize:
 		return "That is too long: " + clause(e.Message) + "."
 	case horde.CodeCorruptPrompt:
-		return "I cannot make this: the safety filter refuses the request."
+		return "I cannot make this: " + clause(e.Message) + "."
 	case horde.CodeTimeoutIP:
 		return "You are paused for a while. " + said
 	case horde.CodeInvalidSize:

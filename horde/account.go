@@ -16,7 +16,6 @@ import (
 
 // Refusals about accounts.
 const (
-	CodeNotAdmin         Code = "NotAdmin"
 	CodeAnonUserMod      Code = "AnonForbiddenUserMod"
 	CodeAnonUser         Code = "AnonForbiddenUser"
 	CodeProfaneName      Code = "ProfaneUserName"
@@ -296,7 +295,9 @@ func (s *State) wipe(c *Change, u *User) {
 		s.forgetSharedKey(c, id)
 	}
 	for _, id := range s.RequestsOf(u.ID) {
-		s.withdraw(c, s.requests[id])
+		if r := s.requests[id]; r.State == RequestActive {
+			s.cancel(c, r)
+		}
 	}
 	delete(s.byExternal, u.External)
 	delete(s.byKey, u.Key)

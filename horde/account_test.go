@@ -11,8 +11,8 @@ import (
 	"stablemate/horde/kudos"
 )
 
-// refused fails the test unless an operation is refused with a code.
-func refused[R any](w *world, what string, op horde.Op[R], want horde.Code) {
+// denied fails the test unless an operation is refused with a code.
+func denied[R any](w *world, what string, op horde.Op[R], want horde.Code) {
 	w.t.Helper()
 	if _, err := try(w, op); codeOf(err) != want {
 		w.t.Errorf("%s: got %v, want %s", what, err, want)
@@ -76,7 +76,7 @@ func TestWhoMayChangeWhatAboutAnAccount(t *testing.T) {
 		"a multiplier of 0":             {horde.ChangeUser{By: admin, User: u, Multiplier: new(0.0)}, horde.CodeBadRequest},
 		"kudos without a key":           {horde.ChangeUser{By: admin, User: u, Adjust: &amount}, horde.CodeBadRequest},
 	} {
-		refused(w, what, c.op, c.want)
+		denied(w, what, c.op, c.want)
 	}
 
 	name, contact := "You＃", "me@example.org"
@@ -117,7 +117,7 @@ func TestSchoolsAskForWhatSuitsThem(t *testing.T) {
 	if got := do(w, horde.ChangeUser{By: mod, User: school, Grant: horde.RoleEducation}); got.Concurrency != horde.EducationConcurrency {
 		t.Errorf("a school may have %d images waiting", got.Concurrency)
 	}
-	refused(w, "a school gives", horde.Transfer{From: school, To: other, Amount: 100}, horde.CodeEducationCannotSend)
+	denied(w, "a school gives", horde.Transfer{From: school, To: other, Amount: 100}, horde.CodeEducationCannotSend)
 	do(w, horde.Transfer{From: other, To: school, Amount: kudos.Whole(10)})
 	if got := w.read(other).Details; got.Donated != -kudos.Whole(10) || got.Gifted != 0 {
 		t.Errorf("a gift to a school counts as %+v", got)
@@ -152,24 +152,24 @@ func TestAccountsAreDeletedThenWiped(t *testing.T) {
 		do(w, horde.Pop{Owner: u, Offer: offer("dreamer of " + name), Amount: 1})
 	}
 	u := gone[0]
-	refused(w, "by a stranger", horde.DeleteUser{By: other, User: u}, horde.CodeNotUserOrMod)
-	refused(w, "by everybody", horde.DeleteUser{By: horde.Anonymous, User: u}, horde.CodeAnonUser)
-	refused(w, "everybody", horde.DeleteUser{By: mod, User: horde.Anonymous}, horde.CodeAnonUser)
-	refused(w, "a moderator", horde.DeleteUser{By: mod, User: mod}, horde.CodeCannotDeleteMod)
-	refused(w, "nobody", horde.DeleteUser{By: mod, User: 99}, horde.CodeUserNotFound)
+	denied(w, "by a stranger", horde.DeleteUser{By: other, User: u}, horde.CodeNotUserOrMod)
+	denied(w, "by everybody", horde.DeleteUser{By: horde.Anonymous, User: u}, horde.CodeAnonUser)
+	denied(w, "everybody", horde.DeleteUser{By: mod, User: horde.Anonymous}, horde.CodeAnonUser)
+	denied(w, "a moderator", horde.DeleteUser{By: mod, User: mod}, horde.CodeCannotDeleteMod)
+	denied(w, "nobody", horde.DeleteUser{By: mod, User: 99}, horde.CodeUserNotFound)
 
 	do(w, horde.DeleteUser{By: u, User: u})
-	refused(w, "a deleted one asks", horde.Enqueue{NewImage: apple(u)}, horde.CodeDeletedUser)
-	refused(w, "a deleted one's worker", horde.Pop{Owner: u, Offer: offer("x"), Amount: 1}, horde.CodeDeletedUser)
-	refused(w, "a deleted one gives", horde.Transfer{From: u, To: other, Amount: 100}, horde.CodeDeletedUser)
-	refused(w, "a deleted one is given", horde.Transfer{From: other, To: u, Amount: 100}, horde.CodeDeletedUser)
-	refused(w, "a deleted one makes a key", horde.CreateSharedKey{Owner: u}, horde.CodeDeletedUser)
+	denied(w, "a deleted one asks", horde.Enqueue{NewImage: apple(u)}, horde.CodeDeletedUser)
+	denied(w, "a deleted one's worker", horde.Pop{Owner: u, Offer: offer("x"), Amount: 1}, horde.CodeDeletedUser)
+	denied(w, "a deleted one gives", horde.Transfer{From: u, To: other, Amount: 100}, horde.CodeDeletedUser)
+	denied(w, "a deleted one is given", horde.Transfer{From: other, To: u, Amount: 100}, horde.CodeDeletedUser)
+	denied(w, "a deleted one makes a key", horde.CreateSharedKey{Owner: u}, horde.CodeDeletedUser)
 	if got := do(w, horde.ChangeUser{By: u, User: u, Undelete: true}); got.Has(horde.RoleDeleted) {
 		t.Error("undeleting did not help")
 	}
 	do(w, horde.DeleteUser{By: u, User: u})
 	w.now = w.now.Add(horde.WipeAfter - time.Second)
-	refused(w, "too early", horde.DeleteUser{By: mod, User: u}, horde.CodeCannotWipeActive)
+	denied(w, "too early", horde.DeleteUser{By: mod, User: u}, horde.CodeCannotWipeActive)
 	w.now = w.now.Add(time.Second)
 	old := w.read(u)
 	do(w, horde.DeleteUser{By: mod, User: gone[1]}) // marks
@@ -183,8 +183,8 @@ func TestAccountsAreDeletedThenWiped(t *testing.T) {
 		if len(w.s.WorkersOf(id)) != 0 || len(w.s.SharedKeysOf(id)) != 0 {
 			t.Errorf("account %d left workers or shared keys", id)
 		}
-		refused(w, "a wiped one", horde.DeleteUser{By: mod, User: id}, horde.CodeUserNotFound)
-		refused(w, "a gift to a wiped one", horde.Transfer{From: other, To: id, Amount: 100}, horde.CodeInvalidTargetUsername)
+		denied(w, "a wiped one", horde.DeleteUser{By: mod, User: id}, horde.CodeUserNotFound)
+		denied(w, "a gift to a wiped one", horde.Transfer{From: other, To: id, Amount: 100}, horde.CodeInvalidTargetUsername)
 	}
 	if _, found := w.s.UserByKey(old.Key); found {
 		t.Error("a wiped account's key still works")
@@ -233,8 +233,8 @@ func TestSuspicionCountsEachReasonOnce(t *testing.T) {
 	if worker.Suspicion != 5 || !worker.Paused {
 		t.Errorf("its worker is %+v, want it paused", worker)
 	}
-	refused(w, "a suspicious one gives", horde.Transfer{From: u, To: other, Amount: 100}, horde.CodeFaultWhenSending)
-	refused(w, "a suspicious one is given", horde.Transfer{From: other, To: u, Amount: 100}, horde.CodeFaultWhenReceiving)
+	denied(w, "a suspicious one gives", horde.Transfer{From: u, To: other, Amount: 100}, horde.CodeFaultWhenSending)
+	denied(w, "a suspicious one is given", horde.Transfer{From: other, To: u, Amount: 100}, horde.CodeFaultWhenReceiving)
 	if got := do(w, horde.ChangeUser{By: mod, User: u, ResetSuspicion: true}); got.Suspicion != 0 || got.Reasons != 0 {
 		t.Errorf("after a reset the account is %+v", got)
 	}

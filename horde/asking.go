@@ -12,8 +12,8 @@ import (
 // MaxProxiedRunes bounds what a service account calls the people it asks for.
 const MaxProxiedRunes = 255
 
-// mayAsk refuses accounts that may not ask for anything, and names of others from those who speak for nobody.
-func mayAsk(u *User, proxied string) error {
+// checkAsker refuses accounts that may not ask for anything, and names of others from those who speak for nobody.
+func checkAsker(u *User, proxied string) error {
 	switch {
 	case proxied != "" && !u.Has(RoleService):
 		return refuse(CodeServiceOnly, "only service accounts may name a proxied account")

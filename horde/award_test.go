@@ -30,7 +30,7 @@ func TestAwards(t *testing.T) {
 		"without a key":     {horde.Award{By: admin, To: u, Amount: 100}, horde.CodeBadRequest},
 		"beyond all bounds": {horde.Award{By: admin, To: u, Amount: kudos.MaxAmount + 1, Key: "k"}, horde.CodeBadRequest},
 	} {
-		refused(w, what, c.op, c.want)
+		denied(w, what, c.op, c.want)
 	}
 	for range 2 {
 		if got := do(w, horde.Award{By: admin, To: u, Amount: kudos.Whole(50), Key: "fifty"}); got.Amount != kudos.Whole(50) {
@@ -40,8 +40,8 @@ func TestAwards(t *testing.T) {
 	if got := w.read(u); got.Balance != kudos.Whole(75) || got.Details.Awarded != kudos.Whole(50) || got.Details.Admin != 0 {
 		t.Errorf("after an award of 50, told twice, the account is %+v", got)
 	}
-	refused(w, "the same key for more", horde.Award{By: admin, To: u, Amount: kudos.Whole(51), Key: "fifty"}, horde.CodeIdempotencyKeyConflict)
-	refused(w, "the same key for another", horde.Award{By: admin, To: w.owner, Amount: kudos.Whole(50), Key: "fifty"}, horde.CodeIdempotencyKeyConflict)
+	denied(w, "the same key for more", horde.Award{By: admin, To: u, Amount: kudos.Whole(51), Key: "fifty"}, horde.CodeIdempotencyKeyConflict)
+	denied(w, "the same key for another", horde.Award{By: admin, To: w.owner, Amount: kudos.Whole(50), Key: "fifty"}, horde.CodeIdempotencyKeyConflict)
 	for range 2 {
 		if got := do(w, horde.Award{By: admin, To: u, Amount: -kudos.Whole(80), Key: "back"}); got.Amount != -kudos.Whole(50) {
 			t.Errorf("taken back were %s, want 50, down to the floor", got.Amount)

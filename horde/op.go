@@ -10,8 +10,9 @@ type Op[R any] interface {
 	apply(s *State, c *Change) (R, error)
 }
 
-// Apply runs an operation. On a refusal (an *Error) state and change are as before. On success the
-// change lists what to save, post and announce; the caller collects changes of several operations in one.
+// Apply runs an operation. On a refusal (an *Error) state and change are as before, except for the mark that a
+// prompt refused by the filter leaves. On success the change lists what to save, post and announce; the caller
+// collects changes of several operations in one.
 func Apply[R any](s *State, c *Change, op Op[R]) (R, error) {
 	return op.apply(s, c)
 }

@@ -248,6 +248,12 @@ func (s *State) couldTake(w *Worker, r *Request, now time.Time) string {
 		return ""
 	case "worker_id":
 		return "the workers this request allows are not online"
+	case "models":
+		return "no worker offers a model made for this: repainting parts of an image needs one, and such a model makes nothing else"
+	case "controlnet":
+		return "no worker offers what the workflow needs"
+	case "step_count":
+		return "the workers that are online take fewer steps only"
 	case "bridge_version":
 		return "no worker's software can do all that is asked for"
 	case "kudos":

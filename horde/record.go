@@ -92,20 +92,27 @@ func (b *book[V]) ids() []string {
 func (s *State) keepers() []keeper {
 	return []keeper{
 		&s.sharedKeys,
+		&s.stats,
 		&s.styles,
 		&s.collections,
 		&s.teams,
 		&s.messages,
+		&s.guard.filters,
+		&s.guard.lists,
+		&s.guard.timeouts,
+		&s.guard.rejected,
 	}
 }
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
 	s.sharedKeys = newBook[SharedKey](KindSharedKey)
+	s.stats = newBook[statBucket](statRecord)
 	s.styles = newBook[Style](KindStyle)
 	s.collections = newBook[Collection](KindCollection)
 	s.teams = newBook[Team](KindTeam)
 	s.messages = newBook[Message](KindMessage)
+	s.guard = newGuard()
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

@@ -95,6 +95,9 @@ func (i *Image) EffectiveSteps() int {
 // Things is the work in one image, in pixelsteps.
 func (i *Image) Things() int64 { return int64(i.Width) * int64(i.Height) * int64(i.EffectiveSteps()) }
 
+// NominalThings is the work in one image by the steps that were asked for, as statistics count it.
+func (i *Image) NominalThings() int64 { return int64(i.Width) * int64(i.Height) * int64(i.Steps) }
+
 // Painting reports whether part of a source image is to be repainted.
 func (i *Image) Painting() bool {
 	return i.Source != "" && (i.Processing == "inpainting" || i.Processing == "outpainting")
@@ -216,6 +219,7 @@ type NewImage struct {
 
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
 	R2, Shared, DisableBatching, AllowDowngrade                     bool
+	KeepPrompt                                                      bool // the filter refuses the prompt rather than rewriting it
 }
 
 // Enqueued is the answer to Enqueue.
@@ -244,7 +248,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		return Enqueued{}, err
 	}
 	u := pay.user
-	if err := mayAsk(u, op.Proxied); err != nil {
+	if err := checkAsker(u, op.Proxied); err != nil {
 		return Enqueued{}, err
 	}
 	switch {
@@ -286,6 +290,12 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several images")
 	}
 	if err := s.mayWait(u, imageLane, op.N, op.Models, op.Origin, op.Proxied); err != nil {
+		return Enqueued{}, err
+	}
+	if err := s.mayAsk(op.Origin, c.Now); err != nil {
+		return Enqueued{}, err
+	}
+	if err := s.judge(c, u, &op.NewImage); err != nil {
 		return Enqueued{}, err
 	}
 
@@ -343,7 +353,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})
 
 	out := Enqueued{ID: r.ID, Kudos: kudos.Times(price, factor).Round(), Possible: s.possible(r, c.Now), Warnings: s.modelWarnings(&op.NewImage)}
-	if !out.Possible {
+	if !out.Possible && !s.modes.Raid {
 		out.Warnings = append(out.Warnings, Warning{WarnNoWorker, "Warning: " + s.whyImpossible(r, c.Now)})
 	}
 	return out, nil
@@ -404,15 +414,14 @@ func (op Cancel) apply(s *State, c *Change) (Status, error) {
 		return Status{}, refuse(CodeForbidden, "this request belongs to somebody else")
 	}
 	before := s.status(r, c.Now)
-	s.withdraw(c, r)
+	if r.State == RequestActive {
+		s.cancel(c, r)
+	}
 	return before, nil
 }
 
-// withdraw takes back what of a request is not handed out yet.
-func (s *State) withdraw(c *Change, r *Request) {
-	if r.State != RequestActive {
-		return
-	}
+// cancel takes back what is not handed out of an active request.
+func (s *State) cancel(c *Change, r *Request) {
 	s.dequeue(r)
 	r.Jobs -= r.N
 	r.N = 0

@@ -236,8 +236,8 @@ func (op DeleteSharedKey) apply(s *State, c *Change) (SharedKey, error) {
 		return SharedKey{}, err
 	}
 	for _, id := range s.RequestsOf(k.Owner) {
-		if r := s.requests[id]; r.SharedKey == k.ID {
-			s.withdraw(c, r)
+		if r := s.requests[id]; r.SharedKey == k.ID && r.State == RequestActive {
+			s.cancel(c, r)
 		}
 	}
 	s.forgetSharedKey(c, k.ID)

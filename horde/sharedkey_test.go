@@ -51,14 +51,14 @@ func TestSharedKeysAreTheirOwners(t *testing.T) {
 		t.Errorf("a key without terms (-want +got):\n%s", diff)
 	}
 	name := "friends"
-	refused(w, "by a stranger", horde.ChangeSharedKey{By: other, Key: id, SharedKeyTerms: horde.SharedKeyTerms{Name: &name}}, horde.CodeForbidden)
-	refused(w, "nothing", horde.ChangeSharedKey{By: u, Key: id}, horde.CodeNoSharedKeyMod)
-	refused(w, "an unknown key", horde.ChangeSharedKey{By: u, SharedKeyTerms: horde.SharedKeyTerms{Name: &name}}, horde.CodeInvalidAPIKey)
-	refused(w, "a long name", horde.ChangeSharedKey{By: u, Key: id, SharedKeyTerms: horde.SharedKeyTerms{Name: new(strings.Repeat("x", 256))}}, horde.CodeBadRequest)
-	refused(w, "less than nothing", horde.ChangeSharedKey{By: u, Key: id, SharedKeyTerms: horde.SharedKeyTerms{Budget: budget(-2)}}, horde.CodeBadRequest)
-	refused(w, "a strange limit", horde.ChangeSharedKey{By: u, Key: id, SharedKeyTerms: horde.SharedKeyTerms{MaxSteps: new(-2)}}, horde.CodeBadRequest)
-	refused(w, "deleted by a stranger", horde.DeleteSharedKey{By: other, Key: id}, horde.CodeForbidden)
-	refused(w, "everybody's", horde.CreateSharedKey{Owner: horde.Anonymous}, horde.CodeAnonForbidden)
+	denied(w, "by a stranger", horde.ChangeSharedKey{By: other, Key: id, SharedKeyTerms: horde.SharedKeyTerms{Name: &name}}, horde.CodeForbidden)
+	denied(w, "nothing", horde.ChangeSharedKey{By: u, Key: id}, horde.CodeNoSharedKeyMod)
+	denied(w, "an unknown key", horde.ChangeSharedKey{By: u, SharedKeyTerms: horde.SharedKeyTerms{Name: &name}}, horde.CodeInvalidAPIKey)
+	denied(w, "a long name", horde.ChangeSharedKey{By: u, Key: id, SharedKeyTerms: horde.SharedKeyTerms{Name: new(strings.Repeat("x", 256))}}, horde.CodeBadRequest)
+	denied(w, "less than nothing", horde.ChangeSharedKey{By: u, Key: id, SharedKeyTerms: horde.SharedKeyTerms{Budget: budget(-2)}}, horde.CodeBadRequest)
+	denied(w, "a strange limit", horde.ChangeSharedKey{By: u, Key: id, SharedKeyTerms: horde.SharedKeyTerms{MaxSteps: new(-2)}}, horde.CodeBadRequest)
+	denied(w, "deleted by a stranger", horde.DeleteSharedKey{By: other, Key: id}, horde.CodeForbidden)
+	denied(w, "everybody's", horde.CreateSharedKey{Owner: horde.Anonymous}, horde.CodeAnonForbidden)
 	k = do(w, horde.ChangeSharedKey{By: u, Key: id, SharedKeyTerms: horde.SharedKeyTerms{
 		Name: &name, Budget: new(kudos.Amount(horde.Unlimited)), Days: new(3), MaxPixels: new(100), MaxSteps: new(20), MaxTokens: new(80),
 	}})
@@ -70,12 +70,12 @@ func TestSharedKeysAreTheirOwners(t *testing.T) {
 	}
 	w.shared(u, horde.SharedKeyTerms{})
 	w.shared(u, horde.SharedKeyTerms{})
-	refused(w, "a fourth", horde.CreateSharedKey{Owner: u}, horde.CodeForbidden)
+	denied(w, "a fourth", horde.CreateSharedKey{Owner: u}, horde.CodeForbidden)
 	do(w, horde.SetUser{User: u, Grant: horde.RoleTrusted})
 	for range 7 {
 		w.shared(u, horde.SharedKeyTerms{})
 	}
-	refused(w, "an eleventh of a trusted one", horde.CreateSharedKey{Owner: u}, horde.CodeForbidden)
+	denied(w, "an eleventh of a trusted one", horde.CreateSharedKey{Owner: u}, horde.CodeForbidden)
 	if got := w.s.SharedKeysOf(u); len(got) != 10 || got[0] != id {
 		t.Errorf("the keys are %v, want %s to be the first of ten", got, id)
 	}
@@ -99,15 +99,15 @@ func TestASharedKeyPaysForItsOwner(t *testing.T) {
 
 	big := through(id)
 	big.Image.Width = 576
-	refused(w, "too many pixels", horde.Enqueue{NewImage: big}, horde.CodeBadRequest)
+	denied(w, "too many pixels", horde.Enqueue{NewImage: big}, horde.CodeBadRequest)
 	long := through(id)
 	long.Image.Steps = 21
-	refused(w, "too many steps", horde.Enqueue{NewImage: long}, horde.CodeBadRequest)
+	denied(w, "too many steps", horde.Enqueue{NewImage: long}, horde.CodeBadRequest)
 	many := through(id)
 	many.N = 10
-	refused(w, "more than the budget", horde.Enqueue{NewImage: many}, horde.CodeSharedKeyInsufficient)
+	denied(w, "more than the budget", horde.Enqueue{NewImage: many}, horde.CodeSharedKeyInsufficient)
 	many.DryRun = true
-	refused(w, "more than the budget, dry", horde.Enqueue{NewImage: many}, horde.CodeSharedKeyInsufficient)
+	denied(w, "more than the budget, dry", horde.Enqueue{NewImage: many}, horde.CodeSharedKeyInsufficient)
 	many.DryRun, many.AllowDowngrade = false, true
 	low := do(w, horde.Enqueue{NewImage: many}).ID
 	poor := w.user("poor", 0)
@@ -120,14 +120,14 @@ func TestASharedKeyPaysForItsOwner(t *testing.T) {
 	crowd.N = 20
 	crowd.AllowDowngrade = true
 	do(w, horde.Enqueue{NewImage: crowd})
-	refused(w, "too many waiting", horde.Enqueue{NewImage: crowd}, horde.CodeTooManyPrompts)
+	denied(w, "too many waiting", horde.Enqueue{NewImage: crowd}, horde.CodeTooManyPrompts)
 
 	// Without its key, what waits is withdrawn.
 	do(w, horde.DeleteSharedKey{By: u, Key: id})
 	if st := w.status(low); !st.Done || st.Waiting != 0 {
 		t.Errorf("what waited for the deleted key is %+v", st.Progress)
 	}
-	refused(w, "a deleted key", horde.Enqueue{NewImage: through(id)}, horde.CodeInvalidAPIKey)
+	denied(w, "a deleted key", horde.Enqueue{NewImage: through(id)}, horde.CodeInvalidAPIKey)
 }
 
 func TestTheLastPaymentOfASharedKeyMayExceedItsBudget(t *testing.T) {
@@ -143,7 +143,7 @@ func TestTheLastPaymentOfASharedKeyMayExceedItsBudget(t *testing.T) {
 	if k.Budget != 0 || k.Used <= kudos.Whole(5) || w.status(got).Finished != 1 {
 		t.Errorf("the key has %s left after %s of 5", k.Budget, k.Used)
 	}
-	refused(w, "an empty key", horde.Enqueue{NewImage: through(id)}, horde.CodeSharedKeyEmpty)
+	denied(w, "an empty key", horde.Enqueue{NewImage: through(id)}, horde.CodeSharedKeyEmpty)
 	anonymous := do(w, horde.Enqueue{NewImage: n}).ID
 	if st := w.status(anonymous); st.User != horde.Anonymous {
 		t.Errorf("with an empty key %d asks, want everybody's account", st.User)
@@ -159,9 +159,9 @@ func TestTheLastPaymentOfASharedKeyMayExceedItsBudget(t *testing.T) {
 		t.Errorf("the unlimited key is %+v", k)
 	}
 	w.pass(24 * time.Hour)
-	refused(w, "an expired key", horde.Enqueue{NewImage: through(all)}, horde.CodeSharedKeyExpired)
+	denied(w, "an expired key", horde.Enqueue{NewImage: through(all)}, horde.CodeSharedKeyExpired)
 	n.SharedKey = all
-	refused(w, "an expired key with downgrade", horde.Enqueue{NewImage: n}, horde.CodeSharedKeyExpired)
+	denied(w, "an expired key with downgrade", horde.Enqueue{NewImage: n}, horde.CodeSharedKeyExpired)
 }
 
 func TestGiftsFillSharedKeys(t *testing.T) {
@@ -181,10 +181,10 @@ func TestGiftsFillSharedKeys(t *testing.T) {
 	if k := w.keyOf(all); k.Budget != horde.Unlimited {
 		t.Errorf("a gift limits the key to %s", k.Budget)
 	}
-	refused(w, "one's own key", horde.Transfer{From: u, To: u, SharedKey: all, Amount: 100}, horde.CodeTransferToSelf)
-	refused(w, "somebody else's key", horde.Transfer{From: giver, To: w.owner, SharedKey: all, Amount: 100}, horde.CodeInvalidTargetUsername)
+	denied(w, "one's own key", horde.Transfer{From: u, To: u, SharedKey: all, Amount: 100}, horde.CodeTransferToSelf)
+	denied(w, "somebody else's key", horde.Transfer{From: giver, To: w.owner, SharedKey: all, Amount: 100}, horde.CodeInvalidTargetUsername)
 	w.pass(25 * time.Hour)
-	refused(w, "an expired key", horde.Transfer{From: giver, To: u, SharedKey: all, Amount: 100}, horde.CodeSharedKeyExpired)
+	denied(w, "an expired key", horde.Transfer{From: giver, To: u, SharedKey: all, Amount: 100}, horde.CodeSharedKeyExpired)
 }
 
 func TestSharingIsCheaperAndAnonymousAlwaysShares(t *testing.T) {
@@ -256,10 +256,10 @@ func TestAnonymousUseCanBeLimited(t *testing.T) {
 		return horde.Enqueue{NewImage: a}
 	}
 	do(w, ask(1, 2))
-	refused(w, "a third of one person", ask(1, 1), horde.CodeTooManyPrompts)
+	denied(w, "a third of one person", ask(1, 1), horde.CodeTooManyPrompts)
 	do(w, ask(2, 2))
 	do(w, ask(3, 1))
-	refused(w, "a sixth of all", ask(3, 1), horde.CodeTooManyPrompts)
+	denied(w, "a sixth of all", ask(3, 1), horde.CodeTooManyPrompts)
 }
 
 func TestProxiedAccountsHaveLimitsOfTheirOwn(t *testing.T) {
@@ -273,13 +273,13 @@ func TestProxiedAccountsHaveLimitsOfTheirOwn(t *testing.T) {
 		a.Proxied, a.N = of, n
 		return horde.Enqueue{NewImage: a}
 	}
-	refused(w, "an ordinary account", ask(plain, "anna", 1), horde.CodeServiceOnly)
+	denied(w, "an ordinary account", ask(plain, "anna", 1), horde.CodeServiceOnly)
 	do(w, ask(service, "anna", 20))
-	refused(w, "too many for one", ask(service, "anna", 11), horde.CodeTooManyPrompts)
+	denied(w, "too many for one", ask(service, "anna", 11), horde.CodeTooManyPrompts)
 	for _, of := range []string{"bert", "carl", "dora", ""} {
 		do(w, ask(service, of, 20))
 	}
-	refused(w, "too many for all", ask(service, "emil", 1), horde.CodeTooManyPrompts)
+	denied(w, "too many for all", ask(service, "emil", 1), horde.CodeTooManyPrompts)
 
 	key := horde.KeyHash{5}
 	do(w, horde.ChangeUser{By: service, User: service, Passkey: &key})
@@ -306,9 +306,9 @@ func TestASharedKeyOfAStyleWorksThroughItAlone(t *testing.T) {
 	id := w.shared(maker, horde.SharedKeyTerms{MaxSteps: new(1)})
 	d := draft("oil")
 	d.SharedKey = strings.ToUpper(id.String())
-	refused(w, "somebody else's key", horde.CreateStyle{By: other, StyleDraft: d}, horde.CodeBadRequest)
+	denied(w, "somebody else's key", horde.CreateStyle{By: other, StyleDraft: d}, horde.CodeBadRequest)
 	do(w, horde.CreateStyle{By: maker, StyleDraft: d})
-	refused(w, "the key alone", horde.Enqueue{NewImage: through(id)}, horde.CodeSharedKeyStyles)
+	denied(w, "the key alone", horde.Enqueue{NewImage: through(id)}, horde.CodeSharedKeyStyles)
 
 	n := w.styled(horde.Anonymous, "oil")
 	n.SharedKey, n.Shared = id, true
@@ -328,5 +328,5 @@ func TestASharedKeyOfAStyleWorksThroughItAlone(t *testing.T) {
 	}
 	do(w, horde.ChangeSharedKey{By: maker, Key: id, SharedKeyTerms: horde.SharedKeyTerms{Budget: budget(0)}})
 	d.Name = "chalk"
-	refused(w, "an empty key", horde.CreateStyle{By: maker, StyleDraft: d}, horde.CodeBadRequest)
+	denied(w, "an empty key", horde.CreateStyle{By: maker, StyleDraft: d}, horde.CodeBadRequest)
 }

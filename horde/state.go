@@ -32,6 +32,8 @@ type Settings struct {
 	Profane func(text string) bool
 	// Models is what is known about image models; of two entries with one name the last counts.
 	Models []Model
+	// NoPromptFilter lets every prompt through. Only tests and simulations may say so.
+	NoPromptFilter bool
 }
 
 // State is the whole horde. It is not safe for concurrent use; the engine owns it.
@@ -74,7 +76,10 @@ type State struct {
 	system    map[kudos.Account]kudos.Amount
 	lastEvent int64
 	modes     Modes
+	guard     guard
 
+	stats       book[statBucket]
+	recent      [statKinds]recently
 	styles      book[Style]
 	collections book[Collection]
 	rack        styleRack
@@ -133,6 +138,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	if err := s.indexSharedKeys(); err != nil {
 		return nil, err
 	}
+	s.recall()
 	s.rack = newStyleRack()
 	if err := s.arrangeStyles(); err != nil {
 		return nil, err
@@ -145,6 +151,9 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	}
 	for _, m := range settings.KnownModels {
 		s.known[m] = true
+	}
+	if err := s.readyGuard(); err != nil {
+		return nil, err
 	}
 	maps.Copy(s.system, snap.System)
 	for i := range snap.Users {

@@ -81,6 +81,11 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 		s.judgeSpeed(c, s.users[w.Owner], w, g.Model, sample)
 	}
 	s.delivered[r.lane()].add(c.Now, things)
+	nominal := things
+	if r.Kind == Dreamer {
+		nominal = r.Image.NominalThings()
+	}
+	s.countDelivered(c, r.Kind.stat(), g.Model, nominal)
 
 	c.saveGeneration(g)
 	c.saveRequest(r)
@@ -227,7 +232,7 @@ func (s *State) fault(c *Change, g *Generation) {
 type Expire struct{}
 
 func (op Expire) apply(s *State, c *Change) (int, error) { //nolint:unparam // all operations look alike
-	ended := 0
+	ended := s.sweepGuard(c)
 	for ended < maxExpiriesPerRun {
 		at, ok := s.deadlines.next()
 		if !ok || at.After(c.Now) {

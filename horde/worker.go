@@ -143,13 +143,18 @@ func (w *Worker) copy() Worker {
 	return out
 }
 
-// workerName is a worker's name as the horde keeps it.
+// workerName is a worker's name as the horde keeps it. What is left of markup in a name that is cut goes as well.
 func workerName(name string) string {
 	name = plainName(name)
-	if utf8.RuneCountInString(name) > MaxWorkerNameRunes {
-		name = strings.TrimSpace(string([]rune(name)[:MaxWorkerNameRunes]))
+	if utf8.RuneCountInString(name) <= MaxWorkerNameRunes {
+		return name
 	}
-	return name
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if strings.ContainsRune("<>&", r) {
+			return -1
+		}
+		return r
+	}, string([]rune(name)[:MaxWorkerNameRunes])))
 }
 
 // cleanOffer cuts an offer to its bounds.
@@ -254,6 +259,9 @@ func (s *State) checkIn(c *Change, owner *User, kind WorkerType, op Pop) (*Worke
 	w := s.workers[s.workerByName[offer.Name]]
 	if w != nil && w.Type != kind {
 		return nil, refuse(CodePolymorphicName, "the name %q belongs to a worker of the type %s", offer.Name, w.Type)
+	}
+	if err := s.mayAsk(op.Origin, c.Now); err != nil {
+		return nil, err
 	}
 	if err := s.checkAddress(owner, op.Address); err != nil {
 		return nil, err
@@ -448,7 +456,7 @@ func (op SetWorker) apply(s *State, c *Change) (Worker, error) {
 		op.Name = new(plainName(*op.Name))
 	}
 	if op.Info != nil {
-		op.Info = new(plainText(*op.Info))
+		op.Info = new(SafeText(*op.Info))
 	}
 	if err := op.check(s, w, by); err != nil {
 		return Worker{}, err
@@ -456,7 +464,7 @@ func (op SetWorker) apply(s *State, c *Change) (Worker, error) {
 	if op.Maintenance != nil {
 		w.Maintenance, w.MaintReason = *op.Maintenance, ""
 		if w.Maintenance {
-			w.MaintReason = plainText(op.Reason)
+			w.MaintReason = SafeText(op.Reason)
 		}
 	}
 	if op.Info != nil {

@@ -20,13 +20,14 @@ type schemas struct {
 	generate, pop, submit, worker *schema
 	newTeam, team, message, user  *schema
 	styles                        styleSchemas
+	guard                         guardSchemas
 }
 
 func newSchemas() schemas {
 	return schemas{
 		generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(), user: userBody(),
 		newTeam: teamBody("name"), team: teamBody(), message: messageBody(),
-		styles: newStyleSchemas(),
+		styles: newStyleSchemas(), guard: newGuardSchemas(),
 	}
 }
 

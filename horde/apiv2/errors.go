@@ -35,13 +35,19 @@ func statusOf(code horde.Code) (status int, known bool) {
 		return http.StatusNotFound, true
 	case horde.CodeLocked:
 		return http.StatusLocked, true
+	case horde.CodeFilterNotFound:
+		return http.StatusNotFound, true
+	case horde.CodeNotAdmin:
+		return http.StatusForbidden, true
+	case horde.CodeNoFilterMod, horde.CodeNoHordeMode:
+		return http.StatusBadRequest, true
 	case horde.CodeTooManyPrompts:
 		return http.StatusTooManyRequests, true
 	case horde.CodeWrongCredentials, horde.CodeForbidden, horde.CodeDeletedUser, horde.CodeAnonForbidden,
 		horde.CodeAnonForbiddenWorker, horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodeTooManyWorkers,
 		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront, horde.CodeBannedClientAgent,
 		horde.CodeSharedKeyEmpty, horde.CodeSharedKeyExpired, horde.CodeSharedKeyInsufficient, horde.CodeSharedKeyStyles,
-		horde.CodeNotAdmin, horde.CodeAnonUserMod, horde.CodeAnonUser, horde.CodeNonService, horde.CodeCannotDeleteMod,
+		horde.CodeAnonUserMod, horde.CodeAnonUser, horde.CodeNonService, horde.CodeCannotDeleteMod,
 		horde.CodeNotUserOrMod, horde.CodeCannotWipeActive, horde.CodeNotAllowedAwards,
 		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer,
 		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP,

@@ -106,7 +106,8 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 		ExtraSlowWorkers: body.truth("extra_slow_workers", false), R2: body.truth("r2", true),
 		DisableBatching: body.truth("disable_batching", false), AllowDowngrade: body.truth("allow_downgrade", false),
 		Shared: body.truth("shared", false), Proxied: body.text("proxied_account", ""),
-		Image: imageOf(body, params),
+		KeepPrompt: !body.truth("replacement_filter", true),
+		Image:      imageOf(body, params),
 	}
 	if body.has("models") {
 		n.Models = body.texts("models")
@@ -201,6 +202,9 @@ func (c *call) requestID() (horde.RequestID, error) {
 
 // check is GET /generate/check/{id}. Everybody who waits asks it every second.
 func (s *Server) check(c *call) error {
+	if !c.tellsItsName() && s.deps.Engine.TimedOut(s.Origin(c.r)) > 0 {
+		return horde.Refuse(horde.CodeForbidden, "Requests from here are paused. Please name your program in the header Client-Agent.")
+	}
 	id, err := c.requestID()
 	if err != nil {
 		return err

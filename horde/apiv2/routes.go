@@ -67,10 +67,12 @@ func table() map[string][]endpoint {
 		"/status/performance":         {get((*Server).performance, byDefault())},
 		"/status/models":              {get((*Server).models, byDefault())},
 		"/status/models/{model_name}": {get((*Server).modelNamed, byDefault())},
-		"/status/modes":               {get((*Server).modes, modes)},
+		"/status/modes":               {get((*Server).modes, modes), put((*Server).changeModes, modes)},
 		"/status/news":                {get((*Server).news, byDefault())},
 	}
 	maps.Copy(paths, styleRoutes())
+	maps.Copy(paths, statsRoutes())
+	maps.Copy(paths, guardRoutes())
 	return paths
 }
 

@@ -127,11 +127,11 @@ func (e *Engine) ring() {
 }
 
 // Do applies an operation and returns its result once it is durable. A refusal is an *horde.Error and
-// changed nothing. ErrUnavailable means the store failed and nothing was done; when ctx ends first, the
+// changed nothing but what its rule says it writes down. ErrUnavailable means the store failed and nothing was done; when ctx ends first, the
 // operation may still happen.
 func Do[R any](ctx context.Context, e *Engine, op horde.Op[R]) (R, error) {
 	r, wait, err := apply(ctx, e, op)
-	if err != nil || wait == nil {
+	if wait == nil {
 		return r, err
 	}
 	select {
@@ -140,7 +140,7 @@ func Do[R any](ctx context.Context, e *Engine, op horde.Op[R]) (R, error) {
 			var zero R
 			return zero, wait.err
 		}
-		return r, nil
+		return r, err
 	case <-ctx.Done():
 		var zero R
 		return zero, ctx.Err()
@@ -178,12 +178,12 @@ func apply[R any](ctx context.Context, e *Engine, op horde.Op[R]) (r R, wait *gr
 	r, err = horde.Apply(e.state, g.change, op)
 	e.ops.Add(1)
 	switch {
-	case err != nil:
-		return r, nil, err
-	case g.change.Writes() > before:
+	case g.change.Writes() > before: // a refusal, too, may leave a mark
 		g.ops++
 		e.ring()
-		return r, g, nil
+		return r, g, err
+	case err != nil:
+		return r, nil, err
 	}
 	// Nothing was written, but the answer may rest on what is still on its way. An idle pop promises nothing.
 	if _, idle := any(op).(horde.Pop); idle {

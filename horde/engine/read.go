@@ -216,6 +216,13 @@ func (e *Engine) ModelsOf(kind horde.WorkerType) []horde.ModelStatus {
 	return out
 }
 
+// Statistics is what the horde delivered, lately and ever.
+func (e *Engine) Statistics() horde.Statistics {
+	now := e.opts.Now()
+	out, _ := read(e, func(s *horde.State) (horde.Statistics, bool) { return s.Statistics(now), true })
+	return out
+}
+
 // Modes reads the switches of the whole horde.
 func (e *Engine) Modes() horde.Modes {
 	out, _ := read(e, func(s *horde.State) (horde.Modes, bool) { return s.Modes(), true })

@@ -123,7 +123,7 @@ func sizeOf(word string) float64 {
 		}
 		experts, word = float64(count)*5/6, rest
 	}
-	unit := 0.0
+	var unit float64
 	switch {
 	case strings.HasSuffix(word, "b"):
 		unit = 1

@@ -44,6 +44,7 @@ const usage = `usage:
   %[1]s user add NAME [--role R]… [--kudos N] [--concurrency N] [--config FILE]
   %[1]s user set ID [--name NAME] [--role R]… [--revoke R]… [--kudos N] [--concurrency N] [--new-key]
   %[1]s user list
+  %[1]s rejected [--config FILE]           show the prompts that the filter refused lately
 `
 
 // Main runs a command and returns the exit status: 0 when all went well, 1 when something broke, 2 when
@@ -77,6 +78,8 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 		err = withConfig(rest, func(cfg config.Config) error { return webhookSecret(ctx, cfg, stdout) })
 	case "user":
 		err = userCommand(ctx, rest, stdout)
+	case "rejected":
+		err = withConfig(rest, func(cfg config.Config) error { return rejected(ctx, cfg, stdout) })
 	default:
 		err = errUsage
 	}

@@ -39,7 +39,7 @@ const maxControlBody = 16 << 20
 
 // userOrder is what an operator wants of an account.
 type userOrder struct {
-	Do          string   `json:"do"` // add, set or list
+	Do          string   `json:"do"` // add, set, list or rejected
 	ID          int64    `json:"id"`
 	Name        string   `json:"name"`
 	Grant       []string `json:"grant"`
@@ -55,6 +55,8 @@ type userReply struct {
 	Error string     `json:"error"`
 	Key   string     `json:"key"` // a new API key, shown once
 	Users []userLine `json:"users"`
+
+	Rejected []rejectedLine `json:"rejected,omitempty"`
 }
 
 type userLine struct {
@@ -247,6 +249,10 @@ func (c *core) obey(ctx context.Context, o userOrder) userReply {
 }
 
 func (c *core) change(ctx context.Context, o userOrder) (reply userReply, err error) {
+	if o.Do == orderRejected {
+		reply.Rejected = c.rejected()
+		return reply, nil
+	}
 	if o.Do == "list" {
 		for _, u := range c.engine.Users() {
 			reply.Users = append(reply.Users, line(u))

@@ -56,7 +56,7 @@ type row struct {
 
 // rows is the whole table, file by file.
 func rows() []row {
-	return slices.Concat(imageRows(), workRows(), userRows(), workerRows(), kudosRows(), statusRows(), accountRows())
+	return slices.Concat(imageRows(), workRows(), userRows(), workerRows(), kudosRows(), statusRows(), statsRows(), accountRows())
 }
 
 // stores are where every row plays.
@@ -304,9 +304,6 @@ var withoutSuccess = []string{
 	"GET /v2/collection_by_name/{collection_name}",
 	"GET /v2/collections",
 	"GET /v2/collections/{collection_id}",
-	"GET /v2/documents/privacy",
-	"GET /v2/documents/sponsors",
-	"GET /v2/documents/terms",
 	"GET /v2/filters",
 	"GET /v2/filters/regex",
 	"GET /v2/filters/{filter_id}",
@@ -314,10 +311,6 @@ var withoutSuccess = []string{
 	"GET /v2/interrogate/status/{id}",
 	"GET /v2/operations/ipaddr",
 	"GET /v2/operations/ipaddr/{ipaddr}",
-	"GET /v2/stats/img/models",
-	"GET /v2/stats/img/totals",
-	"GET /v2/stats/text/models",
-	"GET /v2/stats/text/totals",
 	"GET /v2/styles/image",
 	"GET /v2/styles/image/{style_id}",
 	"GET /v2/styles/image_by_name/{style_name}",
