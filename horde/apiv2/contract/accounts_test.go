@@ -69,8 +69,10 @@ func accountRows() []row {
 		{op: changeUser, name: "no_service", as: "asker", where: asker, body: `{"generate_proxy_passkey": true}`, want: 403, rc: "NonServiceForbidden"},
 		{op: changeUser, name: "not_deleted", as: "asker", where: asker, body: `{"undelete": true}`, want: 400, rc: "UserNotDeleted"},
 		{op: changeUser, name: "nothing", as: "asker", where: asker, body: `{"filtered": true}`, want: 400, rc: "NoUserModSelected"},
-		{op: changeUser, name: "invalid", as: "moderator", where: asker, body: `{"concurrency": 501, "username": "x", "usage_multiplier": 0}`, want: 400,
-			bad: []string{"concurrency", "username", "usage_multiplier"}},
+		{
+			op: changeUser, name: "invalid", as: "moderator", where: asker, body: `{"concurrency": 501, "username": "x", "usage_multiplier": 0}`, want: 400,
+			bad: []string{"concurrency", "username", "usage_multiplier"},
+		},
 
 		{op: deleteUser, name: "self", as: "asker", where: asker, want: 200},
 		{op: deleteUser, name: "by_moderator", as: "moderator", where: asker, want: 200},
