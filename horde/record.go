@@ -101,6 +101,7 @@ func (s *State) keepers() []keeper {
 		&s.guard.lists,
 		&s.guard.timeouts,
 		&s.guard.rejected,
+		&s.alchemies,
 	}
 }
 
@@ -113,6 +114,7 @@ func (s *State) newBooks() {
 	s.teams = newBook[Team](KindTeam)
 	s.messages = newBook[Message](KindMessage)
 	s.guard = newGuard()
+	s.alchemies = newBook[Alchemy](KindAlchemy)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

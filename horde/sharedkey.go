@@ -29,7 +29,7 @@ const (
 	MaxSharedKeysTrusted    = 10
 	MaxSharedKeysEducation  = 1000
 	DefaultSharedKeyBudget  = 5000 * kudos.One
-	lowPriority             = -50 * kudos.One // of requests that a shared key cannot pay for
+	lowPriority             = -50 * kudos.One // of requests that cannot be paid for as they should
 	sharedKeyLimitMost      = 1 << 40         // of pixels, steps and tokens: more than any request has
 	refusalSharedKeyUnknown = "this shared key does not exist"
 )

@@ -330,3 +330,30 @@ func TestASharedKeyOfAStyleWorksThroughItAlone(t *testing.T) {
 	d.Name = "chalk"
 	denied(w, "an empty key", horde.CreateStyle{By: maker, StyleDraft: d}, horde.CodeBadRequest)
 }
+
+func TestSharedKeysPayForTexts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	u := w.user("u", kudos.Whole(500))
+	id := w.shared(u, horde.SharedKeyTerms{Budget: budget(12), MaxTokens: new(80)})
+	n := tale(0)
+	n.SharedKey = id
+	got := do(w, horde.EnqueueText{NewText: n}).ID
+	if st := w.status(got); st.User != u {
+		t.Errorf("the text belongs to %d, want its owner %d", st.User, u)
+	}
+	if k := w.keyOf(id); k.Used != kudos.ActivationText {
+		t.Errorf("after asking the key counts %s", k.Used)
+	}
+	n.Text.MaxLength = 81
+	denied(w, "too many tokens", horde.EnqueueText{NewText: n}, horde.CodeBadRequest)
+	n.Text.MaxLength, n.N = 80, 5
+	denied(w, "more than the budget", horde.EnqueueText{NewText: n}, horde.CodeSharedKeyInsufficient)
+	n.Proxied = "anna"
+	denied(w, "a proxied account", horde.EnqueueText{NewText: n}, horde.CodeServiceOnly)
+	do(w, horde.DeleteSharedKey{By: u, Key: id})
+	if st := w.status(got); st.Waiting != 0 {
+		t.Errorf("what waited for the deleted key is %+v", st.Progress)
+	}
+	denied(w, "a deleted key", horde.EnqueueText{NewText: n}, horde.CodeInvalidAPIKey)
+}

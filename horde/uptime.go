@@ -44,11 +44,9 @@ func (s *State) uptimeReward(w *Worker) kudos.Amount {
 	case Dreamer:
 		return kudos.UptimeImage(len(w.Offer.Models), w.Offer.Lora)
 	case Scribe:
-		if len(w.Offer.Models) > 0 {
-			return kudos.UptimeText(w.Offer.MaxContext, kudos.TextParams(w.Offer.Models[0]), ValidatedBackend(w.Offer.BridgeAgent))
-		}
+		return kudos.UptimeText(w.Offer.MaxContext, firstKnown(w.Offer.Models), ValidatedBackend(w.Offer.BridgeAgent))
 	case Alchemist:
-		return kudos.UptimeForms
+		return kudos.UptimeAlchemy
 	}
 	return kudos.UptimeOther
 }

@@ -437,6 +437,10 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 	styleReplies(t, h, try, asker, mod)
 	clear(hide.seen)
 	tryGuard(t, h, worker.ID.String(), asker, mod, try)
+	clear(hide.seen)
+	goldenText(t, fake, try, asker, owner)
+	clear(hide.seen)
+	goldenAlchemy(t, h, fake, try, asker, owner)
 
 	files, err := filepath.Glob("testdata/golden/*/*.json")
 	if err != nil {
