@@ -144,6 +144,7 @@ type Set struct {
 	people  *memory[chat.Person]
 	guilds  *memory[chat.Guild]
 	blocks  *memory[chat.Block]
+	presets *memory[chat.Preset]
 	parents *parents
 	diary   *diary
 
@@ -170,6 +171,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.bundle = bundle
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
+	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary = newDiary(s)
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
@@ -235,6 +237,7 @@ type family struct {
 func (s *Set) families() []family {
 	return []family{
 		s.serverConfigFamily(),
+		s.settingsFamily(),
 	}
 }
 
@@ -255,6 +258,7 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			{Name: "seed", Description: descSeed, Type: discord.OptionString, MaxLength: new(maxSeed)},
 			{Name: "amount", Description: descAmount, Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(maxAmount))},
 			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
+			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
 		}},
 		{Name: "login", Description: descLogin, DMs: true, Options: []discord.OptionSpec{
 			{Name: "key", Description: descKey, Type: discord.OptionString, Choices: []discord.Choice{{Name: choiceNewKey, Value: keyNew}}},
