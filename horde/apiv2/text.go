@@ -274,7 +274,7 @@ func (s *Server) popOf(c *call, body object) (horde.Pop, error) {
 	if nul(body) {
 		return horde.Pop{}, horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
-	op := horde.Pop{Owner: u.ID, Origin: s.Origin(c.r), Amount: int(max(1, min(math.MaxInt32, body.integer("amount", 1))))}
+	op := horde.Pop{Owner: u.ID, Origin: s.Origin(c.r), Address: s.addressOf(c, &u), Amount: int(max(1, min(math.MaxInt32, body.integer("amount", 1))))}
 	for _, alias := range friends {
 		if id, ok := horde.ParseAlias(alias); ok {
 			op.Priority = append(op.Priority, id)
