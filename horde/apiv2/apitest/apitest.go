@@ -53,7 +53,7 @@ type Plan struct {
 	NoTransfers bool
 	// Profane says which texts no name may hold; nil: those of the built-in list.
 	Profane func(text string) bool
-	Log         io.Writer
+	Log     io.Writer
 	// Before stands in front of everything the server answers.
 	Before func(http.Handler) http.Handler
 	// Wrap stands between engine and store.

@@ -30,11 +30,14 @@ const (
 	setModes = "PUT /v2/status/modes"
 )
 
-// filters adds two rules about invented words that together refuse a prompt, the first as $filter. The words that a
+// filters adds two rules about invented words that together refuse a prompt, the first as $filter, one about a word that is taken
+// out, and a context. The words that a
 // horde comes with appear in no test.
 func filters(s *stage) {
 	s.do("moderator", addFilter, `{"regex": "\\bquimp\\b", "filter_type": 10, "description": "an invented word", "replacement": "teapot"}`, "filter=id")
 	s.do("moderator", addFilter, `{"regex": "\\bflarn\\b", "filter_type": 20}`)
+	s.do("moderator", addFilter, `{"regex": "\\bzorp\\b", "filter_type": 10, "replacement": ""}`)
+	s.do("moderator", addFilter, `{"regex": "\\bgrimble\\b", "filter_type": 11}`)
 }
 
 // prim is a horde that takes an invented word amiss in names.
@@ -108,6 +111,7 @@ func guardRows() []row {
 		{op: tryFilters, name: "invalid", body: `{"filter_type": "x"}`, want: 400, bad: []string{"apikey", "prompt", "filter_type"}},
 
 		{op: expressions, name: "none", as: "moderator", query: "filter_type=12", want: 200},
+		{op: expressions, name: "one", as: "moderator", setup: filters, query: "filter_type=11", want: 200},
 		{op: expressions, name: "no_number", as: "moderator", query: "filter_type=x", want: 400, bad: []string{"filter_type"}},
 
 		{op: oneFilter, name: "found", as: "moderator", setup: filters, where: its, want: 200},

@@ -101,7 +101,7 @@ func textRows() []row {
 		{op: generateText, name: "batching", as: "asker", body: `{"prompt": "Once", "disable_batching": true, "params": {"n": 2}}`, want: 400, rc: "RequiresTrust"},
 		{op: generateText, name: "too_many", as: "asker", setup: asked(`{"prompt": "Once", "params": {"n": 20}}`), body: `{"prompt": "Once", "params": {"n": 20}}`, want: 429, rc: "TooManyPrompts"},
 		{op: generateText, name: "barred", as: "asker", plan: behindProxy(), head: fromAfar, setup: barred, body: short, want: 403, rc: "TimeoutIP"},
-		{op: generateText, name: "corrupt", as: "flagged", setup: filters, body: `{"prompt": "flarn"}`, want: 400, rc: "CorruptPrompt"},
+		{op: generateText, name: "corrupt", as: "flagged", setup: filters, body: `{"prompt": "zorp"}`, want: 400, rc: "CorruptPrompt"},
 		{op: generateText, name: "upfront", as: anonymous, body: `{"prompt": "Once", "params": {"max_length": 513}, "models": ["big-70B"]}`, want: 403, rc: "KudosUpfront"},
 		{op: generateText, name: "nul", as: "asker", body: `{"prompt": "On\u0000ce"}`, want: 400, rc: "NulByteInPayload"},
 		{op: generateText, name: "overflow", as: "asker", body: `{"prompt": "Once", "params": {"max_length": 100, "max_context_length": 99}}`, want: 400, rc: "TokenOverflow"},
