@@ -116,7 +116,7 @@ func (op NewTeam) apply(s *State, c *Change) (Team, error) {
 	case !by.Has(RoleTrusted) && !by.Has(RoleModerator):
 		return Team{}, refuse(CodeUntrustedTeam, "Only trusted accounts may found teams.")
 	}
-	op.Name, op.Info = plainName(op.Name), plainText(op.Info)
+	op.Name, op.Info = plainName(op.Name), SafeText(op.Info)
 	if err := s.mayNameTeam(op.Name, TeamID{}); err != nil {
 		return Team{}, err
 	}
@@ -189,7 +189,7 @@ func (op SetTeam) apply(s *State, c *Change) (Team, error) {
 	}
 	after := *t
 	if op.Info != nil {
-		after.Info = plainText(*op.Info)
+		after.Info = SafeText(*op.Info)
 		if err := s.mayDescribeTeam(after.Info); err != nil {
 			return Team{}, err
 		}

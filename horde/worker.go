@@ -143,13 +143,18 @@ func (w *Worker) copy() Worker {
 	return out
 }
 
-// workerName is a worker's name as the horde keeps it.
+// workerName is a worker's name as the horde keeps it. What is left of markup in a name that is cut goes as well.
 func workerName(name string) string {
 	name = plainName(name)
-	if utf8.RuneCountInString(name) > MaxWorkerNameRunes {
-		name = strings.TrimSpace(string([]rune(name)[:MaxWorkerNameRunes]))
+	if utf8.RuneCountInString(name) <= MaxWorkerNameRunes {
+		return name
 	}
-	return name
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if strings.ContainsRune("<>&", r) {
+			return -1
+		}
+		return r
+	}, string([]rune(name)[:MaxWorkerNameRunes])))
 }
 
 // cleanOffer cuts an offer to its bounds.
@@ -337,6 +342,11 @@ func (s *State) acceptedModels(owner *User, kind WorkerType, offered []string) (
 			out = append(out, m)
 		}
 	}
+	for _, m := range out {
+		if _, alias, ok := strings.Cut(m, "::"); ok && kind == Scribe && alias != owner.Alias() {
+			return nil, refuse(CodeBadRequest, "Unfortunately we cannot accept workers serving a model that is reserved for %s", alias)
+		}
+	}
 	if len(out) == 0 {
 		return nil, refuse(CodeBadRequest, "Unfortunately we cannot accept workers serving only models that this horde does not know")
 	}
@@ -451,7 +461,7 @@ func (op SetWorker) apply(s *State, c *Change) (Worker, error) {
 		op.Name = new(plainName(*op.Name))
 	}
 	if op.Info != nil {
-		op.Info = new(plainText(*op.Info))
+		op.Info = new(SafeText(*op.Info))
 	}
 	if err := op.check(s, w, by); err != nil {
 		return Worker{}, err
@@ -459,7 +469,7 @@ func (op SetWorker) apply(s *State, c *Change) (Worker, error) {
 	if op.Maintenance != nil {
 		w.Maintenance, w.MaintReason = *op.Maintenance, ""
 		if w.Maintenance {
-			w.MaintReason = plainText(op.Reason)
+			w.MaintReason = SafeText(op.Reason)
 		}
 	}
 	if op.Info != nil {

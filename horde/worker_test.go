@@ -301,10 +301,10 @@ func TestAPausedWorkerGetsDecoys(t *testing.T) {
 	}
 
 	// An honest worker delivers the real one.
-	if real := w.pop("honest gpu"); real.Request != request.ID {
-		t.Fatalf("popped %+v, want the real thing", real)
+	if honest := w.pop("honest gpu"); honest.Request != request.ID {
+		t.Fatalf("popped %+v, want the real thing", honest)
 	} else {
-		w.deliver(real)
+		w.deliver(honest)
 	}
 	// A late decoy is as late as a real job, one reported as failed counts nowhere, and both go with their request.
 	late := do(w, horde.Enqueue{NewImage: apple(friend)})
@@ -424,7 +424,7 @@ func TestChangesOfAWorker(t *testing.T) {
 		{"a new name and a bad team", horde.SetWorker{Worker: id, By: w.owner, Name: new("third gpu"), Team: &horde.TeamID{UUID: horde.UUID{9}}}, horde.CodeTeamNotFound},
 		{"its own name", horde.SetWorker{Worker: id, By: w.owner, Name: new("first gpu")}, ""},
 		{"a new name", horde.SetWorker{Worker: id, By: w.owner, Name: new(" third   gpu ")}, ""},
-		{"info with markup", horde.SetWorker{Worker: id, By: w.owner, Info: new(" <b>fast</b>\u202e\x07 ")}, ""},
+		{"info with markup", horde.SetWorker{Worker: id, By: w.owner, Info: new(" <b>fast</b>, <blink> 2\u202e\x07 ")}, ""},
 		{"a team", horde.SetWorker{Worker: id, By: w.owner, Team: &team.ID}, ""},
 		{"maintenance and pause by a moderator", horde.SetWorker{Worker: id, By: moderator, Maintenance: new(true), Paused: new(true), Reason: "maintenance mode, see you"}, ""},
 	} {
@@ -433,7 +433,7 @@ func TestChangesOfAWorker(t *testing.T) {
 		}
 	}
 	got := w.worker("third gpu")
-	if got.ID != id || got.Info != "&lt;b&gt;fast&lt;/b&gt;" || got.Team != team.ID || !got.Paused || got.MaintReason != "maintenance mode, see you" {
+	if got.ID != id || got.Info != "<b>fast</b>, &lt;blink&gt; 2" || got.Team != team.ID || !got.Paused || got.MaintReason != "maintenance mode, see you" {
 		t.Errorf("the worker is %+v", got)
 	}
 	if _, ok := w.s.WorkerByName("first gpu"); ok {

@@ -32,8 +32,15 @@ func Routes() []string {
 // Violations holds a body against a schema by its name and returns what is wrong with it.
 func Violations(name string, data []byte) (map[string]string, error) {
 	all := newSchemas()
-	s := map[string]*schema{"generate": all.generate, "pop": all.pop, "submit": all.submit, "worker": all.worker, "newTeam": all.newTeam,
-		"team": all.team, "message": all.message}[name]
+	s := map[string]*schema{
+		"generate": all.generate,
+		"pop":      all.pop,
+		"submit":   all.submit,
+		"worker":   all.worker,
+		"newTeam":  all.newTeam,
+		"team":     all.team,
+		"message":  all.message,
+	}[name]
 	v, err := decode(data)
 	if err != nil {
 		return nil, err
