@@ -67,6 +67,7 @@ type State struct {
 	modes     Modes
 	guard     guard
 
+	gifts       gifts
 	styles      book[Style]
 	collections book[Collection]
 	rack        styleRack
@@ -127,6 +128,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	}
 	s.indexTeams()
 	s.indexMessages()
+	s.indexGifts()
 	s.models = make(map[string]*Model, len(settings.Models))
 	for i := range settings.Models {
 		s.models[settings.Models[i].Name] = &settings.Models[i]
