@@ -88,9 +88,12 @@ func (s *State) dropGift(c *Change, g *Gift) {
 	s.gifts.book.drop(c, g.ID.String())
 }
 
+// ReturnKey is the ledger's key of a gift that went back.
+func ReturnKey(id GiftID) string { return "return:" + id.String() }
+
 // returnGift gives what waits back to its giver.
 func (s *State) returnGift(c *Change, g *Gift) {
-	c.post(s, "return:"+g.ID.String(), kudos.KindReturn, kudos.Move(kudos.Reserved, spendable(g.From), g.Amount))
+	c.post(s, ReturnKey(g.ID), kudos.KindReturn, kudos.Move(kudos.Reserved, spendable(g.From), g.Amount))
 	s.users[g.From].Details.Gifted += g.Amount
 	s.dropGift(c, g)
 }
@@ -216,8 +219,12 @@ func (s *State) waitingGift(from UserID, key string) *Gift {
 	return nil
 }
 
-// Claim gives an account what waits for its identity. Gifts that its own person gave go back.
-type Claim struct{ User UserID }
+// Claim gives an account what waits for an identity: for its own, unless another one is named that the door knows to be
+// the same person's. Gifts that the account itself gave go back.
+type Claim struct {
+	User     UserID
+	Identity string // empty: the account's own
+}
 
 // Claimed is the answer to Claim.
 type Claimed struct {
@@ -230,7 +237,10 @@ func (op Claim) apply(s *State, c *Change) (Claimed, error) {
 	if !ok || u.ID == Anonymous {
 		return Claimed{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
 	}
-	waiting := slices.Clone(s.gifts.to[u.External])
+	if op.Identity == "" {
+		op.Identity = u.External
+	}
+	waiting := slices.Clone(s.gifts.to[op.Identity])
 	switch {
 	case len(waiting) == 0:
 		return Claimed{}, nil

@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"stablemate/horde"
 )
@@ -20,6 +21,18 @@ func (e *Engine) Give(ctx context.Context, op horde.Give) (horde.Given, error) {
 	}
 	op.Prior = prior
 	return Do(ctx, e, op)
+}
+
+// Posted tells when the ledger's event with a key happened, if it did.
+func (e *Engine) Posted(ctx context.Context, key string) (at time.Time, ok bool, err error) {
+	event, err := e.store.LedgerEvent(ctx, key)
+	if err != nil {
+		return at, false, fmt.Errorf("%w: look up a key: %w", ErrUnavailable, err)
+	}
+	if event == nil {
+		return at, false, nil
+	}
+	return event.At, true, nil
 }
 
 // GiftsFrom lists the gifts of an account that wait for their recipients, oldest first.
