@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
@@ -94,6 +95,9 @@ type Options struct {
 
 	KudosEmoji  string       // reacting with it gives kudos, see emojikudos.ParseEmoji; empty switches that off
 	KudosAmount kudos.Amount // per reaction; default 10 kudos
+	EmojiMost   kudos.Amount // most that an emoji of a guild's own may give; default 1,000 kudos
+	// GiftGrace is how long a kudos reaction can be taken back; default 10 s.
+	GiftGrace time.Duration
 
 	AutoAccount      bool         // the first command or reaction of a person opens their account
 	Welcome          kudos.Amount // given to new accounts above the floor
@@ -102,6 +106,10 @@ type Options struct {
 	Keep      time.Duration // how long a finished message is known, for its buttons and its reactions; default 30 days
 	Following int           // requests followed at once; beyond it people are told that we are busy; default 10,000
 	Editors   int           // messages edited at the same time; default 8
+
+	Ceiling Ceiling // what guilds and people may allow themselves at most
+	Version string  // of this program; may be empty
+	Source  string  // where its source is; empty leaves it out of texts
 }
 
 func (o *Options) defaults() {
@@ -133,8 +141,15 @@ type Set struct {
 	log    zerolog.Logger
 	now    func() time.Time
 	gifts  *emojikudos.Gifts
+	book   *giftBook
 	bundle *words.Bundle
 	follow *follower
+
+	// What guilds and people decided; see effective.go.
+	people  *memory[chat.Person]
+	guilds  *memory[chat.Guild]
+	blocks  *memory[chat.Block]
+	parents *parents
 
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
@@ -157,16 +172,22 @@ func New(deps Deps, opts Options) (*Set, error) {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
 	s.bundle = bundle
+	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
+	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
-		key, err := emojikudos.ParseEmoji(opts.KudosEmoji)
+		key, show, _, err := emojikudos.Parse(opts.KudosEmoji)
 		if err != nil {
 			return nil, fmt.Errorf("commands: kudos emoji: %w", err)
 		}
-		rules = append(rules, emojikudos.Rule{Emoji: key, Amount: opts.KudosAmount})
+		rules = append(rules, emojikudos.Rule{Emoji: key, Show: show, Amount: opts.KudosAmount})
 	}
-	gifts, err := emojikudos.New(emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Now: deps.Now}, emojikudos.Options{Rules: rules})
+	s.book = newGiftBook(deps.Docs)
+	gifts, err := emojikudos.New(
+		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
+		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, RuleAmount: opts.EmojiMost},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
@@ -193,6 +214,7 @@ func (s *Set) Register(rt *discord.Router) {
 	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
 	rt.Component(verbShow, discord.Route{Handle: s.answered(s.pressShow), Private: true})
 	rt.ReactionAdd(s.reacted)
+	rt.ReactionRemove(s.unreacted)
 	rt.OnError(s.fault)
 	rt.Unknown(func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 		if in.Type == discord.CommandRun {
@@ -219,7 +241,9 @@ type family struct {
 
 // families lists them, one line each.
 func (s *Set) families() []family {
-	return []family{}
+	return []family{
+		s.kudosEmojiFamily(),
+	}
 }
 
 func (s *Set) firstCommands() []discord.CommandSpec {
@@ -263,10 +287,33 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 }
 
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
-func (s *Set) Run(ctx context.Context) error { return s.follow.run(ctx) }
+func (s *Set) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.follow.run(ctx) })
+	group.Go(func() error { return s.gifts.Run(ctx) })
+	return group.Wait()
+}
 
-// say picks the language of the person who sent an interaction.
-func (s *Set) say(in *discord.Interaction) words.Words { return s.bundle.For(in.Locale) }
+// say picks the language of the person who sent an interaction: the one they chose, or Discord's.
+func (s *Set) say(in *discord.Interaction) words.Words {
+	p, _ := s.people.peek(in.User.ID)
+	return s.bundle.For(p.Language, in.Locale)
+}
+
+// sayAloud picks the language of answers that everybody sees: the one that the guild chose, or Discord's for it; the
+// person's outside of guilds.
+func (s *Set) sayAloud(in *discord.Interaction) words.Words {
+	if in.GuildID == "" {
+		return s.say(in)
+	}
+	return s.bundle.For(s.guildLanguage(in.GuildID), in.GuildLocale)
+}
+
+// guildLanguage is the language that a guild chose, if its settings are at hand.
+func (s *Set) guildLanguage(guild string) string {
+	g, _ := s.guilds.peek(guild)
+	return g.Language
+}
 
 // cmd makes a command clickable.
 func (s *Set) cmd(path string) string { return s.bot.CommandMention(path) }

@@ -35,6 +35,11 @@ func (b *giftBook) Guild(ctx context.Context, guild string) (emojikudos.Guild, e
 	return g, err
 }
 
+// ChangeGuild changes what a guild set up.
+func (b *giftBook) ChangeGuild(ctx context.Context, guild string, f func(*emojikudos.Guild) error) (emojikudos.Guild, error) {
+	return b.guilds.change(ctx, guild, about{guild: guild}, f)
+}
+
 // Person reads what somebody decided.
 func (b *giftBook) Person(ctx context.Context, person string) (emojikudos.Person, error) {
 	p, _, err := b.persons.get(ctx, person)
@@ -74,6 +79,11 @@ func (b *giftBook) DueGifts(ctx context.Context, until time.Time, limit int) ([]
 // GiftsOf lists the gifts of a person.
 func (b *giftBook) GiftsOf(ctx context.Context, person string) ([]emojikudos.Gift, error) {
 	return keyed(b.gifts.ofPerson(ctx, person))
+}
+
+// GiftsIn lists the gifts of a guild.
+func (b *giftBook) GiftsIn(ctx context.Context, guild string) ([]emojikudos.Gift, error) {
+	return keyed(b.gifts.ofGuild(ctx, guild))
 }
 
 func keyed(found []entry[emojikudos.Gift], err error) ([]emojikudos.Gift, error) {

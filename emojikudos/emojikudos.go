@@ -73,6 +73,7 @@ type Author struct {
 type Limits struct {
 	Off             bool // nothing
 	PerGift, PerDay kudos.Amount
+	NewsGap         time.Duration // gifts in it are told in one message; default one minute
 }
 
 // Chat is what gifts need to know about Discord.

@@ -33,8 +33,21 @@ type Rule struct {
 
 // Guild is what the administrators of a guild set up. Its JSON is stored.
 type Guild struct {
-	Own   bool   `json:"own"` // they set up emoji, or took the default away; otherwise the defaults hold
-	Rules []Rule `json:"rules,omitempty"`
+	Own     bool         `json:"own"` // they set up emoji, or took the default away; otherwise the defaults hold
+	Rules   []Rule       `json:"rules,omitempty"`
+	Changes []RuleChange `json:"changes,omitempty"` // the last ones, newest first, at most MaxChanges
+}
+
+// MaxChanges is how many changes of its kudos emoji a guild is shown.
+const MaxChanges = 30
+
+// RuleChange says who changed which kudos emoji of a guild.
+type RuleChange struct {
+	By     string       `json:"by"`
+	At     time.Time    `json:"at"`
+	What   string       `json:"what"` // add, edit, remove, default
+	Show   string       `json:"show,omitempty"`
+	Amount kudos.Amount `json:"amount,omitempty"`
 }
 
 // State says how far a gift is. The names are stored.
@@ -167,14 +180,17 @@ var ErrSame = errors.New("nothing to change")
 type Book interface {
 	Guild(ctx context.Context, guild string) (Guild, error)
 	Person(ctx context.Context, person string) (Person, error)
+	// ChangeGuild changes what a guild set up.
+	ChangeGuild(ctx context.Context, guild string, f func(*Guild) error) (Guild, error)
 	ChangePerson(ctx context.Context, person string, f func(*Person) error) (Person, error)
 	ChangeTally(ctx context.Context, guild string, f func(*Tally) error) (Tally, error)
 	ChangeGift(ctx context.Context, key string, f func(*Gift) error) (Gift, error)
 	DropGift(ctx context.Context, key string) error
 	// DueGifts lists gifts that are due until a time, the longest overdue first, final ones too.
 	DueGifts(ctx context.Context, until time.Time, limit int) ([]Gift, error)
-	// GiftsOf lists the gifts of a person.
+	// GiftsOf lists the gifts of a person, GiftsIn those of a guild.
 	GiftsOf(ctx context.Context, person string) ([]Gift, error)
+	GiftsIn(ctx context.Context, guild string) ([]Gift, error)
 	ChangeNews(ctx context.Context, person string, back bool, f func(*News) error) (News, error)
 	// DueNews lists news that are due until a time, by person, the longest overdue first.
 	DueNews(ctx context.Context, until time.Time, limit int) ([]Due, error)

@@ -212,10 +212,11 @@ type verdict struct {
 }
 
 // judge finds whom a gift thanks and what forbids it. With open it opens the giver's account where that is allowed.
-func (g *Gifts) judge(ctx context.Context, gift Gift, open bool) (v verdict, err error) {
-	if v.to, err = g.recipient(ctx, gift); err != nil || v.to.ID == "" || v.to.ID == gift.Person {
+func (g *Gifts) judge(ctx context.Context, gift Gift, to Author, open bool) (v verdict, err error) {
+	v.to = to
+	if to.ID == "" || to.ID == gift.Person {
 		v.to.ID = ""
-		return v, err
+		return v, nil
 	}
 	person, err := g.person(ctx, gift.Person)
 	if err != nil {
@@ -251,7 +252,11 @@ func (g *Gifts) judge(ctx context.Context, gift Gift, open bool) (v verdict, err
 // give settles a gift whose grace is over.
 func (g *Gifts) give(ctx context.Context, gift Gift) error {
 	now := g.deps.Now()
-	v, err := g.judge(ctx, gift, true)
+	to, err := g.recipient(ctx, gift)
+	if err != nil {
+		return g.again(ctx, gift, err)
+	}
+	v, err := g.judge(ctx, gift, to, true)
 	switch {
 	case err != nil:
 		return g.again(ctx, gift, err)
@@ -375,27 +380,30 @@ func (g *Gifts) given(ctx context.Context, gift Gift, v verdict, done horde.Give
 
 // news notes a gift in what its recipient, or with back its giver, will hear.
 func (g *Gifts) news(ctx context.Context, person string, gift Gift, back bool) error {
-	now := g.deps.Now()
-	_, err := g.deps.Book.ChangeNews(ctx, person, back, func(n *News) error {
-		if n.Since.IsZero() {
-			n.Since, n.Due, n.Back = now, now.Add(newsGap), back
-		}
-		n.Add(Line{
-			Key: gift.Key, From: gift.Person, To: gift.To, Show: gift.Show, Amount: gift.Amount, Title: gift.Title, Text: gift.Text,
-			Guild: gift.Guild, Channel: gift.Channel, Message: gift.Message,
-		})
-		return nil
-	})
-	g.ring()
-	return err
+	return g.note(ctx, person, Line{
+		Key: gift.Key, From: gift.Person, To: gift.To, Show: gift.Show, Amount: gift.Amount, Title: gift.Title, Text: gift.Text,
+		Guild: gift.Guild, Channel: gift.Channel, Message: gift.Message,
+	}, back)
 }
 
 // Note tells somebody later, together with what else comes in a while, about a gift that was not given by emoji.
 func (g *Gifts) Note(ctx context.Context, person string, l Line) error {
+	return g.note(ctx, person, l, false)
+}
+
+func (g *Gifts) note(ctx context.Context, person string, l Line, back bool) error {
+	limits, err := g.deps.Chat.Limits(ctx, person)
+	if err != nil {
+		return fmt.Errorf("read a person's limits: %w", err)
+	}
+	gap := limits.NewsGap
+	if gap == 0 {
+		gap = newsGap
+	}
 	now := g.deps.Now()
-	_, err := g.deps.Book.ChangeNews(ctx, person, false, func(n *News) error {
+	_, err = g.deps.Book.ChangeNews(ctx, person, back, func(n *News) error {
 		if n.Since.IsZero() {
-			n.Since, n.Due = now, now.Add(newsGap)
+			n.Since, n.Due, n.Back = now, now.Add(gap), back
 		}
 		n.Add(l)
 		return nil
@@ -513,8 +521,8 @@ type Trial struct {
 	Why     *horde.Error // what forbids it, if anything
 }
 
-// Try tells what a reaction would lead to, and does nothing.
-func (g *Gifts) Try(ctx context.Context, r Reaction) (Trial, error) {
+// Try tells what a reaction to a message of somebody would lead to, and does nothing.
+func (g *Gifts) Try(ctx context.Context, r Reaction, to string) (Trial, error) {
 	var t Trial
 	var err error
 	emoji := Key(r.EmojiID, r.EmojiName)
@@ -524,9 +532,7 @@ func (g *Gifts) Try(ctx context.Context, r Reaction) (Trial, error) {
 	if t.Fits, err = g.fits(ctx, t.Rule, r.Channel, r.Roles); err != nil || !t.Fits {
 		return t, err
 	}
-	v, err := g.judge(ctx, Gift{
-		Guild: r.Guild, Channel: r.Channel, Message: r.Message, Person: r.Person, Author: r.Author, Amount: t.Rule.Amount,
-	}, false)
+	v, err := g.judge(ctx, Gift{Guild: r.Guild, Person: r.Person, Amount: t.Rule.Amount}, Author{ID: to}, false)
 	if err != nil || v.to.ID == "" {
 		return t, err
 	}

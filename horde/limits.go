@@ -33,6 +33,21 @@ const (
 	MaxTextLength       = 4096
 	MinTextContext      = 80
 	MaxTextContext      = 1 << 20
+	MaxTextPromptBytes  = 512 << 10
+	MaxLivePromptBytes  = 64 << 20  // of text prompts that one account has in memory
+	MaxTextBytes        = 128 << 10 // of a delivered text
+	MaxStopSequences    = 128
+	MaxStopCharacters   = 2000 // together
+	MaxFormsPerPop      = 100
+	MaxSourceTiles      = 255       // of an image for alchemists
+	MaxFormPayload      = 4 << 10   // bytes of keys and values
+	MaxFormResult       = 128 << 10 // bytes of JSON
+	FormsPerConcurrency = 10        // an account may have this many times its concurrency of forms open
+	MaxFormsPerOrigin   = 100       // open forms from one address
+	MaxFormsPerClient   = 1000      // open forms of one program, all its users together
+	MaxOpenForms        = 20_000
+	MaxResults          = 10_000   // results of forms that are remembered
+	MaxResultBytes      = 64 << 20 // of all of them
 	MaxSteps            = 500
 	MaxLoras            = 5
 	MaxTIs              = 20
@@ -45,7 +60,11 @@ const (
 	ExtraSlowTTL    = 60 * time.Minute
 	MinJobTTL       = 150 * time.Second
 	TextJobTTL      = 150 * time.Second
-	WorkerOnline    = 300 * time.Second // since the last check-in
+	FormTTL         = 3 * time.Minute
+	FaultsPerForm   = 4
+	ResultLife      = 5 * 24 * time.Hour // how long the result of a form is remembered
+	ResultImageLife = 20 * time.Minute   // likewise of one that is an image: those are deleted early
+	WorkerOnline    = 300 * time.Second  // since the last check-in
 	CheckInEvery    = 30 * time.Second
 	FaultsPerFailed = 3 // faulted generations until a request fails for good
 	ReverseGiftGap  = time.Minute
@@ -58,6 +77,7 @@ const (
 	MaxSameOriginTrusted = 20
 	MaxPerformance       = 20 // samples kept per worker
 	SlowWorkerSpeed      = 500_000.0
+	SlowFormSeconds      = 10.0        // per form; alchemists that take longer are slow
 	UnknownSpeed         = 1_000_000.0 // pixelsteps per second of a dreamer without samples
 	UnknownTextSpeed     = 1.0         // tokens per second of a scribe, seconds per form of an alchemist
 

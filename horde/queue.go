@@ -292,6 +292,8 @@ type deadline struct {
 	generation GenerationID
 	message    MessageID
 	gift       GiftID
+	alchemy    RequestID
+	form       FormID
 }
 
 type deadlineHeap []deadline

@@ -4,6 +4,7 @@ package horde
 
 import (
 	"math"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -398,15 +399,17 @@ func (s *State) WorkersOf(u UserID) []WorkerID {
 	return out
 }
 
-// RequestsOf lists a person's live requests, oldest first.
-func (s *State) RequestsOf(u UserID) []RequestID {
+// RequestsOf lists a person's live requests, oldest first: all, or those of the given kinds.
+func (s *State) RequestsOf(u UserID, kinds ...WorkerType) []RequestID {
 	d := s.desks[u]
 	if d == nil {
 		return nil
 	}
 	live := make([]*Request, 0, len(d.live))
 	for _, r := range d.live {
-		live = append(live, r)
+		if len(kinds) == 0 || slices.Contains(kinds, r.Kind) {
+			live = append(live, r)
+		}
 	}
 	sort.Slice(live, func(i, j int) bool {
 		if !live[i].Created.Equal(live[j].Created) {

@@ -95,6 +95,9 @@ func (i *Image) EffectiveSteps() int {
 // Things is the work in one image, in pixelsteps.
 func (i *Image) Things() int64 { return int64(i.Width) * int64(i.Height) * int64(i.EffectiveSteps()) }
 
+// NominalThings is the work in one image by the steps that were asked for, as statistics count it.
+func (i *Image) NominalThings() int64 { return int64(i.Width) * int64(i.Height) * int64(i.Steps) }
+
 // Painting reports whether part of a source image is to be repainted.
 func (i *Image) Painting() bool {
 	return i.Source != "" && (i.Processing == "inpainting" || i.Processing == "outpainting")
@@ -362,6 +365,10 @@ func rankOf(u *User, now time.Time) int64 {
 	case u.Has(RoleFlagged):
 		priority = -100 * kudos.One
 	}
+	return rankAt(priority, now)
+}
+
+func rankAt(priority kudos.Amount, now time.Time) int64 {
 	return now.UnixMicro()/2000 - int64(priority)
 }
 

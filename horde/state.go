@@ -44,6 +44,8 @@ type State struct {
 	workerByName map[string]WorkerID
 	byOwner      map[UserID]int
 	teams        book[Team]
+	alchemies    book[Alchemy]
+	lab          lab
 	teamByName   map[string]TeamID // in lower case
 	messages     book[Message]
 	inbox        map[WorkerID][]*Message // oldest first; broadcasts under the zero ID
@@ -68,6 +70,8 @@ type State struct {
 	guard     guard
 
 	gifts       gifts
+	stats       book[statBucket]
+	recent      [statKinds]recently
 	styles      book[Style]
 	collections book[Collection]
 	rack        styleRack
@@ -84,6 +88,7 @@ type requestKey struct {
 // by the user's concurrency, the first is not.
 type desk struct {
 	live, waiting map[RequestID]*Request
+	prompts       int // bytes of text prompts among live
 }
 
 type pair struct{ from, to UserID }
@@ -122,6 +127,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	if err := s.loadRecords(snap.Records); err != nil {
 		return nil, err
 	}
+	s.recall()
 	s.rack = newStyleRack()
 	if err := s.arrangeStyles(); err != nil {
 		return nil, err
@@ -195,6 +201,9 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	for id := range gens {
 		return nil, fmt.Errorf("generations belong to unknown request %s", id)
 	}
+	if err := s.indexAlchemies(); err != nil {
+		return nil, err
+	}
 	for _, e := range snap.Recent {
 		s.remember(e.Key, receiptOf(e), e.At)
 	}
@@ -221,6 +230,9 @@ func (s *State) index(r *Request) {
 		s.desks[r.User] = d
 	}
 	d.live[r.ID] = r
+	if r.Text != nil {
+		d.prompts += len(r.Text.Prompt)
+	}
 	s.deadlines.push(r.Expiry, deadline{request: r.ID})
 	if r.ready() {
 		s.enqueue(r)

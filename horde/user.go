@@ -51,7 +51,8 @@ type Details struct {
 	Styled      kudos.Amount `json:"styled,omitempty"`
 }
 
-// Records count what a person asked for and gave. Things are pixelsteps for images.
+// Records count what a person asked for and gave. Things are pixelsteps of images, tokens of
+// texts, and forms of alchemy.
 type Records struct {
 	UsageThings        int64 `json:"usage,omitempty"`
 	ContributionThings int64 `json:"contribution,omitempty"`
@@ -80,6 +81,8 @@ type User struct {
 
 	Details Details
 	Image   Records
+	Text    Records
+	Alchemy Records
 	Contact string
 	Comment string
 }

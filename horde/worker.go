@@ -342,6 +342,11 @@ func (s *State) acceptedModels(owner *User, kind WorkerType, offered []string) (
 			out = append(out, m)
 		}
 	}
+	for _, m := range out {
+		if _, alias, ok := strings.Cut(m, "::"); ok && kind == Scribe && alias != owner.Alias() {
+			return nil, refuse(CodeBadRequest, "Unfortunately we cannot accept workers serving a model that is reserved for %s", alias)
+		}
+	}
 	if len(out) == 0 {
 		return nil, refuse(CodeBadRequest, "Unfortunately we cannot accept workers serving only models that this horde does not know")
 	}

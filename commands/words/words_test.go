@@ -64,9 +64,14 @@ func TestTheFirstKnownLanguageSpeaks(t *testing.T) {
 		locales []string
 		want    string
 	}{
-		{[]string{"de"}, "Seite 2 von 3"}, {[]string{"es-419"}, "Página 2 de 3"}, {[]string{"fr"}, "Page 2 sur 3"},
-		{[]string{"ja"}, "2 / 3 ページ"}, {[]string{"en-GB"}, "Page 2 of 3"}, {[]string{"tlh", "de"}, "Seite 2 von 3"},
-		{nil, "Page 2 of 3"}, {[]string{""}, "Page 2 of 3"},
+		{[]string{"de"}, "Seite 2 von 3"},
+		{[]string{"es-419"}, "Página 2 de 3"},
+		{[]string{"fr"}, "Page 2 sur 3"},
+		{[]string{"ja"}, "2 / 3 ページ"},
+		{[]string{"en-GB"}, "Page 2 of 3"},
+		{[]string{"tlh", "de"}, "Seite 2 von 3"},
+		{nil, "Page 2 of 3"},
+		{[]string{""}, "Page 2 of 3"},
 	} {
 		if got := b.For(c.locales...).T("common.page", "Page", 2, "Pages", 3); got != c.want {
 			t.Errorf("%v: %q, want %q", c.locales, got, c.want)

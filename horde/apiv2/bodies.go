@@ -21,11 +21,16 @@ type schemas struct {
 	newTeam, team, message        *schema
 	styles                        styleSchemas
 	guard                         guardSchemas
+
+	generateText, popText, submitText *schema
+	interrogate, popForms             *schema
 }
 
 func newSchemas() schemas {
 	return schemas{
 		generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(),
+		generateText: generateTextBody(), popText: popTextBody(), submitText: submitTextBody(),
+		interrogate: interrogateBody(), popForms: popFormsBody(),
 		newTeam: teamBody("name"), team: teamBody(), message: messageBody(),
 		styles: newStyleSchemas(), guard: newGuardSchemas(),
 	}

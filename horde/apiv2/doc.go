@@ -17,5 +17,5 @@
 //	image.go       generate: enqueue, check, status, cancel
 //	work.go        generate: pop, submit
 //	images.go      bytes of images: decode, look at, keep, link
-//	users.go workers.go kudos.go status.go
+//	users.go workers.go kudos.go status.go stats.go documents.go
 package apiv2

@@ -69,7 +69,7 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeTransparencyCN, horde.CodeInvalidRemix, horde.CodeExtraSourceImages, horde.CodeTooManyExtraSources,
 		horde.CodeMoreExtraSources, horde.CodeInvalidExtraTexts, horde.CodeMissingExtraTexts, horde.CodeSourceRequired,
 		horde.CodeSpecialUsername, horde.CodeSpecialPayload,
-		"MissingFullSamplerOrder", "TooManyStopSequences", "ExcessiveStopSequence":
+		horde.CodeTokenOverflow, horde.CodeSamplerOrder, horde.CodeTooManyStops, horde.CodeStopTooLong:
 		return http.StatusBadRequest, true
 	}
 	return http.StatusBadRequest, false

@@ -96,13 +96,27 @@ func folder(route string) string {
 	return filepath.Join("testdata", "golden", name+"."+strings.ToLower(method))
 }
 
+// shelf is a few texts of an operator.
+type shelf struct{}
+
+func (shelf) Document(name string) (html, markdown string, ok bool) {
+	return "<p><em>" + name + "</em></p>\n", "*" + name + "*\n", true
+}
+
+func (shelf) News() []wire.News {
+	return []wire.News{
+		{DatePublished: "2026-11-22", Newspiece: "*More*", Importance: "Workshop", Tags: []string{"x"}, Title: "Second", MoreInfoURLs: []string{"https://horde.example/2"}},
+		{DatePublished: "2026-11-21", Newspiece: "Open", Importance: "Information", Tags: []string{}, Title: "First", MoreInfoURLs: []string{}},
+	}
+}
+
 // TestRepliesKeepTheirShape goes through journeys and compares each reply with a file. That every operation is covered,
 // package contract looks after.
 func TestRepliesKeepTheirShape(t *testing.T) {
 	t.Parallel()
 	doc := description(t)
 	fake := clock.NewFake(time.Date(2026, 11, 22, 1, 24, 48, 0, time.UTC))
-	h := build(t, plan{clock: fake, options: apiv2.Options{Node: "node:7788", Version: "1.2.3", PublicURL: "http://horde.example"}})
+	h := build(t, plan{clock: fake, options: apiv2.Options{Node: "node:7788", Version: "1.2.3", PublicURL: "http://horde.example", Papers: shelf{}}})
 	askerID, asker := h.account(t, "asker", 0, 1000)
 	_, owner := h.account(t, "öwner", 0, 500)
 	_, mod := h.account(t, "moderator", horde.RoleModerator|horde.RoleTrusted|horde.RolePublicWorkers, 0)
@@ -172,7 +186,8 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 	// Before there is anything.
 	try("GET /status/performance", "empty", "", "", "")
 	try("GET /status/models", "empty", "", "", "")
-	try("GET /status/news", "none", "", "", "")
+	try("GET /stats/img/totals", "empty", "", "", "")
+	try("GET /stats/img/models", "empty", "", "", "")
 	try("GET /workers", "none", "", "", "")
 	try(pop, "idle", "", offered, owner)
 
@@ -368,6 +383,19 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 	try("GET /status/modes", "public", "", "", "")
 	try("GET /status/modes", "moderator", "", "", mod)
 	try("GET /status/modes", "ordinary_key", "", "", asker)
+	try("GET /status/models", "state", "?model_state=old", "", "")
+	try("GET /status/news", "two", "", "", "")
+	try("GET /stats/img/totals", "two", "", "", "")
+	try("GET /stats/img/models", "two", "", "", "")
+	try("GET /stats/img/models", "custom", "?model_state=custom", "", "")
+	try("GET /stats/img/models", "state", "?model_state=old", "", "")
+	try("GET /stats/text/totals", "empty", "", "", "")
+	try("GET /stats/text/models", "empty", "", "", "")
+	for _, name := range []string{"terms", "privacy", "sponsors"} {
+		try("GET /documents/"+name, "html", "", "", "")
+		try("GET /documents/"+name, "markdown", "?format=markdown", "", "")
+		try("GET /documents/"+name, "format", "?format=pdf", "", "")
+	}
 
 	clear(hide.seen) // so that what comes before does not renumber what follows
 	styleReplies(t, h, try, asker, mod)

@@ -210,6 +210,9 @@ func (s *Server) check(c *call) error {
 	if err != nil {
 		return err
 	}
+	if p.Kind != horde.Dreamer {
+		return noRequest(id)
+	}
 	answer := checkOf(p)
 	if c.mask != nil {
 		return c.reply(http.StatusOK, answer)
@@ -236,11 +239,7 @@ func checkOf(p horde.Progress) wire.Check {
 
 // status is GET /generate/status/{id}. The ID is the secret; there is no key.
 func (s *Server) status(c *call) error {
-	id, err := c.requestID()
-	if err != nil {
-		return err
-	}
-	st, err := s.deps.Engine.Status(id)
+	st, err := s.statusFor(c, horde.Dreamer)
 	if err != nil {
 		return err
 	}
@@ -249,15 +248,11 @@ func (s *Server) status(c *call) error {
 
 // cancel is DELETE /generate/status/{id}. It answers the status as it was.
 func (s *Server) cancel(c *call) error {
-	id, err := c.requestID()
+	place, err := s.statusFor(c, horde.Dreamer)
 	if err != nil {
 		return err
 	}
-	place, err := s.deps.Engine.Status(id)
-	if err != nil {
-		return err
-	}
-	st, err := do(s, c, horde.Cancel{Request: id})
+	st, err := do(s, c, horde.Cancel{Request: place.ID})
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,8 @@ type Options struct {
 	Addresses func(ctx context.Context, addr netip.Addr) horde.Address
 	// KnownModels are the names that status/models calls known; none means all are.
 	KnownModels []string
+	// Papers are the documents and the news; without them both are empty.
+	Papers Papers
 	// Fetch reads source images that are given as addresses. Nil: a client that reaches public addresses alone.
 	Fetch *fetch.Client
 	// Webhooks calls those who asked to be told. Nil: nobody is told.

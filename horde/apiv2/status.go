@@ -36,6 +36,9 @@ func (s *Server) performance(c *call) error {
 	return c.reply(http.StatusOK, wire.Performance{
 		QueuedRequests: p.QueuedRequests, WorkerCount: p.Workers, ThreadCount: p.Threads,
 		QueuedMegapixelsteps: megapixelsteps(p.QueuedThings), PastMinuteMegapixelsteps: megapixelsteps(p.PastMinuteThings),
+		QueuedTextRequests: p.QueuedTexts, QueuedTokens: wire.Float(p.QueuedTokens), PastMinuteTokens: wire.Float(p.PastMinuteTokens),
+		TextWorkerCount: p.Scribes, TextThreadCount: p.TextThreads,
+		QueuedForms: wire.Float(p.QueuedForms), InterrogatorCount: p.Alchemists, InterrogatorThreadCount: p.AlchemistThreads,
 	})
 }
 
@@ -46,24 +49,46 @@ func (s *Server) models(c *call) error {
 	if err != nil {
 		return err
 	}
-	state := query.Get("model_state")
-	switch state {
-	case "", "all", "known", "custom":
-	default:
-		return horde.Refuse(horde.CodeBadRequest, "model_state is known, custom or all, not %s", show(state))
+	belongs, err := s.modelState(query, "all")
+	if err != nil {
+		return err
 	}
 	out := []wire.Model{}
-	if kind := query.Get("type"); kind == "" || kind == "image" {
-		for _, m := range s.deps.Engine.Models() {
-			known := len(s.known) == 0 || s.known[m.Name]
-			if strings.HasPrefix(m.Name, specialModel) || m.Threads < least || m.Threads > most ||
-				state == "known" && !known || state == "custom" && known {
-				continue
+	if kind := modelKind(query.Get("type")); kind != "" {
+		for _, m := range s.deps.Engine.ModelsOf(kind) {
+			if m.Threads >= least && m.Threads <= most && !strings.HasPrefix(m.Name, specialModel) && belongs(m.Name) {
+				out = append(out, modelOf(m, kind))
 			}
-			out = append(out, modelOf(m))
 		}
 	}
 	return c.reply(http.StatusOK, out)
+}
+
+// modelKind is what callers may ask lists of models for; nothing asks for images, anything else for an empty list.
+func modelKind(kind string) horde.WorkerType {
+	switch kind {
+	case "", string(horde.Dreamer):
+		return horde.Dreamer
+	case string(horde.Scribe):
+		return horde.Scribe
+	default:
+		return ""
+	}
+}
+
+// modelState reads which models a caller wants: those this horde knows, those somebody brought, or all.
+func (s *Server) modelState(query url.Values, unset string) (belongs func(model string) bool, err error) {
+	state := query.Get("model_state")
+	if state == "" {
+		state = unset
+	}
+	switch state {
+	case "all":
+		return func(string) bool { return true }, nil
+	case "known", "custom":
+		return func(m string) bool { return (len(s.known) == 0 || s.known[m]) == (state == "known") }, nil
+	}
+	return nil, horde.Refuse(horde.CodeBadRequest, "model_state is known, custom or all, not %s", show(state))
 }
 
 func threadBounds(query url.Values) (least, most int, err error) {
@@ -95,18 +120,20 @@ func (s *Server) modelNamed(c *call) error {
 		name = again
 	}
 	out := []wire.Model{}
-	for _, m := range s.deps.Engine.Models() {
-		if m.Name == name {
-			out = append(out, modelOf(m))
+	for _, kind := range []horde.WorkerType{horde.Dreamer, horde.Scribe} {
+		for _, m := range s.deps.Engine.ModelsOf(kind) {
+			if m.Name == name {
+				out = append(out, modelOf(m, kind))
+			}
 		}
 	}
 	return c.reply(http.StatusOK, out)
 }
 
-func modelOf(m horde.ModelStatus) wire.Model {
+func modelOf(m horde.ModelStatus, kind horde.WorkerType) wire.Model {
 	return wire.Model{
 		Performance: wire.Float(m.Speed), Queued: wire.Float(m.Queued), Jobs: wire.Float(m.Jobs), ETA: m.ETA,
-		Type: "image", Name: m.Name, Count: m.Threads,
+		Type: string(kind), Name: m.Name, Count: m.Threads,
 	}
 }
 
@@ -126,6 +153,3 @@ func (s *Server) modes(c *call) error {
 	}
 	return c.reply(http.StatusOK, out)
 }
-
-// news is GET /status/news.
-func (s *Server) news(c *call) error { return c.reply(http.StatusOK, []wire.News{}) }

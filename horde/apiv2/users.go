@@ -131,11 +131,11 @@ func (s *Server) userOf(u *horde.User, see privilege) wire.User {
 		Education: u.Has(horde.RoleEducation), Customizer: u.Has(horde.RoleCustomizer), Deleted: u.Has(horde.RoleDeleted),
 		Pseudonymous: u.Pseudonymous(), AccountAge: int64(s.deps.Now().Sub(u.Created) / time.Second),
 		Records: wire.Records{
-			Usage:        wire.ThingRecord{Megapixelsteps: megapixelsteps(u.Image.UsageThings)},
-			Contribution: wire.ThingRecord{Megapixelsteps: megapixelsteps(u.Image.ContributionThings)},
-			Fulfillment:  wire.AmountRecord{Image: u.Image.Fulfilments},
-			Request:      wire.AmountRecord{Image: u.Image.Requests},
-			Style:        wire.AmountRecord{Image: u.Image.Styled},
+			Usage:        wire.ThingRecord{Megapixelsteps: megapixelsteps(u.Image.UsageThings), Tokens: u.Text.UsageThings},
+			Contribution: wire.ThingRecord{Megapixelsteps: megapixelsteps(u.Image.ContributionThings), Tokens: u.Text.ContributionThings},
+			Fulfillment:  wire.AmountRecord{Image: u.Image.Fulfilments, Text: u.Text.Fulfilments, Interrogation: u.Alchemy.Fulfilments},
+			Request:      wire.AmountRecord{Image: u.Image.Requests, Text: u.Text.Requests, Interrogation: u.Alchemy.Requests},
+			Style:        wire.AmountRecord{Image: u.Image.Styled, Text: u.Text.Styled},
 		},
 	}
 	if see >= self || u.Has(horde.RolePublicWorkers) {
@@ -165,8 +165,11 @@ func (s *Server) activeOf(u *horde.User) wire.ActiveGenerations {
 		return wire.ActiveGenerations{Image: []string{}, Text: []string{}}
 	}
 	var out wire.ActiveGenerations
-	for _, id := range s.deps.Engine.RequestsOf(u.ID) {
+	for _, id := range s.deps.Engine.RequestsOf(u.ID, horde.Dreamer) {
 		out.Image = append(out.Image, id.String())
+	}
+	for _, id := range s.deps.Engine.RequestsOf(u.ID, horde.Scribe) {
+		out.Text = append(out.Text, id.String())
 	}
 	return out
 }

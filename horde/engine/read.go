@@ -186,9 +186,9 @@ func (e *Engine) MessagesTo(id horde.WorkerID) []horde.Message {
 	return out
 }
 
-// RequestsOf lists the live requests of a person.
-func (e *Engine) RequestsOf(u horde.UserID) []horde.RequestID {
-	out, _ := read(e, func(s *horde.State) ([]horde.RequestID, bool) { return s.RequestsOf(u), true })
+// RequestsOf lists the live requests of a person: all, or those of the given kinds.
+func (e *Engine) RequestsOf(u horde.UserID, kinds ...horde.WorkerType) []horde.RequestID {
+	out, _ := read(e, func(s *horde.State) ([]horde.RequestID, bool) { return s.RequestsOf(u, kinds...), true })
 	return out
 }
 
@@ -213,6 +213,13 @@ func (e *Engine) Models() []horde.ModelStatus { return e.ModelsOf(horde.Dreamer)
 func (e *Engine) ModelsOf(kind horde.WorkerType) []horde.ModelStatus {
 	now := e.opts.Now()
 	out, _ := read(e, func(s *horde.State) ([]horde.ModelStatus, bool) { return s.Models(kind, now), true })
+	return out
+}
+
+// Statistics is what the horde delivered, lately and ever.
+func (e *Engine) Statistics() horde.Statistics {
+	now := e.opts.Now()
+	out, _ := read(e, func(s *horde.State) (horde.Statistics, bool) { return s.Statistics(now), true })
 	return out
 }
 

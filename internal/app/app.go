@@ -111,6 +111,10 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	shelf, err := a.documents()
+	if err != nil {
+		return nil, err
+	}
 	hooks, err := a.webhooks()
 	if err != nil {
 		return nil, err
@@ -119,6 +123,7 @@ func (a *assembly) door() (http.Handler, error) {
 		Engine: a.engine, Blobs: a.images, Signer: links, Secret: a.secrets.keys, IDs: a.ids, Now: systemClock.Now, Log: a.log,
 	}, apiv2.Options{
 		RateLimits: a.cfg.Server.RateLimits, TrustedProxy: a.cfg.Server.TrustedProxy, PublicURL: a.url, Node: a.node, Version: Version,
+		Papers:   papers{shelf},
 		Webhooks: hooks,
 	})
 	if err != nil {
@@ -128,9 +133,10 @@ func (a *assembly) door() (http.Handler, error) {
 	pages, err := web.Handler(web.Deps{
 		Engine: a.engine, HashKey: a.hashKey, NewKey: a.ids.APIKey, NewIdentity: func() string { return a.ids.V4().String() },
 		Caller: func(r *http.Request) string { return api.Origin(r).String() }, Now: systemClock.Now, Log: a.log,
+		Seal: a.secrets.seal, Unseal: a.secrets.unseal, Give: a.give,
 	}, web.Options{
 		Name: a.cfg.Horde.Name, Registration: a.cfg.Horde.Registration, RateLimits: a.cfg.Server.RateLimits, PublicURL: a.cfg.Server.PublicURL,
-		Version: Version,
+		Version: Version, Document: papers{shelf}.page, News: papers{shelf}.pieces, Discord: discordLogin(a.cfg.Discord),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the pages: %w", err)

@@ -45,6 +45,7 @@ func table() map[string][]string {
 		"internal/discord":    nil,
 		"internal/sandbox":    nil,
 		"internal/schedule":   nil,
+		"internal/documents":  nil,
 		"internal/fetch":      nil,
 		"internal/arch":       nil,
 		"internal/pgtest":     nil,

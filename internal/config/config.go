@@ -57,20 +57,23 @@ type S3 struct {
 
 // Horde is about the rules of this horde.
 type Horde struct {
-	Name         string `toml:"name"`         // as people see it
-	Anonymous    bool   `toml:"anonymous"`    // whether requests without an account are taken
-	Registration bool   `toml:"registration"` // whether anyone may make an account at /register
-	Transfers    bool   `toml:"transfers"`    // whether accounts may give kudos to each other
-	ModelsFile   string `toml:"models_file"`  // what more is known about image models; empty: nothing
+	Name         string `toml:"name"`          // as people see it
+	Anonymous    bool   `toml:"anonymous"`     // whether requests without an account are taken
+	Registration bool   `toml:"registration"`  // whether anyone may make an account at /register
+	Transfers    bool   `toml:"transfers"`     // whether accounts may give kudos to each other
+	DocumentsDir string `toml:"documents_dir"` // texts of the operator; empty: documents in Server.DataDir
+	ModelsFile   string `toml:"models_file"`   // what more is known about image models; empty: nothing
 }
 
 // Discord is about the real Discord. Without a token the sandbox takes its place.
 type Discord struct {
-	Token       Secret `toml:"token"`
-	GuildID     string `toml:"guild_id"`     // register commands in this guild alone; empty: everywhere
-	BaseURL     string `toml:"base_url"`     // empty: Discord; otherwise a stand-in on a loopback address
-	KudosEmoji  string `toml:"kudos_emoji"`  // reacting with it gifts kudos; empty: no emoji does
-	KudosAmount int    `toml:"kudos_amount"` // kudos per reaction
+	Token        Secret `toml:"token"`
+	ClientID     string `toml:"client_id"`     // number of the application that people sign in through on the pages; empty: they cannot
+	ClientSecret Secret `toml:"client_secret"` // of that application
+	GuildID      string `toml:"guild_id"`      // register commands in this guild alone; empty: everywhere
+	BaseURL      string `toml:"base_url"`      // empty: Discord; otherwise a stand-in on a loopback address
+	KudosEmoji   string `toml:"kudos_emoji"`   // reacting with it gifts kudos; empty: no emoji does
+	KudosAmount  int    `toml:"kudos_amount"`  // kudos per reaction
 }
 
 // Sandbox is the Discord on this machine, with a page to type commands.

@@ -127,6 +127,8 @@ func TestMistakesNameTheKeyAndTheReason(t *testing.T) {
 		"a bucket's prefix of all":      {"[s3]\nprefix = '/'", "s3.prefix: is \"/\""},
 		"a short secret":                {"[server]\nsecret = 'short'", "server.secret: has 5 characters, must have 16 or more"},
 		"a token with its prefix":       {"[discord]\ntoken = 'Bot abc'", "discord.token: begins with"},
+		"a client without its secret":   {"[discord]\nclient_id = '123456789012345678'", "discord.client_secret: and discord.client_id go together"},
+		"a client by its name":          {"[discord]\nclient_id = 'bot'\nclient_secret = 'x'", "discord.client_id: is \"bot\""},
 		"a guild's name for its number": {"[discord]\nguild_id = 'my guild'", "discord.guild_id: is \"my guild\""},
 		"two Discords":                  {"[sandbox]\nenabled = 'on'\n[discord]\ntoken = 'abc'", "sandbox.enabled: is \"on\" beside discord.token"},
 		"a name of nothing":             {"[horde]\nname = ''", "horde.name: has 0 characters, must have 1 to 100"},
@@ -185,10 +187,12 @@ func TestSecretsComeFromTheEnvironment(t *testing.T) {
 		"STABLEMATE_SECRET":        "0123456789abcdef",
 		"STABLEMATE_POSTGRES_URL":  "postgres://me:hunter2@db/horde",
 		"STABLEMATE_DISCORD_TOKEN": "",
-		"STABLEMATE_S3_ACCESS_KEY": "environment's account",
-		"STABLEMATE_S3_SECRET_KEY": "environment's key",
+
+		"STABLEMATE_DISCORD_CLIENT_SECRET": "hush",
+		"STABLEMATE_S3_ACCESS_KEY":         "environment's account",
+		"STABLEMATE_S3_SECRET_KEY":         "environment's key",
 	}
-	c, err := config.Parse([]byte("[discord]\ntoken = 'from.the.file'\n[server]\nsecret = 'fedcba9876543210'"),
+	c, err := config.Parse([]byte("[discord]\nclient_id = '123456789012345678'\ntoken = 'from.the.file'\n[server]\nsecret = 'fedcba9876543210'"),
 		func(name string) string { return vars[name] })
 	if err != nil {
 		t.Fatal(err)
@@ -196,6 +200,7 @@ func TestSecretsComeFromTheEnvironment(t *testing.T) {
 	for name, pair := range map[string][2]string{
 		"the environment wins":         {c.Server.Secret.Reveal(), "0123456789abcdef"},
 		"the environment alone counts": {c.Store.PostgresURL.Reveal(), "postgres://me:hunter2@db/horde"},
+		"a new one counts as well":     {c.Discord.ClientSecret.Reveal(), "hush"},
 		"a bucket's account":           {c.S3.AccessKey.Reveal(), "environment's account"},
 		"a bucket's key":               {c.S3.SecretKey.Reveal(), "environment's key"},
 		"an empty variable is none":    {c.Discord.Token.Reveal(), "from.the.file"},
@@ -204,6 +209,7 @@ func TestSecretsComeFromTheEnvironment(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, pair[0], pair[1])
 		}
 	}
+	vars["STABLEMATE_DISCORD_CLIENT_SECRET"] = ""
 	vars["STABLEMATE_POSTGRES_URL"] = "mysql://me:hunter2@db"
 	_, err = config.Parse(nil, func(name string) string { return vars[name] })
 	if err == nil || !strings.Contains(err.Error(), "store.postgres_url: ") || strings.Contains(err.Error(), "hunter2") {
@@ -219,6 +225,7 @@ func TestSecretsNeverPrint(t *testing.T) {
 	const word = "open sesame 123456"
 	c := config.Default()
 	c.Server.Secret, c.Store.PostgresURL, c.Discord.Token, c.S3.AccessKey, c.S3.SecretKey = word, word, word, word, word
+	c.Discord.ClientSecret = word
 	var printed strings.Builder
 	if err := c.Write(&printed); err != nil {
 		t.Fatal(err)

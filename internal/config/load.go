@@ -24,11 +24,12 @@ const (
 // variable is as good as none.
 func Environment() map[string]string {
 	return map[string]string{
-		"server.secret":      envPrefix + "SECRET",
-		"store.postgres_url": envPrefix + "POSTGRES_URL",
-		"discord.token":      envPrefix + "DISCORD_TOKEN",
-		"s3.access_key":      envPrefix + "S3_ACCESS_KEY",
-		"s3.secret_key":      envPrefix + "S3_SECRET_KEY",
+		"server.secret":         envPrefix + "SECRET",
+		"store.postgres_url":    envPrefix + "POSTGRES_URL",
+		"discord.token":         envPrefix + "DISCORD_TOKEN",
+		"discord.client_secret": envPrefix + "DISCORD_CLIENT_SECRET",
+		"s3.access_key":         envPrefix + "S3_ACCESS_KEY",
+		"s3.secret_key":         envPrefix + "S3_SECRET_KEY",
 	}
 }
 
@@ -98,6 +99,8 @@ func (c *Config) secret(key string) *Secret {
 		return &c.Store.PostgresURL
 	case "discord.token":
 		return &c.Discord.Token
+	case "discord.client_secret":
+		return &c.Discord.ClientSecret
 	case "s3.access_key":
 		return &c.S3.AccessKey
 	case "s3.secret_key":

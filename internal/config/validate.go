@@ -147,11 +147,17 @@ func (v *check) s3(s S3) {
 
 func (v *check) horde(h Horde) {
 	v.text(h.Name, "horde.name", 1, maxName)
+	v.path(h.DocumentsDir, "horde.documents_dir")
 }
 
 func (v *check) discord(d Discord) {
 	v.require(!strings.ContainsAny(d.Token.Reveal(), " \t\r\n\x00"), "discord.token", "holds a blank, must be the bare token")
 	v.require(!strings.HasPrefix(d.Token.Reveal(), "Bot "), "discord.token", `begins with "Bot ", must be the bare token`)
+	if d.ClientID != "" {
+		_, err := strconv.ParseUint(d.ClientID, 10, 64)
+		v.require(err == nil && len(d.ClientID) >= 15, "discord.client_id", "is %q, must be an application's number of 15 to 20 digits", d.ClientID)
+	}
+	v.require((d.ClientID == "") == (d.ClientSecret == ""), "discord.client_secret", "and discord.client_id go together: set both or neither")
 	if d.GuildID != "" {
 		_, err := strconv.ParseUint(d.GuildID, 10, 64)
 		v.require(err == nil && len(d.GuildID) >= 15, "discord.guild_id", "is %q, must be a guild's number of 15 to 20 digits", d.GuildID)

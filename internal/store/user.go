@@ -14,6 +14,8 @@ import (
 type accountDetails struct {
 	Details horde.Details `json:"kudos"`
 	Image   horde.Records `json:"image"`
+	Text    horde.Records `json:"text,omitzero"`
+	Alchemy horde.Records `json:"alchemy,omitzero"`
 	Contact string        `json:"contact,omitempty"`
 	Comment string        `json:"comment,omitempty"`
 
@@ -53,7 +55,8 @@ func scanAccount(scan func(...any) error) (horde.User, error) {
 	if err := json.Unmarshal(details, &d); err != nil {
 		return u, fmt.Errorf("read account %d: %w", u.ID, err)
 	}
-	u.Details, u.Image, u.Contact, u.Comment = d.Details, d.Image, d.Contact, d.Comment
+	u.Details, u.Image, u.Text, u.Alchemy = d.Details, d.Image, d.Text, d.Alchemy
+	u.Contact, u.Comment = d.Contact, d.Comment
 	u.Reasons = d.Reasons
 	return u, nil
 }

@@ -9,8 +9,13 @@ import (
 
 // Limits per caller.
 const (
-	viewsPerMinute  = 90
+	viewsPerMinute = 90
+
+	signinsPerMinute = 10
+
 	accountsPerHour = 20
+	giftsPerHour    = 90     // of an account
+	changesPerHour  = 30     // of an account
 	maxCallers      = 20_000 // counted at once
 )
 

@@ -23,6 +23,9 @@ import (
 const (
 	maxForm   = 8 << 10 // bytes of a form
 	maxModels = 50      // shown on the front page
+	maxRows   = 100     // of a table on the dashboard
+	maxBoard  = 25      // of the leaderboard
+	boardLife = 30 * time.Second
 )
 
 // Deps are what the pages work with. All are required.
@@ -33,6 +36,11 @@ type Deps struct {
 	// NewKey makes an API key, and NewIdentity the identity of an account that came without one: a UUID.
 	NewKey      func() string
 	NewIdentity func() string
+	// Seal encrypts what a cookie holds, and Unseal is its inverse. Both bind it to what it is used for. Whoever can seal
+	// can sign in as anybody.
+	Seal, Unseal func(text, use []byte) ([]byte, error)
+	// Give gives kudos, an amount as a person typed it. It happens once per key. Refusals are *horde.Error.
+	Give func(ctx context.Context, from, to horde.UserID, amount, key string) (given string, err error)
 	// Caller names who a request comes from, for limits.
 	Caller func(*http.Request) string
 	Now    func() time.Time
@@ -51,6 +59,19 @@ type Options struct {
 	Version   string
 	// Source is the address of the program's source code, which its licence has us offer.
 	Source string
+	// Discord lets people sign in with Discord; nil: they cannot.
+	Discord *DiscordLogin
+	// Document returns terms, privacy or sponsors as safe HTML; nil: there are none.
+	Document func(name string) (html string, ok bool)
+	// News lists what happened, newest first; nil: nothing.
+	News func() []NewsPiece
+}
+
+// NewsPiece is one piece of news.
+type NewsPiece struct {
+	Date              time.Time
+	Title, Importance string
+	HTML              template.HTML // safe
 }
 
 //go:embed page
@@ -58,13 +79,14 @@ var files embed.FS
 
 // Handler serves the pages. It is safe for concurrent use.
 func Handler(deps Deps, opts Options) (http.Handler, error) {
-	if deps.Engine == nil || deps.HashKey == nil || deps.NewKey == nil || deps.NewIdentity == nil || deps.Caller == nil || deps.Now == nil {
-		return nil, errors.New("the pages need an engine, keys, identities, callers and a clock")
+	if deps.Engine == nil || deps.HashKey == nil || deps.NewKey == nil || deps.NewIdentity == nil || deps.Caller == nil || deps.Now == nil ||
+		deps.Seal == nil || deps.Unseal == nil || deps.Give == nil {
+		return nil, errors.New("the pages need an engine, keys, identities, seals, gifts, callers and a clock")
 	}
 	if opts.Name == "" {
 		opts.Name = "Stablemate"
 	}
-	pages, err := template.New("").ParseFS(files, "page/*.html")
+	pages, err := template.New("").Funcs(helpers()).ParseFS(files, "page/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("read the pages: %w", err)
 	}
@@ -72,15 +94,36 @@ func Handler(deps Deps, opts Options) (http.Handler, error) {
 	if opts.RateLimits {
 		s.views = newTally(viewsPerMinute, time.Minute, deps.Now)
 		s.accounts = newTally(accountsPerHour, time.Hour, deps.Now)
+		s.signins = newTally(signinsPerMinute, time.Minute, deps.Now)
+		s.gifts = newTally(giftsPerHour, time.Hour, deps.Now)
+		s.changes = newTally(changesPerHour, time.Hour, deps.Now)
+	}
+	if err := s.openLogin(); err != nil {
+		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.front)
 	mux.HandleFunc("GET /register", s.form)
 	mux.HandleFunc("POST /register", s.register)
+	mux.HandleFunc("GET /dashboard", s.dashboard)
+	mux.HandleFunc("GET /news", s.news)
+	for _, name := range []string{"terms", "privacy", "sponsors"} {
+		mux.HandleFunc("GET /"+name, s.document(name))
+	}
+	mux.HandleFunc("GET /profile", s.profile)
+	mux.HandleFunc("POST /signin", s.signin)
+	mux.HandleFunc("POST /signout", s.signout)
+	mux.HandleFunc("POST /profile/name", s.rename)
+	mux.HandleFunc("POST /profile/key", s.rotate)
+	mux.HandleFunc("POST /profile/workers", s.publish)
+	mux.HandleFunc("GET /transfer", s.transferForm)
+	mux.HandleFunc("POST /transfer", s.transfer)
+	if s.login != nil {
+		mux.HandleFunc("GET /discord/{page}", s.toDiscord)
+		mux.HandleFunc("GET /finish_dance", s.fromDiscord)
+	}
 	mux.HandleFunc("GET /assets/{name}", s.asset)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.show(w, r, http.StatusNotFound, "message.html", page{Title: "Not here", Message: "There is no page at this address."})
-	})
+	mux.HandleFunc("/", s.missing)
 	s.next = mux
 	return s, nil
 }
@@ -92,6 +135,11 @@ type site struct {
 	next     http.Handler
 	views    *tally
 	accounts *tally
+	signins  *tally
+	gifts    *tally
+	changes  *tally
+	login    *login // nil without
+	board    board
 }
 
 // page is what the templates show.
@@ -99,18 +147,29 @@ type page struct {
 	Title   string
 	Horde   Options
 	Message string // what went wrong, on a form
-	Figures figures
-	Models  []horde.ModelStatus
+	Done    string // what went well
 	Host    string // scheme and host, as the visitor reached us
+	Path    string // of the page shown
 	Name    string // as typed
 	Open    bool   // whether accounts can be made
 	Alias   string // of the new account
-	Key     string // of the new account, shown this once
+	Key     string // of an account, shown this once
+	Me      *visitor
+	Data    any // what this page alone shows
+}
+
+// overview is what the front page shows.
+type overview struct {
+	Figures figures
+	Models  []horde.ModelStatus
+	News    *NewsPiece
 }
 
 type figures struct {
 	Workers, Threads, Queued int
+	Texts, Forms             int
 	Megapixelsteps           string // delivered in the last minute
+	Images                   int64  // delivered ever
 	Down                     bool
 }
 
@@ -143,14 +202,11 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *site) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Horde = s.opts
 	p.Open = s.opts.Registration
-	switch {
-	case s.opts.PublicURL != "":
-		p.Host = strings.TrimRight(s.opts.PublicURL, "/")
-	case r.TLS != nil:
-		p.Host = "https://" + r.Host
-	default:
-		p.Host = "http://" + r.Host
+	p.Path = r.URL.Path
+	if p.Me == nil {
+		p.Me = s.visitor(r)
 	}
+	p.Host = s.host(r)
 	var buf bytes.Buffer
 	if err := s.pages.ExecuteTemplate(&buf, name, p); err != nil {
 		s.deps.Log.Error().Err(err).Str("page", name).Msg("a page cannot be made")
@@ -163,22 +219,42 @@ func (s *site) show(w http.ResponseWriter, r *http.Request, status int, name str
 	_, _ = w.Write(buf.Bytes()) // an error means the visitor left
 }
 
+// host is where the visitor reached us: scheme and host.
+func (s *site) host(r *http.Request) string {
+	switch {
+	case s.opts.PublicURL != "":
+		return strings.TrimRight(s.opts.PublicURL, "/")
+	case r.TLS != nil:
+		return "https://" + r.Host
+	default:
+		return "http://" + r.Host
+	}
+}
+
 // front is the front page.
 func (s *site) front(w http.ResponseWriter, r *http.Request) {
 	now := s.deps.Engine.Performance()
 	models := s.deps.Engine.Models()
-	s.show(w, r, http.StatusOK, "front.html", page{
-		Title: s.opts.Name, Models: models[:min(len(models), maxModels)],
+	data := overview{
+		Models: models[:min(len(models), maxModels)],
 		Figures: figures{
-			Workers: now.Workers, Threads: now.Threads, Queued: now.QueuedRequests,
+			Workers: now.Workers + now.Scribes + now.Alchemists, Threads: now.Threads + now.TextThreads + now.AlchemistThreads,
+			Queued: now.QueuedRequests, Texts: now.QueuedTexts, Forms: now.QueuedForms,
 			Megapixelsteps: fmt.Sprintf("%.1f", float64(now.PastMinuteThings)/1e6), Down: !s.deps.Engine.Ready(),
+			Images: s.deps.Engine.Statistics().Totals(horde.StatImage).Total.Count,
 		},
-	})
+	}
+	if s.opts.News != nil {
+		if news := s.opts.News(); len(news) > 0 {
+			data.News = &news[0]
+		}
+	}
+	s.show(w, r, http.StatusOK, "front.html", page{Title: s.opts.Name, Data: data})
 }
 
 // form asks for a name.
 func (s *site) form(w http.ResponseWriter, r *http.Request) {
-	s.show(w, r, http.StatusOK, "register.html", page{Title: "Register"})
+	s.show(w, r, http.StatusOK, "register.html", page{Title: "Register", Name: s.visitor(r).Name})
 }
 
 // register makes an account and shows its key, this once. The key is never logged nor kept.
@@ -186,14 +262,9 @@ func (s *site) register(w http.ResponseWriter, r *http.Request) {
 	again := func(status int, name, why string) {
 		s.show(w, r, status, "register.html", page{Title: "Register", Name: name, Message: why})
 	}
-	// There is no cookie that another site could abuse; this keeps it from using up a visitor's registrations.
-	if err := http.NewCrossOriginProtection().Check(r); err != nil {
-		again(http.StatusForbidden, "", "This form was sent from another site. Please use the one below.")
-		return
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		again(http.StatusBadRequest, "", "The form could not be read. Please try again.")
+	me, status, why := s.readForm(w, r)
+	if why != "" {
+		again(status, "", why)
 		return
 	}
 	name := strings.ToValidUTF8(r.PostForm.Get("username"), "")
@@ -217,36 +288,46 @@ func (s *site) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key := s.deps.NewKey()
-	u, err := s.create(r.Context(), clean, key)
+	u, err := s.create(r.Context(), me, clean, key)
 	if refusal, ok := errors.AsType[*horde.Error](err); ok {
 		again(http.StatusBadRequest, name, refusal.Message)
 		return
 	}
 	if err != nil {
-		if !errors.Is(err, engine.ErrUnavailable) && r.Context().Err() == nil {
-			s.deps.Log.Error().Err(err).Msg("register an account")
-		}
-		w.Header().Set("Retry-After", "5")
+		s.fault(w, r, err, "register an account")
 		again(http.StatusServiceUnavailable, name, "The horde cannot make an account just now. Please try again in a moment.")
 		return
 	}
-	s.show(w, r, http.StatusOK, "registered.html", page{Title: "Welcome", Alias: u.Alias(), Key: key})
+	s.show(w, r, http.StatusOK, "registered.html", page{Title: "Welcome", Alias: u.Alias(), Key: key, Me: s.admit(w, r, &u)})
 }
 
-func (s *site) create(ctx context.Context, name, key string) (horde.User, error) {
-	return engine.Do(ctx, s.deps.Engine, horde.CreateUser{External: s.deps.NewIdentity(), Name: name, Key: s.deps.HashKey(key)})
+// create opens an account: for the identity that somebody signed in with, or for none.
+func (s *site) create(ctx context.Context, me *visitor, name, key string) (horde.User, error) {
+	external := me.External
+	if external == "" {
+		external = s.deps.NewIdentity()
+	}
+	return engine.Do(ctx, s.deps.Engine, horde.CreateUser{External: external, Name: name, Key: s.deps.HashKey(key)})
 }
 
-// asset serves the style sheet and the icon.
+// fault logs what broke, unless the store is known to be away or the visitor left, and says when to come back.
+func (s *site) fault(w http.ResponseWriter, r *http.Request, err error, doing string) {
+	if !errors.Is(err, engine.ErrUnavailable) && r.Context().Err() == nil {
+		s.deps.Log.Error().Err(err).Msg(doing)
+	}
+	w.Header().Set("Retry-After", "5")
+}
+
+// asset serves the style sheet, the script and the icon.
 func (s *site) asset(w http.ResponseWriter, r *http.Request) {
-	kinds := map[string]string{"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+	kinds := map[string]string{"style.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml", "page.js": "text/javascript; charset=utf-8"}
 	name := r.PathValue("name")
 	data, err := files.ReadFile("page/" + name)
 	if kinds[name] == "" || err != nil {
-		s.show(w, r, http.StatusNotFound, "message.html", page{Title: "Not here", Message: "There is no page at this address."})
+		s.missing(w, r)
 		return
 	}
 	w.Header().Set("Content-Type", kinds[name])
 	w.Header().Set("Cache-Control", "public, max-age=3600")
-	_, _ = w.Write(data) //nolint:gosec // one of our own two files; an error means the visitor left
+	_, _ = w.Write(data) //nolint:gosec // one of our own few files; an error means the visitor left
 }

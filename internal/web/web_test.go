@@ -5,6 +5,8 @@ package web_test
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"crypto/sha256"
 	"encoding/binary"
 	"io"
@@ -21,6 +23,7 @@ import (
 
 	"stablemate/horde"
 	"stablemate/horde/engine"
+	"stablemate/horde/kudos"
 	"stablemate/internal/clock"
 	"stablemate/internal/idgen"
 	"stablemate/internal/store"
@@ -44,13 +47,21 @@ type house struct {
 func build(t *testing.T, opts web.Options) *house {
 	t.Helper()
 	h := &house{clock: clock.NewFake(time.Unix(1_800_000_000, 0))}
+	block, err := aes.NewCipher(make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		t.Fatal(err)
+	}
 	source := ids{idgen.New(idgen.Replay(1), h.clock.Now)}
 	db, err := store.Open(t.Context(), store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.Engine, err = engine.Open(t.Context(), db, engine.Options{
-		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hash("0000000000")}, Now: h.clock.Now, IDs: source, Log: zerolog.Nop(),
+		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hash("0000000000"), TransfersAllowed: true}, Now: h.clock.Now, IDs: source, Log: zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +72,9 @@ func build(t *testing.T, opts web.Options) *house {
 	handler, err := web.Handler(web.Deps{
 		Engine: h.Engine, HashKey: hash, NewKey: source.APIKey, NewIdentity: func() string { return source.V4().String() },
 		Caller: func(r *http.Request) string { return r.Header.Get("Test-Caller") }, Now: h.clock.Now, Log: zerolog.New(&h.log),
+		Seal:   func(text, use []byte) ([]byte, error) { return seal.Seal(nil, nil, text, use), nil },
+		Unseal: func(text, use []byte) ([]byte, error) { return seal.Open(nil, nil, text, use) },
+		Give:   h.give,
 	}, opts)
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +94,25 @@ func build(t *testing.T, opts web.Options) *house {
 	return h
 }
 
+func (h *house) give(ctx context.Context, from, to horde.UserID, amount, key string) (string, error) {
+	n, err := kudos.Parse(amount)
+	if err != nil {
+		return "", horde.Refuse(horde.CodeInvalidTransferAmount, "%s", err)
+	}
+	gift, err := h.Transfer(ctx, horde.Transfer{From: from, To: to, Amount: n, Key: key})
+	return gift.Amount.String(), err
+}
+
+// account opens one with some kudos and returns its number; its key is its name, twice.
+func (h *house) account(t *testing.T, name string, welcome kudos.Amount) horde.UserID {
+	t.Helper()
+	u, err := engine.Do(t.Context(), h.Engine, horde.CreateUser{External: "test " + name, Name: name, Key: hash(name + name), Welcome: welcome})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.ID
+}
+
 func (h *house) do(t *testing.T, method, path string, form url.Values, head ...string) (status int, body string, header http.Header) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, h.url+path, strings.NewReader(form.Encode()))
@@ -96,12 +129,19 @@ func (h *house) do(t *testing.T, method, path string, form url.Values, head ...s
 	if err != nil {
 		t.Fatal(err)
 	}
+	body = text(t, res)
+	return res.StatusCode, body, res.Header
+}
+
+// text reads a reply to its end.
+func text(t *testing.T, res *http.Response) string {
+	t.Helper()
 	defer func() { _ = res.Body.Close() }()
 	data, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res.StatusCode, string(data), res.Header
+	return string(data)
 }
 
 func TestRegistrationShowsTheKeyOnce(t *testing.T) {

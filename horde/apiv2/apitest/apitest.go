@@ -70,8 +70,10 @@ type House struct {
 
 type ids struct{ *idgen.Source }
 
+// UUID is the next one.
 func (s ids) UUID() horde.UUID { return horde.UUID(s.V4()) }
 
+// Uint32 is a random number.
 func (s ids) Uint32() uint32 {
 	u := s.V4()
 	return binary.BigEndian.Uint32(u[:])

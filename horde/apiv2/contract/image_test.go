@@ -89,14 +89,22 @@ func imageRows() []row {
 		{op: generate, name: "no_worker", as: "asker", body: `{"prompt": "a cat", "models": ["unheard of"]}`, want: 202},
 		{op: generate, name: "default_model", as: "asker", body: `{"prompt": "a cat"}`, want: 202},
 		{op: generate, name: "dry_run", as: "asker", body: `{"prompt": "a cat", "dry_run": true, "params": {"n": 3}}`, want: 200},
-		{op: generate, name: "source_image", as: "asker", setup: idle("tiny"), want: 202,
-			body: `{"prompt": "a cat", "models": ["tiny"], "source_image": "$image", "params": {"denoising_strength": 0.5}}`},
-		{op: generate, name: "source_mask", as: "asker", setup: idle("tiny"), want: 202,
-			body: `{"prompt": "a cat", "models": ["tiny"], "source_image": "$image", "source_mask": "$image", "source_processing": "inpainting"}`},
-		{op: generate, name: "downgraded", as: anonymous, setup: idle("tiny"), want: 202,
-			body: `{"prompt": "a cat", "models": ["tiny"], "allow_downgrade": true, "params": {"width": 3072, "height": 3072, "steps": 100}}`},
-		{op: generate, name: "targeted", as: "asker", setup: idle("tiny"), want: 202,
-			body: `{"prompt": "a cat", "models": ["tiny"], "workers": ["$worker"]}`},
+		{
+			op: generate, name: "source_image", as: "asker", setup: idle("tiny"), want: 202,
+			body: `{"prompt": "a cat", "models": ["tiny"], "source_image": "$image", "params": {"denoising_strength": 0.5}}`,
+		},
+		{
+			op: generate, name: "source_mask", as: "asker", setup: idle("tiny"), want: 202,
+			body: `{"prompt": "a cat", "models": ["tiny"], "source_image": "$image", "source_mask": "$image", "source_processing": "inpainting"}`,
+		},
+		{
+			op: generate, name: "downgraded", as: anonymous, setup: idle("tiny"), want: 202,
+			body: `{"prompt": "a cat", "models": ["tiny"], "allow_downgrade": true, "params": {"width": 3072, "height": 3072, "steps": 100}}`,
+		},
+		{
+			op: generate, name: "targeted", as: "asker", setup: idle("tiny"), want: 202,
+			body: `{"prompt": "a cat", "models": ["tiny"], "workers": ["$worker"]}`,
+		},
 		{op: generate, name: "whole_floats", as: "asker", body: `{"prompt": "a", "params": {"steps": 20.0, "width": 512.0, "n": 1e0, "seed": ""}}`, want: 202},
 		{op: generate, name: "unknown_properties", as: "asker", body: `{"prompt": "a", "quiet": null, "params": {"max_content_length": "x"}}`, want: 202},
 		{op: generate, name: "masked", as: "asker", setup: idle("tiny"), body: tiny, head: []string{"X-Fields", "{kudos,nothing}"}, want: 202},
@@ -105,9 +113,11 @@ func imageRows() []row {
 		{op: generate, name: "wrong_key", as: wrong, body: tiny, want: 401, rc: "InvalidAPIKey"},
 		{op: generate, name: "empty_key", as: empty, body: tiny, want: 401, rc: "InvalidAPIKey"},
 		{op: generate, name: "deleted", as: "deleted", body: tiny, want: 403, rc: "DeletedUser"},
-		{op: generate, name: "invalid", as: "asker", want: 400,
+		{
+			op: generate, name: "invalid", as: "asker", want: 400,
 			body: `{"nsfw": "no", "params": {"steps": 501, "width": 63, "height": 100, "n": 1.5, "seed": 7, "loras": [{"model": 6}], "post_processing": ["GFPGAN", "GFPGAN"]}}`,
-			bad:  []string{"prompt", "nsfw", "params.steps", "params.width", "params.height", "params.n", "params.seed", "params.loras.0.name", "params.loras.0.model", "params.post_processing"}},
+			bad:  []string{"prompt", "nsfw", "params.steps", "params.width", "params.height", "params.n", "params.seed", "params.loras.0.name", "params.loras.0.model", "params.post_processing"},
+		},
 		{op: generate, name: "null", as: "asker", body: `{"prompt": "a", "params": null}`, want: 400, bad: []string{"params"}},
 		{op: generate, name: "list", as: "asker", body: `[1]`, want: 400, bad: []string{""}},
 		{op: generate, name: "truncated", as: "asker", body: `{"prompt": "a c`, want: 400, says: "JSON"},
@@ -122,8 +132,10 @@ func imageRows() []row {
 		{op: generate, name: "proxied_account", as: "asker", body: `{"prompt": "a", "proxied_account": "x"}`, want: 400, rc: "OnlyServiceAccountProxy"},
 		{op: generate, name: "batching", as: "asker", body: `{"prompt": "a", "disable_batching": true, "params": {"n": 2}}`, want: 400, rc: "RequiresTrust"},
 		{op: generate, name: "upfront", as: anonymous, body: `{"prompt": "a", "slow_workers": false, "params": {"steps": 100, "width": 1024, "height": 1024}}`, want: 403, rc: "KudosUpfront"},
-		{op: generate, name: "too_many", as: "asker", want: 429, rc: "TooManyPrompts",
-			setup: then(queued(`{"prompt": "a", "params": {"n": 20}}`)), body: `{"prompt": "a", "params": {"n": 20}}`},
+		{
+			op: generate, name: "too_many", as: "asker", want: 429, rc: "TooManyPrompts",
+			setup: then(queued(`{"prompt": "a", "params": {"n": 20}}`)), body: `{"prompt": "a", "params": {"n": 20}}`,
+		},
 		{op: generate, name: "loras", as: "asker", body: `{"prompt": "a", "params": {"loras": [` + six + `]}}`, want: 400, rc: "TooManyLoras"},
 		{op: generate, name: "lora_version", as: "asker", body: `{"prompt": "a", "params": {"loras": [{"name": "x", "is_version": true}]}}`, want: 400, rc: "BadLoraVersion"},
 		{op: generate, name: "tis", as: "asker", body: `{"prompt": "a", "params": {"tis": [` + many + `]}}`, want: 400, rc: "TooManyTIs"},
@@ -132,8 +144,10 @@ func imageRows() []row {
 		{op: generate, name: "post_processor_as_model", as: "asker", body: `{"prompt": "a", "models": ["GFPGAN"]}`, want: 400, rc: "UnexpectedModelName"},
 		{op: generate, name: "mask_alone", as: "asker", body: `{"prompt": "a", "source_mask": "$image"}`, want: 400, rc: "SourceMaskUnnecessary"},
 		{op: generate, name: "control_alone", as: "asker", body: `{"prompt": "a", "params": {"control_type": "canny"}}`, want: 400, rc: "ControlNetSourceMissing"},
-		{op: generate, name: "control_inpainting", as: "asker", want: 400, rc: "ControlNetInpaintingMismatch",
-			body: `{"prompt": "a", "source_image": "$image", "source_processing": "inpainting", "params": {"control_type": "canny"}}`},
+		{
+			op: generate, name: "control_inpainting", as: "asker", want: 400, rc: "ControlNetInpaintingMismatch",
+			body: `{"prompt": "a", "source_image": "$image", "source_processing": "inpainting", "params": {"control_type": "canny"}}`,
+		},
 		{op: generate, name: "no_image", as: "asker", body: `{"prompt": "a", "source_image": "bm90IGFuIGltYWdl"}`, want: 400, rc: "ImageValidationFailed", says: "Image validation failed"},
 		{op: generate, name: "image_size", as: "asker", setup: picture("bad", enormous), body: `{"prompt": "a", "source_image": "$bad"}`, want: 400, rc: "SourceImageResolutionExceeded", says: "Image validation failed"},
 		{op: generate, name: "image_broken", as: "asker", setup: picture("bad", broken), body: `{"prompt": "a", "source_image": "$bad"}`, want: 400, rc: "SourceImageUnreadable", says: "Image validation failed"},
@@ -171,8 +185,10 @@ func imageRows() []row {
 			row{op: op, name: "expired", setup: then(queued(tiny), later(time.Hour), expired), where: []string{"$request"}, want: 404, rc: "RequestNotFound"})
 	}
 	return append(out,
-		row{op: status, name: "masked", setup: then(idle("tiny"), queued(tiny), popped, delivered), where: []string{"$request"},
-			head: []string{"X-Fields", "done,generations{id,seed}"}, want: 200},
+		row{
+			op: status, name: "masked", setup: then(idle("tiny"), queued(tiny), popped, delivered), where: []string{"$request"},
+			head: []string{"X-Fields", "done,generations{id,seed}"}, want: 200,
+		},
 		row{op: status, name: "image_gone", setup: then(idle("tiny"), queued(tiny), popped, delivered, gone), where: []string{"$request"}, want: 200})
 }
 
