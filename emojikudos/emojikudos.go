@@ -32,6 +32,7 @@ const (
 	newsGap     = time.Minute         // gifts in it are told in one message
 	keepFor     = 30 * 24 * time.Hour // a settled gift stays in the log
 	giveUpAfter = 24 * time.Hour      // of trying to settle
+	leastTries  = 5                   // before that
 	fastPause   = time.Minute         // before a gift is tried again that came too soon after the other's
 	maxFast     = 5                   // times that happens
 	retryFirst  = 2 * time.Second     // before a gift is tried again that something broken kept from happening; doubles

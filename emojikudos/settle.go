@@ -194,12 +194,21 @@ func (g *Gifts) again(ctx context.Context, gift Gift, cause error) error {
 	}
 	now := g.deps.Now()
 	g.deps.Log.Warn().Err(cause).Str("message", gift.Message).Msg("a gift by emoji is tried again later")
-	return g.save(ctx, gift, func(x *Gift) {
-		if x.Tried, x.Tries = true, x.Tries+1; now.Sub(x.At) > giveUpAfter {
-			x.Why = string(horde.CodeRequestNotFound)
-			x.end(Refused, now)
-			return
+	if now.Sub(gift.At) > giveUpAfter && gift.Tries >= leastTries {
+		_, moved, err := g.deps.Engine.Posted(ctx, gift.Key)
+		if err == nil {
+			return g.save(ctx, gift, func(x *Gift) {
+				if moved {
+					x.end(Paid, now)
+					return
+				}
+				x.Why = string(horde.CodeRequestNotFound)
+				x.end(Refused, now)
+			})
 		}
+	}
+	return g.save(ctx, gift, func(x *Gift) {
+		x.Tried, x.Tries = true, x.Tries+1
 		x.Due = now.Add(min(retryMost, retryFirst<<min(x.Tries-1, 5)))
 	})
 }
