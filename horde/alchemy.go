@@ -439,14 +439,15 @@ func (s *State) settleForm(c *Change, f *Form, w *Worker) kudos.Amount {
 		{Account: kudos.Burn, Amount: debit - credit},
 	})
 	a.Consumed += bill.Consumed
-	requester.Alchemy.UsageThings++
-	requester.Details.Accumulated -= debit
+	requester.Alchemy.UsageThings += requester.usage(1)
+	requester.LastActive, owner.LastActive = c.Now, c.Now
 	owner.Alchemy.ContributionThings++
 	owner.Alchemy.Fulfilments++
-	owner.Details.Accumulated += credit
+	owner.Details.Accumulated += credit - share // the escrow counts when it is paid out
 	w.Generated += credit
 	c.saveUser(requester)
 	c.saveUser(owner)
+	s.maybeTrust(c, owner)
 	return credit
 }
 

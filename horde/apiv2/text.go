@@ -32,18 +32,17 @@ func (s *Server) generateText(c *call) error {
 	if err := s.notHere(body); err != nil {
 		return err
 	}
-	u, err := s.caller(c)
+	who, err := s.asker(c)
 	if err != nil {
 		return err
 	}
-	from := s.Origin(c.r)
-	if u.Has(horde.RoleTrusted) || u.Has(horde.RoleEducation) || u.Has(horde.RoleService) {
-		s.limits.relax(from)
-	}
-	n, err := newText(u, from, c.clientAgent(), body)
+	who = s.lend(who, style)
+	s.relaxFor(c, who)
+	n, err := newText(who.user, s.clientOrigin(c.r), c.clientAgent(), body)
 	if err != nil {
 		return err
 	}
+	n.SharedKey = who.shared
 	if style != nil {
 		horde.ApplyTextStyle(style, &n.Text, &n.Models)
 	}
@@ -75,7 +74,7 @@ func newText(u horde.User, from origin.Origin, agent string, body object) (horde
 		return horde.NewText{}, horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
 	n := horde.NewText{
-		User: u.ID, Origin: from, Client: agent, N: int(params.integer("n", 1)),
+		User: u.ID, Origin: from, Client: agent, Proxied: body.text("proxied_account", ""), N: int(params.integer("n", 1)),
 		Models: body.texts("models"), Exclude: body.truth("worker_blacklist", false), DryRun: body.truth("dry_run", false),
 		Webhook:        body.text("webhook", ""),
 		TrustedWorkers: body.truth("trusted_workers", false), SlowWorkers: body.truth("slow_workers", true),
