@@ -20,12 +20,6 @@ const (
 	CodeAestheticsAlreadyExist  Code = "AestheticsAlreadyExist"
 	CodeAestheticsServerDown    Code = "AestheticsServerDown"
 	CodeInvalidAestheticAttempt Code = "InvalidAestheticAttempt"
-	CodeRatingPaused            Code = "RatingPaused"        // ours: this person's ratings say nothing at the moment
-	CodeRatingDailyLimit        Code = "RatingDailyLimit"    // ours: enough for today
-	CodeRatingNothingLeft       Code = "RatingNothingLeft"   // ours: there is nothing to rate
-	CodeRatingTooFast           Code = "RatingTooFast"       // ours: nobody has looked at the image yet
-	CodeRatingOver              Code = "RatingOver"          // ours: another image is shown by now
-	CodeRatingNothingUndone     Code = "RatingNothingToUndo" // ours
 )
 
 // Bounds of a rating.
