@@ -98,8 +98,15 @@ func (s *Set) pressAgain(ctx context.Context, in *discord.Interaction, r *discor
 	if err != nil || !ok {
 		return err
 	}
+	e, err := s.effective(ctx, in)
+	if err != nil {
+		return err
+	}
+	if !e.may(row.Person) {
+		return tell(e.say.T("effective.strict"))
+	}
 	p.Seed, p.Opened, p.CancelledBy = "", nil, ""
-	return s.start(ctx, in, r, p, row.Ephemeral)
+	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
 func (s *Set) pressDelete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

@@ -102,6 +102,10 @@ type Options struct {
 	Keep      time.Duration // how long a finished message is known, for its buttons and its reactions; default 30 days
 	Following int           // requests followed at once; beyond it people are told that we are busy; default 10,000
 	Editors   int           // messages edited at the same time; default 8
+
+	Ceiling Ceiling // what guilds and people may allow themselves at most
+	Version string  // of this program; may be empty
+	Source  string  // where its source is; empty leaves it out of texts
 }
 
 func (o *Options) defaults() {
@@ -136,6 +140,12 @@ type Set struct {
 	bundle *words.Bundle
 	follow *follower
 
+	// What guilds and people decided; see effective.go.
+	people  *memory[chat.Person]
+	guilds  *memory[chat.Guild]
+	blocks  *memory[chat.Block]
+	parents *parents
+
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
 }
@@ -157,6 +167,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
 	s.bundle = bundle
+	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
+	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
@@ -265,8 +277,26 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
 func (s *Set) Run(ctx context.Context) error { return s.follow.run(ctx) }
 
-// say picks the language of the person who sent an interaction.
-func (s *Set) say(in *discord.Interaction) words.Words { return s.bundle.For(in.Locale) }
+// say picks the language of the person who sent an interaction: the one they chose, or Discord's.
+func (s *Set) say(in *discord.Interaction) words.Words {
+	p, _ := s.people.peek(in.User.ID)
+	return s.bundle.For(p.Language, in.Locale)
+}
+
+// sayAloud picks the language of answers that everybody sees: the one that the guild chose, or Discord's for it; the
+// person's outside of guilds.
+func (s *Set) sayAloud(in *discord.Interaction) words.Words {
+	if in.GuildID == "" {
+		return s.say(in)
+	}
+	return s.bundle.For(s.guildLanguage(in.GuildID), in.GuildLocale)
+}
+
+// guildLanguage is the language that a guild chose, if its settings are at hand.
+func (s *Set) guildLanguage(guild string) string {
+	g, _ := s.guilds.peek(guild)
+	return g.Language
+}
 
 // cmd makes a command clickable.
 func (s *Set) cmd(path string) string { return s.bot.CommandMention(path) }

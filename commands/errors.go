@@ -14,7 +14,14 @@ import (
 // answered turns a refusal into a private answer in plain words. Everything else is a fault and goes on to the router.
 func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 	return func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-		err := h(ctx, in, r)
+		s.warm(ctx, in)
+		err := s.gate(ctx, in)
+		if err == nil {
+			err = h(ctx, in, r)
+		}
+		if told, ok := errors.AsType[*toldError](err); ok {
+			return r.Reply(ctx, private(textRefused(told.text)))
+		}
 		refusal, ok := errors.AsType[*horde.Error](err)
 		if !ok {
 			return err

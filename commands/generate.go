@@ -27,7 +27,7 @@ const (
 	maxNegative = 2000
 	maxSeed     = 100
 	maxModel    = 100 // what Discord lets a suggestion have
-	maxAmount   = 4
+	maxAmount   = 10 // Discord shows no more; defaultAmount counts where nobody says more
 )
 
 // checkTime is how long checks may take before the acknowledgement; what is slower goes on after it.
@@ -55,19 +55,37 @@ type params struct {
 	Sampler  string  `json:"sampler"`
 	Karras   bool    `json:"karras,omitempty"`
 
+	// What the rules of the place made of it when it was asked for.
+	Models []string `json:"models,omitempty"` // those that any model may be
+	Added  string   `json:"added,omitempty"`  // to the negative prompt
+	Adult  bool     `json:"adult,omitempty"`
+	Veiled bool     `json:"veiled,omitempty"` // shown as a spoiler
+	Share  bool     `json:"share,omitempty"`
+	NoAlt  bool     `json:"no_alt,omitempty"`
+	Locale string   `json:"locale,omitempty"` // language of the message
+
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
 	CancelledBy string        `json:"cancelled_by,omitempty"` // Discord ID
 }
 
-// read turns the options of /generate into parameters. It refuses what the core would not notice.
-func (s *Set) read(o discord.OptionValues) (params, error) {
+// read turns the options of /generate into parameters, beginning with somebody's defaults. It refuses what the core would
+// not notice.
+func (s *Set) read(o discord.OptionValues, d chat.Defaults) (params, error) {
 	p := params{
 		Prompt: strings.TrimSpace(o.String("prompt")), Negative: strings.TrimSpace(o.String("negative")),
-		Model: s.opts.Model, Seed: strings.TrimSpace(o.String("seed")),
-		Steps: int(o.Int("steps", int64(s.opts.Steps))), Amount: int(o.Int("amount", 1)),
+		Model: s.opts.Model, Seed: strings.TrimSpace(o.String("seed")), Steps: s.opts.Steps, Amount: 1,
 		CFG: s.opts.CFG, Sampler: s.opts.Sampler, Karras: s.opts.Karras,
+	}
+	setIf(&p.Model, d.Model)
+	setIf(&p.Steps, d.Steps)
+	setIf(&p.Amount, d.Amount)
+	setIf(&p.CFG, d.CFG)
+	setIf(&p.Sampler, d.Sampler)
+	p.Steps, p.Amount = int(o.Int("steps", int64(p.Steps))), int(o.Int("amount", int64(p.Amount)))
+	if !o.Has("negative") {
+		p.Negative = d.Negative
 	}
 	if o.Has("model") {
 		p.Model = strings.TrimSpace(o.String("model"))
@@ -90,6 +108,9 @@ func (s *Set) read(o discord.OptionValues) (params, error) {
 		return p, horde.Refuse(horde.CodeBadRequest, "%s", textAmount(maxAmount))
 	}
 	size, ok := s.size(o.String("size"))
+	if !o.Has("size") && d.Width > 0 && d.Height > 0 {
+		size = Size{Width: d.Width, Height: d.Height}
+	}
 	if !ok {
 		return p, horde.Refuse(horde.CodeInvalidSize, textBadSize)
 	}
@@ -125,8 +146,8 @@ func (s *Set) size(text string) (Size, bool) {
 // newImage is the core's form of a request.
 func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
 	prompt := p.Prompt
-	if p.Negative != "" {
-		prompt += " ### " + p.Negative
+	if negative := strings.Trim(p.Negative+", "+p.Added, ", "); negative != "" {
+		prompt += " ### " + negative
 	}
 	n := horde.NewImage{
 		User: p.User, Origin: from, Client: clientAgent, Key: key, N: p.Amount,
@@ -134,7 +155,7 @@ func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
 			Prompt: prompt, Sampler: p.Sampler, CFG: p.CFG, Width: p.Width, Height: p.Height, Steps: p.Steps,
 			Seed: p.Seed, Karras: p.Karras,
 		},
-		CensorNSFW: true, SlowWorkers: true,
+		NSFW: p.Adult, CensorNSFW: !p.Adult, SlowWorkers: true, Shared: p.Share, Models: p.Models,
 	}
 	if p.Model != "" {
 		n.Models = []string{p.Model}
@@ -159,11 +180,52 @@ func originOf(guild, person string) (origin.Origin, error) {
 }
 
 func (s *Set) generate(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	p, err := s.read(in.Command.Options)
+	e, err := s.effective(ctx, in)
 	if err != nil {
 		return err
 	}
-	return s.start(ctx, in, r, p, in.Command.Options.Bool("private", false))
+	p, err := s.read(in.Command.Options, e.person.Defaults)
+	if err != nil {
+		return err
+	}
+	e.fit(&p, in.Command.Options)
+	return s.start(ctx, in, r, p, e.hidden(in.Command.Options))
+}
+
+// fit makes what nobody asked for, the defaults, fit into what is allowed here.
+func (e *Effective) fit(p *params, o discord.OptionValues) {
+	if !o.Has("model") && p.Model != "" && !e.serves(p.Model) {
+		p.Model = ""
+	}
+	if n := e.limits.Steps; n > 0 && !o.Has("steps") {
+		p.Steps = min(p.Steps, n)
+	}
+	if n := e.limits.Amount; n > 0 && !o.Has("amount") {
+		p.Amount = min(p.Amount, n)
+	}
+	if n := e.limits.Pixels; n > 0 && !o.Has("size") {
+		p.Width, p.Height = squeeze(p.Width, p.Height, n)
+	}
+}
+
+// rule holds a request against what is allowed where it is asked for, and notes what the place adds to it.
+func (s *Set) rule(e Effective, p *params, hidden bool) error {
+	if err := e.admit(chat.Images); err != nil {
+		return err
+	}
+	err := e.allows(ask{
+		model: p.Model, texts: []string{p.Prompt, p.Negative}, width: p.Width, height: p.Height, steps: p.Steps, amount: p.Amount,
+	})
+	if err != nil {
+		return err
+	}
+	p.Models = nil
+	if p.Model == "" {
+		p.Models = e.offered(s.engine.Models())
+	}
+	p.Added, p.Adult, p.Veiled, p.Share, p.NoAlt = e.negative, e.adult, e.spoiler, e.person.Share, e.person.NoAlt
+	p.Locale = e.words(hidden).Locale()
+	return s.room(e, p.Amount)
 }
 
 // start asks for images on behalf of whoever caused the interaction. Everything that can be refused in time is refused
@@ -173,6 +235,10 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if s.follow.full() {
 		return r.Reply(ctx, private(textBusy))
 	}
+	e, err := s.effective(ctx, in)
+	if err != nil {
+		return err
+	}
 	key := keyOf(in.ID)
 	from, err := originOf(in.GuildID, in.User.ID)
 	if err != nil {
@@ -180,7 +246,10 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	early, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
-	err = s.payer(early, in, &p)
+	if err := s.rule(e, &p, hidden); err != nil {
+		return err
+	}
+	err = s.payer(early, in, e, &p)
 	if err == nil {
 		try := p.newImage(key, from)
 		try.DryRun = true
@@ -195,7 +264,7 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 		return err
 	}
 	if slow {
-		if err := s.payer(ctx, in, &p); err != nil {
+		if err := s.payer(ctx, in, e, &p); err != nil {
 			return err
 		}
 	}
@@ -236,12 +305,12 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 }
 
 // payer decides which account pays: the person's own, or the shared one of strangers.
-func (s *Set) payer(ctx context.Context, in *discord.Interaction, p *params) error {
+func (s *Set) payer(ctx context.Context, in *discord.Interaction, e Effective, p *params) error {
 	u, opened, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
 	switch {
 	case err != nil:
 		return err
-	case !ok && !s.opts.AnonymousAllowed:
+	case !ok && !(s.opts.AnonymousAllowed && e.strange):
 		return horde.Refuse(horde.CodeAnonForbidden, textNeedLogin)
 	case !ok:
 		p.User = horde.Anonymous

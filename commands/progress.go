@@ -48,6 +48,10 @@ type live struct {
 	request     horde.RequestID
 	cancelledBy string
 
+	// These never change.
+	guild, person string
+	images        int
+
 	// Only the editor that has it touches these.
 	row      chat.Message
 	p        params
@@ -78,7 +82,9 @@ func (f *follower) full() bool {
 
 // add begins to follow a row's request. A row that is followed already is left alone.
 func (f *follower) add(row chat.Message, p params, token string) {
-	l := &live{row: row, p: p, token: token, at: f.s.now(), cancelledBy: p.CancelledBy}
+	l := &live{
+		row: row, p: p, token: token, at: f.s.now(), cancelledBy: p.CancelledBy, guild: row.Guild, person: row.Person, images: p.Amount,
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.byKey[row.Key] != nil {
@@ -91,6 +97,21 @@ func (f *follower) add(row chat.Message, p params, token string) {
 	}
 	heap.Push(&f.due, l)
 	f.ring()
+}
+
+// running counts the images of a person, and of everybody in a guild, that are waiting or being made.
+func (f *follower) running(guild, person string) (mine, all int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range f.byKey {
+		if l.person == person {
+			mine += l.images
+		}
+		if l.guild == guild {
+			all += l.images
+		}
+	}
+	return mine, all
 }
 
 // requestOf tells whether a row is followed, and its request once the core has it.

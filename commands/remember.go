@@ -47,6 +47,14 @@ func (m *memory[V]) get(ctx context.Context, key string) (V, bool, error) {
 	return r.value, r.found, err
 }
 
+// peek is get for what is at hand; it never asks the store.
+func (m *memory[V]) peek(key string) (V, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.atHand[key]
+	return r.value, r.found
+}
+
 func (m *memory[V]) read(ctx context.Context, key string) (remembered[V], error) {
 	m.mu.Lock()
 	r, ok := m.atHand[key]

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"stablemate/commands/chat"
 	"stablemate/horde"
 	"stablemate/internal/discord"
 )
@@ -89,11 +90,11 @@ func TestLongTextsAreRefusedBeforeTheCoreSeesThem(t *testing.T) {
 		"a long negative prompt":         {discord.OptionValues{"prompt": text(1), "negative": text(2001)}, horde.CodeInvalidPromptSize},
 		"a long seed":                    {discord.OptionValues{"prompt": text(1), "seed": text(101)}, horde.CodeBadRequest},
 		"a long model name":              {discord.OptionValues{"prompt": text(1), "model": text(101)}, horde.CodeBadRequest},
-		"five images": {
-			discord.OptionValues{"prompt": text(1), "amount": {Type: discord.OptionInteger, Value: 5.0}}, horde.CodeBadRequest,
+		"eleven images": {
+			discord.OptionValues{"prompt": text(1), "amount": {Type: discord.OptionInteger, Value: 11.0}}, horde.CodeBadRequest,
 		},
 	} {
-		_, err := set(t).read(c.options)
+		_, err := set(t).read(c.options, chat.Defaults{})
 		refusal, _ := errors.AsType[*horde.Error](err)
 		if (refusal == nil) != (c.want == "") || refusal != nil && refusal.Code != c.want {
 			t.Errorf("%s: %v, want %q", name, err, c.want)

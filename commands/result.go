@@ -178,6 +178,9 @@ func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.S
 ) {
 	total := 0
 	alt := altText(discord.Clip(plain(p.Prompt), promptShown))
+	if p.NoAlt {
+		alt = strings.TrimSuffix(altText(""), ": ")
+	}
 	name := strings.TrimPrefix(row.Key, keyPrefix)
 	for i, g := range st.Generations {
 		model = g.Model
@@ -200,7 +203,7 @@ func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.S
 		}
 		kind, ending := imageKind(data)
 		files = append(files, discord.File{
-			Name: name + "-" + strconv.Itoa(i+1) + ending, ContentType: kind, Data: data, Description: alt,
+			Name: name + "-" + strconv.Itoa(i+1) + ending, ContentType: kind, Data: data, Description: alt, Spoiler: p.Veiled,
 		})
 	}
 	if len(seeds) == 0 {

@@ -23,7 +23,7 @@ const (
 	descSize     = "A named size, or width × height in steps of 64"
 	descSteps    = "How many steps the model takes; more is slower and finer"
 	descSeed     = "Any text or number; the same seed gives the same image"
-	descAmount   = "How many images, 1 to 4"
+	descAmount   = "How many images; 1 to 4 in most places"
 	descPrivate  = "Only you see the image"
 	descLogin    = "Open your account, or get an API key"
 	descKey      = "Make a key for other programs; the one you had stops working"

@@ -86,6 +86,10 @@ const (
 	CodeEducationCannotSend    Code = "EducationCannotSendKudos"
 	CodeIdempotencyKeyConflict Code = "IdempotencyKeyConflict"
 	CodeTransfersDisabled      Code = "KudosTransfersDisabled" // ours: the operator switched gifts off
+	CodeTokenOverflow          Code = "TokenOverflow"
+	CodeSamplerOrder           Code = "MissingFullSamplerOrder"
+	CodeTooManyStops           Code = "TooManyStopSequences"
+	CodeStopTooLong            Code = "ExcessiveStopSequence"
 	CodeTooLongUserName        Code = "TooLongUserName"
 
 	CodeNotOwner            Code = "NotOwner"

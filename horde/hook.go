@@ -30,3 +30,29 @@ func (s *State) Hook(id GenerationID) (Hook, bool) {
 	}
 	return h, true
 }
+
+// FormHook is what the webhook of an alchemy request is told of one finished form.
+type FormHook struct {
+	URL        string // empty when the request names no webhook
+	Request    RequestID
+	Worker     WorkerID
+	WorkerName string
+	Kudos      kudos.Amount // what the form is worth
+	FormStatus
+}
+
+// FormHook reads whom to tell of a form, and what. It is false for one that is not there or not done.
+func (s *State) FormHook(id FormID) (FormHook, bool) {
+	f, ok := s.lab.forms[id]
+	if !ok || f.State != FormDone {
+		return FormHook{}, false
+	}
+	h := FormHook{
+		URL: f.of.Webhook, Request: f.of.ID, Worker: f.Worker, Kudos: f.price(),
+		FormStatus: FormStatus{f.ID, f.Name, f.State, f.Result, f.Blob},
+	}
+	if w := s.workers[f.Worker]; w != nil {
+		h.WorkerName = w.Offer.Name
+	}
+	return h, true
+}

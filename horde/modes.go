@@ -63,4 +63,7 @@ func (s *State) cancelAll(c *Change) {
 	for _, r := range all {
 		s.cancel(c, r)
 	}
+	for _, id := range s.alchemies.ids() {
+		s.cancelForms(c, s.alchemies.pages[id], FormWaiting)
+	}
 }

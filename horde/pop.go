@@ -448,6 +448,9 @@ func (s *State) assign(c *Change, r *Request, w *Worker, amount int) Job {
 			ID: GenerationID{c.IDs.UUID()}, Request: r.ID, Worker: w.ID, Model: model, Seed: job.Seed + uint32(i),
 			Started: c.Now, Deadline: c.Now.Add(ttl), request: r,
 		}
+		if r.Text != nil {
+			g.Seed = 0 // scribes choose their own
+		}
 		s.generations[g.ID] = g
 		r.generations = append(r.generations, g)
 		r.processing++
@@ -502,6 +505,9 @@ func chooseModel(r *Request, w *Worker, random uint32) string {
 // both shifted right by 32 bits until they fit 32. Without one it is random per hand-out. It is asked for before
 // n images leave the queue.
 func seedOf(r *Request, n int, ids IDSource) uint32 {
+	if r.Text != nil {
+		return 0
+	}
 	if r.Image.Seed == "" {
 		return ids.Uint32()
 	}

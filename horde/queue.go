@@ -291,6 +291,8 @@ type deadline struct {
 	request    RequestID
 	generation GenerationID
 	message    MessageID
+	alchemy    RequestID
+	form       FormID
 }
 
 type deadlineHeap []deadline

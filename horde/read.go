@@ -4,6 +4,7 @@ package horde
 
 import (
 	"math"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -322,7 +323,7 @@ func (n need) String() string {
 // User reads an account.
 func (s *State) User(id UserID) (User, bool) {
 	u, ok := s.users[id]
-	if !ok {
+	if !ok || u.Wiped() {
 		return User{}, false
 	}
 	return *u, true
@@ -331,7 +332,7 @@ func (s *State) User(id UserID) (User, bool) {
 // UserByKey finds the account of a hashed API key.
 func (s *State) UserByKey(k KeyHash) (User, bool) {
 	id, ok := s.byKey[k]
-	if !ok || id == Anonymous && !s.settings.AnonymousAllowed {
+	if !ok || id == Anonymous && !s.settings.AnonymousAllowed || s.users[id].Wiped() {
 		return User{}, false
 	}
 	return *s.users[id], true
@@ -340,7 +341,7 @@ func (s *State) UserByKey(k KeyHash) (User, bool) {
 // UserByExternal finds the account of an identity.
 func (s *State) UserByExternal(external string) (User, bool) {
 	id, ok := s.byExternal[external]
-	if !ok {
+	if !ok || s.users[id].Wiped() {
 		return User{}, false
 	}
 	return *s.users[id], true
@@ -350,7 +351,9 @@ func (s *State) UserByExternal(external string) (User, bool) {
 func (s *State) Users() []User {
 	out := make([]User, 0, len(s.users))
 	for _, u := range s.users {
-		out = append(out, *u)
+		if !u.Wiped() {
+			out = append(out, *u)
+		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].ID < out[j].ID })
 	return out
@@ -398,15 +401,17 @@ func (s *State) WorkersOf(u UserID) []WorkerID {
 	return out
 }
 
-// RequestsOf lists a person's live requests, oldest first.
-func (s *State) RequestsOf(u UserID) []RequestID {
+// RequestsOf lists a person's live requests, oldest first: all, or those of the given kinds.
+func (s *State) RequestsOf(u UserID, kinds ...WorkerType) []RequestID {
 	d := s.desks[u]
 	if d == nil {
 		return nil
 	}
 	live := make([]*Request, 0, len(d.live))
 	for _, r := range d.live {
-		live = append(live, r)
+		if len(kinds) == 0 || slices.Contains(kinds, r.Kind) {
+			live = append(live, r)
+		}
 	}
 	sort.Slice(live, func(i, j int) bool {
 		if !live[i].Created.Equal(live[j].Created) {

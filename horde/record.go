@@ -91,6 +91,7 @@ func (b *book[V]) ids() []string {
 // keepers lists the books of the horde. A new kind is one line here and one in newBooks.
 func (s *State) keepers() []keeper {
 	return []keeper{
+		&s.sharedKeys,
 		&s.stats,
 		&s.styles,
 		&s.collections,
@@ -100,17 +101,20 @@ func (s *State) keepers() []keeper {
 		&s.guard.lists,
 		&s.guard.timeouts,
 		&s.guard.rejected,
+		&s.alchemies,
 	}
 }
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
+	s.sharedKeys = newBook[SharedKey](KindSharedKey)
 	s.stats = newBook[statBucket](statRecord)
 	s.styles = newBook[Style](KindStyle)
 	s.collections = newBook[Collection](KindCollection)
 	s.teams = newBook[Team](KindTeam)
 	s.messages = newBook[Message](KindMessage)
 	s.guard = newGuard()
+	s.alchemies = newBook[Alchemy](KindAlchemy)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

@@ -43,6 +43,7 @@ func (s *State) Performance(now time.Time) Performance {
 			p.QueuedThings += g.request.Things()
 		}
 	}
+	p.QueuedForms = s.lab.open
 	for _, w := range s.workers {
 		if !w.Online(now) {
 			continue

@@ -8,14 +8,18 @@ import (
 	"stablemate/horde/kudos"
 )
 
-// Submit delivers one image, or reports that it could not be made.
+// Submit delivers one image or text, or reports that it could not be made.
 type Submit struct {
 	Owner      UserID // whose key the worker showed
 	Generation GenerationID
 	Faulted    bool
 	Seed       uint32
 	HasSeed    bool
-	Blob       string // key of the stored image
+	Type       WorkerType // Dreamer or Scribe; empty counts as Dreamer
+	Blob       string     // key of the stored image
+	Text       string     // of a scribe, may be empty
+	Censored   bool       // a scribe withholds its text
+	CSAM       bool       // likewise, for this reason
 	Meta       []Meta
 }
 
@@ -31,7 +35,7 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 		return s.submitDecoy(c, decoy, op)
 	}
 	g, ok := s.generations[op.Generation]
-	if !ok {
+	if !ok || (op.Type == Scribe) != (g.request.Text != nil) {
 		return Receipt{}, refuse(CodeInvalidJobID, "Processing Job with ID %s does not exist.", op.Generation)
 	}
 	w, r := s.workers[g.Worker], g.request
@@ -51,7 +55,10 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 		g.Seed = op.Seed
 	}
 	for _, m := range op.Meta {
-		g.Censored = g.Censored || m.Type == "censorship"
+		g.Censored = g.Censored || m.Type == MetaCensorship
+	}
+	if r.Text != nil {
+		g.deliverText(&op)
 	}
 	r.processing--
 	r.finished++
@@ -59,11 +66,11 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	g.Reward = s.settle(c, r, g, w)
 	if r.finished == 1 {
 		if styler, thanked := s.thankStyler(c, r.style(), r.User, r.ID); thanked {
-			styler.Image.Styled++
+			records(styler, r).Styled++
 		}
 	}
 
-	things := r.Things()
+	things := g.things()
 	elapsed := c.Now.Sub(g.Started).Seconds()
 	sample := float64(things)
 	if elapsed > 0 {
@@ -98,6 +105,22 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	return Receipt{Reward: g.Reward, Request: r.ID}, nil
 }
 
+// records are a person's counts of a request's kind.
+func records(u *User, r *Request) *Records {
+	if r.Text != nil {
+		return &u.Text
+	}
+	return &u.Image
+}
+
+// things is the work in one delivery: pixelsteps of an image, tokens of a text as long as it became.
+func (g *Generation) things() int64 {
+	if t := g.request.Text; t != nil {
+		return g.tokensIn(t)
+	}
+	return g.request.Image.Things()
+}
+
 // mayDeliver refuses what cannot be delivered. A generation that is over already and yet not refused gets no reward.
 func mayDeliver(w *Worker, g *Generation, op Submit) error {
 	switch {
@@ -110,23 +133,28 @@ func mayDeliver(w *Worker, g *Generation, op Submit) error {
 	case g.State == GenerationFaulted && !op.Faulted:
 		return refuse(CodeAbortedGen,
 			"Processing Job with ID %s was aborted because it took too long. Please check your worker speed or ask for smaller images.", g.ID)
-	case g.State == GenerationProcessing && !op.Faulted && op.Blob == "":
+	case len(op.Text) > MaxTextBytes:
+		return refuse(CodeBadRequest, "the text has %d bytes, at most %d are taken", len(op.Text), MaxTextBytes)
+	case g.State == GenerationProcessing && !op.Faulted && op.Blob == "" && g.request.Text == nil:
 		return refuse(CodeBadRequest, "a delivered generation needs an image")
 	}
 	return nil
 }
 
-// settle moves the kudos of one delivered image: the requester pays the price and a surcharge, the owner
+// settle moves the kudos of one delivered image or text: the requester pays the price and a surcharge, the owner
 // earns the price by the worker's software, the difference is burned, or minted when it is negative.
 // An owner who is not trusted yet gets half of it in escrow.
 func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Amount {
 	requester, owner := s.users[r.User], s.users[w.Owner]
-	worth := kudos.Times(r.Price, s.factorFor(&r.Image, g.Model))
-	debit := kudos.ImageDebit(worth, r.Image.Source != "", !r.SlowWorkers, r.Exclude && len(r.Workers) > 0, r.Image.Post...)
-	if g.Censored {
-		debit = kudos.ImageDebit(0, false, !r.SlowWorkers, r.Exclude && len(r.Workers) > 0)
+	var worth, debit, credit kudos.Amount
+	asked, gave := records(requester, r), records(owner, r)
+	if r.Text != nil {
+		worth, debit = s.settleText(r, g, w)
+		credit = worth
+	} else {
+		worth, debit = s.settleImage(r, g)
+		credit = worth * kudosShare(w) / 100
 	}
-	credit := worth * kudosShare(w) / 100
 
 	share := kudos.Amount(0)
 	if !owner.Has(RoleTrusted) {
@@ -142,16 +170,27 @@ func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Am
 	}
 	s.charge(c, requester, "settle:"+g.ID.String(), kudos.KindSettle, debit, r, earned)
 
-	things := r.Image.Things()
-	requester.Image.UsageThings += things
-	requester.Details.Accumulated -= debit
-	owner.Image.ContributionThings += things
-	owner.Image.Fulfilments++
-	owner.Details.Accumulated += credit
+	things := g.things()
+	asked.UsageThings += requester.usage(things)
+	requester.LastActive, owner.LastActive = c.Now, c.Now
+	gave.ContributionThings += things
+	gave.Fulfilments++
+	owner.Details.Accumulated += credit - share // the escrow counts when it is paid out
 	w.Generated += credit
 	c.saveUser(requester)
 	c.saveUser(owner)
+	s.maybeTrust(c, owner)
 	return credit
+}
+
+// settleImage is what one delivered image is worth, and what its requester pays for it.
+func (s *State) settleImage(r *Request, g *Generation) (worth, debit kudos.Amount) {
+	worth = kudos.Times(r.Price, s.factorFor(&r.Image, g.Model))
+	exclude := r.Exclude && len(r.Workers) > 0
+	if g.Censored {
+		return worth, kudos.ImageDebit(0, false, !r.SlowWorkers, exclude)
+	}
+	return worth, kudos.ImageDebit(worth, r.Image.Source != "", !r.SlowWorkers, exclude, r.Image.Post...)
 }
 
 // charge takes an amount from a person: from what is held for the request first, then from the balance
@@ -174,6 +213,8 @@ func (s *State) charge(c *Change, u *User, key string, kind kudos.Kind, amount k
 	}
 	r.Held -= fromHold
 	r.Consumed += amount
+	u.Details.Accumulated -= amount
+	s.spendSharedKey(c, r.SharedKey, amount)
 	c.post(s, key, kind, append(postings, to...))
 }
 
@@ -240,7 +281,7 @@ func (op Expire) apply(s *State, c *Change) (int, error) { //nolint:unparam // a
 			s.fault(c, g)
 			ended++
 		}
-		if s.expireMessage(c, d.message) {
+		if s.expireMessage(c, d.message) || s.expireForm(c, d.form) || s.expireAlchemy(c, d.alchemy) {
 			ended++
 		}
 		r, ok := s.requests[d.request]
@@ -278,6 +319,9 @@ func (s *State) remove(c *Change, r *Request) {
 	}
 	d := s.desks[r.User]
 	delete(d.live, r.ID)
+	if r.Text != nil {
+		d.prompts -= len(r.Text.Prompt)
+	}
 	if len(d.live) == 0 {
 		delete(s.desks, r.User)
 	}

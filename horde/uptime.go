@@ -26,21 +26,27 @@ func (s *State) countUptime(c *Change, owner *User, w *Worker, gap time.Duration
 	w.Rewarded = w.Uptime
 	amount := s.uptimeReward(w)
 	w.UptimeKudos += amount
-	// Until an owner is trusted all of it waits in escrow, as it takes no work to be online.
+	// Until an owner is trusted all of it waits in escrow, as it takes no work to be online. Alchemists are paid at once.
 	pocket := evaluated(owner.ID)
-	if owner.Has(RoleTrusted) {
+	if owner.Has(RoleTrusted) || w.Type == Alchemist {
 		pocket = spendable(owner.ID)
 		owner.Details.Accumulated += amount
 	}
 	key := "uptime:" + w.ID.String() + ":" + strconv.FormatInt(w.Uptime, 10)
 	c.post(s, key, kudos.KindUptime, kudos.Move(kudos.Treasury, pocket, amount))
 	c.saveUser(owner)
+	s.maybeTrust(c, owner)
 }
 
 // uptimeReward is what one span online is worth.
 func (s *State) uptimeReward(w *Worker) kudos.Amount {
-	if w.Type == Dreamer {
+	switch w.Type {
+	case Dreamer:
 		return kudos.UptimeImage(len(w.Offer.Models), w.Offer.Lora)
+	case Scribe:
+		return kudos.UptimeText(w.Offer.MaxContext, firstKnown(w.Offer.Models), ValidatedBackend(w.Offer.BridgeAgent))
+	case Alchemist:
+		return kudos.UptimeAlchemy
 	}
 	return kudos.UptimeOther
 }

@@ -342,6 +342,11 @@ func (s *State) acceptedModels(owner *User, kind WorkerType, offered []string) (
 			out = append(out, m)
 		}
 	}
+	for _, m := range out {
+		if _, alias, ok := strings.Cut(m, "::"); ok && kind == Scribe && alias != owner.Alias() {
+			return nil, refuse(CodeBadRequest, "Unfortunately we cannot accept workers serving a model that is reserved for %s", alias)
+		}
+	}
 	if len(out) == 0 {
 		return nil, refuse(CodeBadRequest, "Unfortunately we cannot accept workers serving only models that this horde does not know")
 	}
@@ -563,17 +568,7 @@ func (op DeleteWorker) apply(s *State, c *Change) (Worker, error) {
 	case s.referenced(w.ID):
 		return Worker{}, refuse(CodeLocked, "Live requests still refer to this worker. Please try again in about %d minutes.", RequestTTL/time.Minute)
 	}
-	for _, m := range append([]*Message(nil), s.inbox[w.ID]...) {
-		s.dropMessage(c, m)
-	}
-	delete(s.workers, w.ID)
-	delete(s.workerByName, w.Offer.Name)
-	if s.byOwner[w.Owner]--; s.byOwner[w.Owner] <= 0 {
-		delete(s.byOwner, w.Owner)
-	}
-	c.dirty.goneWorkers.add(w.ID)
-	c.writes++
-	c.emit(Event{Kind: WorkerChanged, Worker: w.ID, User: w.Owner})
+	s.forgetWorker(c, w)
 	return w.copy(), nil
 }
 

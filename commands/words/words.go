@@ -89,15 +89,19 @@ func (b *Bundle) Languages() []string {
 func (b *Bundle) Keys(lang string) []string { return slices.Clone(b.keys[lang]) }
 
 // For picks the first of some locales (Discord's names, such as "de" or "es-419") that there are texts for, English
-// otherwise.
+// otherwise. Empty ones do not count.
 func (b *Bundle) For(locale ...string) Words {
-	return Words{loc: i18n.NewLocalizer(b.i18n, append(slices.Clone(locale), "en")...), locale: slices.Clone(locale)}
+	locale = slices.DeleteFunc(slices.Clone(locale), func(l string) bool { return l == "" })
+	return Words{loc: i18n.NewLocalizer(b.i18n, append(slices.Clone(locale), "en")...), locale: locale}
 }
 
 // Locales gives a text in all languages but English under Discord's names, for the definitions of commands. Languages
-// without it are left out.
+// without it are left out; a nil bundle knows none.
 func (b *Bundle) Locales(key string) map[string]string {
 	out := make(map[string]string)
+	if b == nil {
+		return out
+	}
 	for lang, names := range locales() {
 		text, ok := b.plain[lang][key]
 		if lang == "en" || !ok {
@@ -140,6 +144,14 @@ func (w Words) T(key string, values ...any) string {
 
 // errNoText is what Check reports.
 var errNoText = errors.New("there is no such English text")
+
+// Locale is Discord's name of the language that was asked for first, or empty.
+func (w Words) Locale() string {
+	if len(w.locale) == 0 {
+		return ""
+	}
+	return w.locale[0]
+}
 
 // Check reports whether English has all the given texts.
 func (b *Bundle) Check(keys ...string) error {

@@ -52,7 +52,7 @@ func (s *Server) Delivered(ctx context.Context, id horde.GenerationID) {
 	if h.Kind == horde.Scribe {
 		d.Body = wire.TextHook{
 			Text: h.Text, Seed: int64(h.Seed), WorkerID: h.Worker.String(), WorkerName: h.WorkerName, Model: h.Model, ID: d.ID,
-			State: wire.StateOK, GenMetadata: meta, Request: h.Request.String(), Kudos: wire.Float(h.Kudos.Float()),
+			State: textState(&h.Delivered), GenMetadata: meta, Request: h.Request.String(), Kudos: wire.Float(h.Kudos.Float()),
 		}
 	} else {
 		img, err := s.hookPicture(ctx, h)
@@ -66,6 +66,28 @@ func (s *Server) Delivered(ctx context.Context, id horde.GenerationID) {
 		}
 	}
 	s.opts.Webhooks.Enqueue(d)
+}
+
+// formDelivered tells the webhook of a finished form's request, when it has one, as Delivered does.
+func (s *Server) formDelivered(ctx context.Context, id horde.FormID) {
+	if s.opts.Webhooks == nil {
+		return
+	}
+	h, ok := s.deps.Engine.FormHook(id)
+	if !ok || h.URL == "" {
+		return
+	}
+	result, err := withLink(&h.FormStatus, func() (string, error) {
+		return s.hookPicture(ctx, horde.Hook{R2: true, Delivered: horde.Delivered{Blob: h.Blob}})
+	})
+	if err != nil {
+		s.deps.Log.Error().Err(err).Str("id", id.String()).Msg("a webhook is not called: its image cannot be linked")
+		return
+	}
+	s.opts.Webhooks.Enqueue(wire.Delivery{URL: h.URL, ID: id.String(), Body: wire.AlchemyHook{
+		Form: h.Name, State: string(h.State), Result: result, WorkerID: h.Worker.String(), WorkerName: h.WorkerName,
+		ID: id.String(), Request: h.Request.String(), Kudos: wire.Float(h.Kudos.Float()),
+	}})
 }
 
 // hookPicture is how an image goes to a webhook: as the status would show it.

@@ -17,6 +17,17 @@ import (
 // make setup installs the package.
 func TestPythonSDK(t *testing.T) {
 	t.Parallel()
+	runPython(t, "horde_sdk.py")
+}
+
+// TestPythonSDKTextAndAlchemy does the same with texts and alchemy.
+func TestPythonSDKTextAndAlchemy(t *testing.T) {
+	t.Parallel()
+	runPython(t, "horde_sdk_text.py")
+}
+
+func runPython(t *testing.T, name string) {
+	t.Helper()
 	python, err := filepath.Abs("../../build/pip/bin/python")
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +35,7 @@ func TestPythonSDK(t *testing.T) {
 	if _, err := os.Stat(python); err != nil {
 		t.Fatalf("the SDK is not there (make setup installs it): %v", err)
 	}
-	script, err := filepath.Abs("testdata/horde_sdk.py")
+	script, err := filepath.Abs(filepath.Join("testdata", name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +44,7 @@ func TestPythonSDK(t *testing.T) {
 	_, owner := h.account(t, "owner", 0, 0)
 	h.account(t, "friend", 0, 0)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	run := exec.CommandContext(ctx, python, "-I", script)           // -I: modules come from the environment alone
 	run.Dir = t.TempDir()                                           // the SDK reads a .env file where it starts

@@ -40,16 +40,25 @@ func table() map[string][]endpoint {
 	modes := perAddress(30, minute)
 	worker := perCall(30, minute)
 	status := perCall(10, minute)
+	textStatus := perCall(60, minute)
+	ask := []limit{perCall(90, minute).relaxedTo(300), perCall(2, second).relaxedTo(10), perKey(2, second).relaxedTo(60).anonymousTo(60)}
 	paths := map[string][]endpoint{
-		"/generate/async": {post((*Server).generate,
-			perCall(90, minute).relaxedTo(300), perCall(2, second).relaxedTo(10), perKey(2, second).relaxedTo(60).anonymousTo(60))},
+		"/generate/async":                {post((*Server).generate, ask...)},
 		"/generate/check/{id}":           {get((*Server).check, perCall(10, second))},
 		"/generate/status/{id}":          {get((*Server).status, status), del((*Server).cancel, status)},
 		"/generate/pop":                  {post((*Server).pop, work)},
 		"/generate/submit":               {post((*Server).submit, work)},
+		"/generate/text/async":           {post((*Server).generateText, ask...)},
+		"/generate/text/status/{id}":     {get((*Server).textStatus, textStatus), del((*Server).cancelText, textStatus)},
+		"/generate/text/pop":             {post((*Server).popText, work)},
+		"/generate/text/submit":          {post((*Server).submitText, work)},
+		"/interrogate/async":             {post((*Server).interrogate, byDefault())},
+		"/interrogate/status/{id}":       {get((*Server).alchemyStatus, perCall(10, second)), del((*Server).cancelAlchemy, perCall(10, second))},
+		"/interrogate/pop":               {post((*Server).popForms, work)},
+		"/interrogate/submit":            {post((*Server).submitForm, work)},
 		"/find_user":                     {get((*Server).findUser, byDefault())},
 		"/users":                         {get((*Server).listUsers, perAddress(90, minute))},
-		"/users/{user_id}":               {get((*Server).showUser, perCall(60, minute))},
+		"/users/{user_id}":               {get((*Server).showUser, perCall(60, minute)), put((*Server).changeUser, perCall(60, minute)), del((*Server).deleteUser, perCall(60, minute))},
 		"/workers":                       {get((*Server).listWorkers, byDefault())},
 		"/workers/{worker_id}":           {get((*Server).showWorker, worker), put((*Server).changeWorker, worker), del((*Server).deleteWorker, worker)},
 		"/workers/name/{worker_name}":    {get((*Server).showWorkerNamed, byDefault())},
@@ -58,12 +67,17 @@ func table() map[string][]endpoint {
 		"/teams":                         {get((*Server).listTeams, worker), post((*Server).newTeam, worker)},
 		"/teams/{team_id}":               {get((*Server).showTeam, worker), patch((*Server).changeTeam, worker), del((*Server).deleteTeam, worker)},
 		"/kudos/transfer":                {post((*Server).transfer, perKey(1, second), perKey(90, hour).relaxedTo(600))},
-		"/status/heartbeat":              {get((*Server).heartbeat)},
-		"/status/performance":            {get((*Server).performance, byDefault())},
-		"/status/models":                 {get((*Server).models, byDefault())},
-		"/status/models/{model_name}":    {get((*Server).modelNamed, byDefault())},
-		"/status/modes":                  {get((*Server).modes, modes), put((*Server).changeModes, modes)},
-		"/status/news":                   {get((*Server).news, byDefault())},
+		"/kudos/award":                   {post((*Server).award, byDefault())},
+		"/sharedkeys":                    {put((*Server).createSharedKey, perCall(5, minute))},
+		"/sharedkeys/{sharedkey_id}": {
+			get((*Server).showSharedKey, byDefault()), patch((*Server).changeSharedKey, byDefault()), del((*Server).deleteSharedKey, byDefault()),
+		},
+		"/status/heartbeat":           {get((*Server).heartbeat)},
+		"/status/performance":         {get((*Server).performance, byDefault())},
+		"/status/models":              {get((*Server).models, byDefault())},
+		"/status/models/{model_name}": {get((*Server).modelNamed, byDefault())},
+		"/status/modes":               {get((*Server).modes, modes), put((*Server).changeModes, modes)},
+		"/status/news":                {get((*Server).news, byDefault())},
 	}
 	maps.Copy(paths, styleRoutes())
 	maps.Copy(paths, statsRoutes())

@@ -186,7 +186,8 @@ func apply[R any](ctx context.Context, e *Engine, op horde.Op[R]) (r R, wait *gr
 		return r, nil, err
 	}
 	// Nothing was written, but the answer may rest on what is still on its way. An idle pop promises nothing.
-	if _, idle := any(op).(horde.Pop); idle {
+	switch any(op).(type) {
+	case horde.Pop, horde.PopForms:
 		return r, nil, nil
 	}
 	if g.ops > 0 {

@@ -186,9 +186,9 @@ func (e *Engine) MessagesTo(id horde.WorkerID) []horde.Message {
 	return out
 }
 
-// RequestsOf lists the live requests of a person.
-func (e *Engine) RequestsOf(u horde.UserID) []horde.RequestID {
-	out, _ := read(e, func(s *horde.State) ([]horde.RequestID, bool) { return s.RequestsOf(u), true })
+// RequestsOf lists the live requests of a person: all, or those of the given kinds.
+func (e *Engine) RequestsOf(u horde.UserID, kinds ...horde.WorkerType) []horde.RequestID {
+	out, _ := read(e, func(s *horde.State) ([]horde.RequestID, bool) { return s.RequestsOf(u, kinds...), true })
 	return out
 }
 

@@ -33,8 +33,8 @@ const (
 // large ones, times how much of the prompt had to be read. A model of unknown size is worth little: a trusted owner's by
 // its tokens, another's a flat sum.
 func Text(j TextJob) Amount {
-	tokens := float64(textTokens(j.Output, j.MaxLength))
-	reading := contextFactor(float64(textTokens(j.Prompt, j.MaxLength)))
+	tokens := float64(TextTokens(j.Output, j.MaxLength))
+	reading := contextFactor(float64(TextTokens(j.Prompt, j.MaxLength)))
 	switch {
 	case j.Params > 0:
 		worth := tokens * sizeBonus(j.Params) * j.Params / 125
@@ -70,11 +70,11 @@ func TextUpfront(maxLength int, params float64) Amount {
 // TextDebit is what the requester pays for a text worth g: a surcharge of 1 is burned.
 func TextDebit(g Amount) Amount { return g + One }
 
-// ActivationText is charged once when a text request enters the queue, and never refunded.
+// ActivationText is charged once when a text request enters the queue, and never refunded; StyleFee comes on top.
 const ActivationText = One
 
-// textTokens estimates the tokens in a number of characters; what was not asked for does not count.
-func textTokens(characters, maxLength int) int {
+// TextTokens estimates the tokens in a number of characters; what was not asked for does not count.
+func TextTokens(characters, maxLength int) int {
 	return min(maxLength, max(textLeast, (characters+charsPerToken-1)/charsPerToken))
 }
 

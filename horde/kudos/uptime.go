@@ -14,3 +14,22 @@ func UptimeImage(models int, lora bool) Amount {
 	}
 	return a
 }
+
+// UptimeAlchemy is what a span online is worth for an alchemist.
+const UptimeAlchemy = 40 * One
+
+// maxUptimeContext is the longest context, in tokens, that earns more for being online.
+const maxUptimeContext = 262_144
+
+// UptimeText is what a span online is worth for a worker that writes texts: more for a longer context and for a larger
+// model. params is the size of its first model in billions of parameters, 0 when it is not known.
+func UptimeText(maxContext int, params float64, validated bool) Amount {
+	base := 25 + 15*float64(min(max(0, maxContext), maxUptimeContext))/1024
+	switch {
+	case params <= 0:
+		return FromFloat(base * 0.5)
+	case !validated:
+		base *= textUnvalidated
+	}
+	return FromFloat(base * max(params/7, 0.25))
+}

@@ -20,6 +20,13 @@ const (
 	ModalSubmit     InteractionType = 5
 )
 
+// The places of an interaction, as Interaction.Context has them; the numbers are Discord's.
+const (
+	InGuild    = 0
+	WithBot    = 1 // direct messages with the bot
+	WithOthers = 2 // other direct messages, where a person brought the bot along
+)
+
 // DefaultAttachmentLimit is the upload limit per file, in bytes, when an interaction does not name one.
 const DefaultAttachmentLimit = 10 << 20
 
@@ -79,7 +86,14 @@ type Interaction struct {
 	ChannelID     string
 	ChannelNSFW   bool // the age restriction of the channel itself; a thread's parent is not looked at
 	ChannelParent string
+	ChannelType   int    // Discord's number; see Threaded
 	Locale        string // of the person, such as "en-US"
+	GuildLocale   string // the guild's own; empty in direct messages
+
+	// Context says where the interaction happened: InGuild, WithBot or WithOthers.
+	Context int
+	// GuildInstalled reports whether the guild itself has the app, and not only the person.
+	GuildInstalled bool
 
 	User                User
 	MemberPermissions   Permissions // of the person in this channel; 0 in direct messages
@@ -94,6 +108,10 @@ type Interaction struct {
 	Received time.Time // when the event arrived here
 	Created  time.Time // when Discord made the interaction, from its id; Received when the clocks disagree
 }
+
+// Threaded reports whether the channel is a thread or a forum's post; ChannelParent is then what it belongs to. The parent
+// of another channel is its category.
+func (in *Interaction) Threaded() bool { return in.ChannelType >= 10 && in.ChannelType <= 12 }
 
 // Command is what a person typed, for CommandRun and CommandComplete.
 type Command struct {
@@ -286,6 +304,7 @@ type wireInteraction struct {
 	ChannelID string `json:"channel_id"`
 	Channel   *struct {
 		ID       string `json:"id"`
+		Type     int    `json:"type"`
 		NSFW     bool   `json:"nsfw"`
 		ParentID string `json:"parent_id"`
 	} `json:"channel"`
@@ -296,6 +315,9 @@ type wireInteraction struct {
 	} `json:"member"`
 	User           *User           `json:"user"`
 	Locale         string          `json:"locale"`
+	GuildLocale    string          `json:"guild_locale"`
+	Context        *int            `json:"context"`
+	Owners         map[string]any  `json:"authorizing_integration_owners"` // by kind of installation; "0" is the guild's
 	AppPermissions string          `json:"app_permissions"`
 	AttachmentSize int64           `json:"attachment_size_limit"`
 	Data           json.RawMessage `json:"data"`
@@ -343,7 +365,7 @@ func decodeInteraction(raw []byte, received time.Time) (*Interaction, error) {
 	}
 	in := &Interaction{
 		ID: w.ID, AppID: w.AppID, Token: w.Token, Type: InteractionType(w.Type),
-		GuildID: w.GuildID, ChannelID: w.ChannelID, Locale: w.Locale,
+		GuildID: w.GuildID, ChannelID: w.ChannelID, Locale: w.Locale, GuildLocale: w.GuildLocale, Context: WithBot,
 		AppPermissions: parsePermissions(w.AppPermissions), AttachmentSizeLimit: w.AttachmentSize,
 		Received: received, Created: received,
 	}
@@ -353,8 +375,16 @@ func decodeInteraction(raw []byte, received time.Time) (*Interaction, error) {
 	if in.AttachmentSizeLimit <= 0 {
 		in.AttachmentSizeLimit = DefaultAttachmentLimit
 	}
+	switch {
+	case w.Context != nil:
+		in.Context = *w.Context
+	case w.GuildID != "":
+		in.Context = InGuild
+	}
+	_, installed := w.Owners["0"]
+	in.GuildInstalled = w.GuildID != "" && (installed || w.Owners == nil)
 	if w.Channel != nil {
-		in.ChannelNSFW, in.ChannelParent = w.Channel.NSFW, w.Channel.ParentID
+		in.ChannelNSFW, in.ChannelParent, in.ChannelType = w.Channel.NSFW, w.Channel.ParentID, w.Channel.Type
 		if in.ChannelID == "" {
 			in.ChannelID = w.Channel.ID
 		}

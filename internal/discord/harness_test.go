@@ -82,7 +82,13 @@ func startSandbox(t *testing.T, opts sandbox.Options) *sandbox.Server {
 func startBot(t *testing.T, sand *sandbox.Server, opts discord.Options, fill func(*discord.Router, *discord.Bot)) *rig {
 	t.Helper()
 	r := &rig{t: t, sand: sand, logs: &logs{}}
-	opts.Token, opts.BaseURL, opts.GuildID = sand.Token(), sand.APIURL(), sandbox.GuildID
+	opts.Token, opts.BaseURL = sand.Token(), sand.APIURL()
+	switch opts.GuildID {
+	case "":
+		opts.GuildID = sandbox.GuildID
+	case "-": // everywhere
+		opts.GuildID = ""
+	}
 	opts.Log = zerolog.New(r.logs)
 	if opts.AnswerWindow == 0 {
 		opts.AnswerWindow = wait / 2

@@ -329,7 +329,7 @@ func (b *Bot) register(ctx context.Context, appID string) error {
 	if b.opts.GuildID != "" {
 		path = "/applications/" + appID + "/guilds/" + b.opts.GuildID + "/commands"
 	}
-	body, err := b.rest.do(ctx, call{method: "GET", path: path, route: "GET commands", bot: true})
+	body, err := b.rest.do(ctx, call{method: "GET", path: path, query: "with_localizations=true", route: "GET commands", bot: true})
 	if err != nil {
 		return fmt.Errorf("read registered commands: %w", err)
 	}
@@ -353,7 +353,9 @@ func (b *Bot) register(ctx context.Context, appID string) error {
 	}
 	ids := map[string]string{}
 	for _, c := range current {
-		ids[c.Name] = c.ID
+		if c.Type == 1 {
+			ids[c.Name] = c.ID
+		}
 	}
 	b.commandIDs.Store(&ids)
 	return nil

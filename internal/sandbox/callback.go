@@ -34,9 +34,11 @@ type interaction struct {
 	Created  time.Time `json:"created"`
 	User     string    `json:"user"`
 	Channel  string    `json:"channel"`
-	Command  string    `json:"command"` // path, for commands
-	Source   string    `json:"source"`  // the message with the component
-	Kind     int       `json:"kind"`    // callback type, 0 before the answer
+	Command  string    `json:"command"`          // path, for commands
+	Menu     int       `json:"menu,omitempty"`   // of a context menu: its kind
+	Target   string    `json:"target,omitempty"` // and the person or message
+	Source   string    `json:"source"`           // the message with the component
+	Kind     int       `json:"kind"`             // callback type, 0 before the answer
 	Answered time.Time `json:"answered,omitzero"`
 	Failed   bool      `json:"failed"`   // nobody answered in time
 	Original string    `json:"original"` // message that @original means
@@ -47,12 +49,19 @@ type interaction struct {
 }
 
 // metadata is how a message names the interaction that it answers.
-func (it *interaction) metadata() obj {
-	p, _ := personByID(it.User)
-	out := obj{"id": it.ID, "type": it.Type, "user": p.api(), "authorizing_integration_owners": obj{"0": GuildID}}
+func (s *Server) metadata(it *interaction) obj {
+	p, _ := s.w.person(it.User)
+	out := obj{"id": it.ID, "type": it.Type, "user": p.api(), "authorizing_integration_owners": s.owners(it)}
 	switch it.Type {
 	case interactionCommand:
-		out["name"], out["command_type"] = it.Command, 1
+		out["name"], out["command_type"] = it.Command, max(it.Menu, 1)
+		switch {
+		case it.Menu == menuUser:
+			target, _ := s.w.person(it.Target)
+			out["target_user"] = target.api()
+		case it.Menu == menuMessage:
+			out["target_message_id"] = it.Target
+		}
 	case interactionComponent:
 		out["interacted_message_id"] = it.Source
 	case interactionModal:
@@ -64,7 +73,7 @@ func (it *interaction) metadata() obj {
 // replyTo makes a message that answers the interaction.
 func (s *Server) replyTo(it *interaction) *message {
 	m := s.newMessage(it.Channel, BotID)
-	m.Interaction, m.Invoker, m.Command, m.Meta = it.ID, it.User, it.Command, it.metadata()
+	m.Interaction, m.Invoker, m.Command, m.Meta = it.ID, it.User, it.Command, s.metadata(it)
 	return m
 }
 
@@ -72,17 +81,17 @@ func (s *Server) replyTo(it *interaction) *message {
 func (s *Server) newInteraction(kind int, user, channel string) *interaction {
 	now := s.opts.Now()
 	in := &interaction{ID: s.w.snowflake(now), Token: "aW50ZXJhY3Rpb24-" + randomHex(32), Type: kind, Created: now, User: user, Channel: channel}
-	if len(s.w.Interactions) >= maxInteractions {
-		oldest := ""
-		for id := range s.w.Interactions {
-			if oldest == "" || id < oldest {
-				oldest = id
-			}
+	for len(s.w.order) >= s.opts.Interactions {
+		oldest := s.w.order[0]
+		s.w.order = s.w.order[1:]
+		if old := s.w.Interactions[oldest]; old != nil {
+			delete(s.w.byToken, old.Token)
 		}
 		delete(s.w.Interactions, oldest)
 		delete(s.waiting, oldest)
 	}
-	s.w.Interactions[in.ID] = in
+	s.w.Interactions[in.ID], s.w.byToken[in.Token] = in, in
+	s.w.order = append(s.w.order, in.ID)
 	s.waiting[in.ID] = make(chan struct{})
 	return in
 }
@@ -235,19 +244,16 @@ func (s *Server) byToken(c *call) (*interaction, error) {
 	if c.PathValue("app") != BotID {
 		return nil, unknownWebhook()
 	}
-	for _, it := range s.w.Interactions {
-		if it.Token != c.PathValue("token") {
-			continue
-		}
-		switch {
-		case s.opts.Now().Sub(it.Created) > tokenLife:
-			return nil, refuse(http.StatusUnauthorized, 50027, "Invalid Webhook Token")
-		case it.Kind == 0 || it.Kind == callbackChoices:
-			return nil, unknownWebhook()
-		}
-		return it, nil
+	it := s.w.byToken[c.PathValue("token")]
+	switch {
+	case it == nil:
+		return nil, unknownWebhook()
+	case s.opts.Now().Sub(it.Created) > tokenLife:
+		return nil, refuse(http.StatusUnauthorized, 50027, "Invalid Webhook Token")
+	case it.Kind == 0 || it.Kind == callbackChoices:
+		return nil, unknownWebhook()
 	}
-	return nil, unknownWebhook()
+	return it, nil
 }
 
 // webhookMessage finds the message of a webhook route. s.mu is held.

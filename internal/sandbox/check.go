@@ -3,6 +3,8 @@ package sandbox
 import (
 	"fmt"
 	"regexp"
+	"slices"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -244,6 +246,11 @@ func checkChoices(choices []choice) string {
 		if n := utf8.RuneCountInString(c.Name); n < 1 || n > 100 {
 			return fmt.Sprintf("choices: name must have 1 to 100 characters, has %d", n)
 		}
+		for locale, text := range c.Names {
+			if !slices.Contains(locales(), locale) || !between(text, 1, 100) {
+				return "choices: name_localizations of " + c.Name + ": unknown locale, or not 1 to 100 characters"
+			}
+		}
 		if v, ok := c.Value.(string); ok && utf8.RuneCountInString(v) > 100 {
 			return "choices: value must be 100 or fewer in length"
 		}
@@ -259,7 +266,7 @@ func checkCommands(list []*command) string {
 	if len(list) > 130 {
 		return "commands: must be 130 or fewer"
 	}
-	seen := map[string]bool{}
+	seen, counts := map[string]bool{}, map[int]int{}
 	for _, c := range list {
 		key := fmt.Sprint(c.Type, c.Name)
 		if seen[key] {
@@ -267,18 +274,30 @@ func checkCommands(list []*command) string {
 		}
 		seen[key] = true
 		if c.Type > 1 {
-			if n := utf8.RuneCountInString(c.Name); n < 1 || n > 32 || c.Description != "" {
-				return "context command " + c.Name + ": name must have 1 to 32 characters and there is no description"
+			if n := utf8.RuneCountInString(c.Name); n < 1 || n > 32 || c.Description != "" || len(c.Options) > 0 {
+				return "context command " + c.Name + ": name must have 1 to 32 characters, and there are no description and options"
+			}
+			if text := checkTexts(c.Name, c.texts, func(s string) bool { return between(s, 1, 32) }); text != "" {
+				return text
+			}
+			if counts[c.Type]++; counts[c.Type] > 15 {
+				return "commands: must be 15 or fewer for each kind of context menu"
 			}
 			continue
 		}
+		if counts[c.Type]++; counts[c.Type] > 100 {
+			return "commands: must be 100 or fewer slash commands"
+		}
 		if text := checkNames(c.Name, c.Description); text != "" {
+			return text
+		}
+		if text := checkTexts(c.Name, c.texts, nameOK); text != "" {
 			return text
 		}
 		if text := checkOptions(c.Name, c.Options, 0); text != "" {
 			return text
 		}
-		if n := commandSize(c.Name, c.Description, c.Options); n > 8000 {
+		if n := commandSize(c.Name, c.Description, c.texts, c.Options); n > 8000 {
 			return fmt.Sprintf("command %s has %d characters, limit 8000", c.Name, n)
 		}
 	}
@@ -295,6 +314,39 @@ func checkNames(name, description string) string {
 	return ""
 }
 
+// locales are the languages of Discord's client.
+func locales() []string {
+	return strings.Fields("id da de en-GB en-US es-ES es-419 fr hr it lt hu nl no pl pt-BR ro fi sv-SE vi tr cs el bg ru uk hi th zh-CN ja zh-TW ko")
+}
+
+func between(s string, least, most int) bool {
+	n := utf8.RuneCountInString(s)
+	return n >= least && n <= most
+}
+
+// checkTexts checks the texts of a command or an option in other languages.
+func checkTexts(where string, t texts, nameOK func(string) bool) string {
+	for locale, text := range t.Names {
+		if !slices.Contains(locales(), locale) || !nameOK(text) {
+			return fmt.Sprintf("%s: name_localizations: %q in %q is no name or no language", where, text, locale)
+		}
+	}
+	for locale, text := range t.Descriptions {
+		if !slices.Contains(locales(), locale) || !between(text, 1, 100) {
+			return fmt.Sprintf("%s: description_localizations: %q must be a language and its text have 1 to 100 characters", where, locale)
+		}
+	}
+	return ""
+}
+
+func longest(text string, others map[string]string) int {
+	n := utf8.RuneCountInString(text)
+	for _, o := range others {
+		n = max(n, utf8.RuneCountInString(o))
+	}
+	return n
+}
+
 func checkOptions(path string, list []option, depth int) string {
 	if len(list) > 25 {
 		return fmt.Sprintf("%s: must have 25 or fewer options, has %d", path, len(list))
@@ -305,6 +357,9 @@ func checkOptions(path string, list []option, depth int) string {
 		where := path + " " + o.Name
 		if text := checkNames(o.Name, o.Description); text != "" {
 			return path + ": " + text
+		}
+		if text := checkTexts(where, o.texts, nameOK); text != "" {
+			return text
 		}
 		isSub := o.Type == optionSub || o.Type == optionGroup
 		switch {
@@ -322,6 +377,8 @@ func checkOptions(path string, list []option, depth int) string {
 			return where + ": min_value and max_value are for numbers"
 		case (o.MinLength != nil || o.MaxLength != nil) && o.Type != optionString:
 			return where + ": min_length and max_length are for texts"
+		case len(o.ChannelTypes) > 0 && o.Type != optionChannel:
+			return where + ": channel_types are for channels"
 		case len(o.Choices) > 0 && o.Autocomplete:
 			return where + ": choices and autocomplete exclude each other"
 		}
@@ -347,12 +404,13 @@ func checkOptions(path string, list []option, depth int) string {
 }
 
 // commandSize counts the characters that Discord limits over a whole command.
-func commandSize(name, description string, options []option) int {
-	n := utf8.RuneCountInString(name) + utf8.RuneCountInString(description)
+// Of several languages the longest counts.
+func commandSize(name, description string, others texts, options []option) int {
+	n := longest(name, others.Names) + longest(description, others.Descriptions)
 	for _, o := range options {
-		n += commandSize(o.Name, o.Description, o.Options)
+		n += commandSize(o.Name, o.Description, o.texts, o.Options)
 		for _, c := range o.Choices {
-			n += utf8.RuneCountInString(c.Name) + utf8.RuneCountInString(fmt.Sprint(c.Value))
+			n += longest(c.Name, c.Names) + utf8.RuneCountInString(fmt.Sprint(c.Value))
 		}
 	}
 	return n

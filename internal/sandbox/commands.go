@@ -8,16 +8,17 @@ import (
 
 // Option types of commands.
 const (
-	optionSub        = 1
-	optionGroup      = 2
-	optionString     = 3
-	optionInteger    = 4
-	optionBoolean    = 5
-	optionUser       = 6
-	optionChannel    = 7
-	optionRole       = 8
-	optionNumber     = 10
-	optionAttachment = 11
+	optionSub         = 1
+	optionGroup       = 2
+	optionString      = 3
+	optionInteger     = 4
+	optionBoolean     = 5
+	optionUser        = 6
+	optionChannel     = 7
+	optionRole        = 8
+	optionMentionable = 9
+	optionNumber      = 10
+	optionAttachment  = 11
 )
 
 // command is a registered command.
@@ -32,6 +33,13 @@ type command struct {
 	Contexts         []int    `json:"contexts"`
 	IntegrationTypes []int    `json:"integration_types"`
 	NSFW             bool     `json:"nsfw"`
+	texts
+}
+
+// texts are a name and a description in other languages, by locale.
+type texts struct {
+	Names        map[string]string `json:"name_localizations,omitempty"`
+	Descriptions map[string]string `json:"description_localizations,omitempty"`
 }
 
 type option struct {
@@ -46,24 +54,33 @@ type option struct {
 	MaxValue     *float64 `json:"max_value,omitempty"`
 	MinLength    *int     `json:"min_length,omitempty"`
 	MaxLength    *int     `json:"max_length,omitempty"`
+	ChannelTypes []int    `json:"channel_types,omitempty"`
+	texts
 }
 
 type choice struct {
-	Name  string `json:"name"`
-	Value any    `json:"value"`
+	Name  string            `json:"name"`
+	Value any               `json:"value"`
+	Names map[string]string `json:"name_localizations,omitempty"`
 }
 
 func lower(s string) string { return strings.ToLower(s) }
 
-func (c *command) api(guild string) obj {
+// api is the command as the API shows it; other languages only to those who ask for them.
+func (c *command) api(guild string, localized bool) obj {
 	out := obj{
 		"id": c.ID, "application_id": BotID, "version": c.Version, "type": c.Type, "name": c.Name, "description": c.Description,
 		"default_member_permissions": c.Permissions, "dm_permission": guild == "" && (c.Contexts == nil || slices.Contains(c.Contexts, 1)),
 		"contexts": c.Contexts, "integration_types": c.IntegrationTypes, "nsfw": c.NSFW,
-		"name_localizations": nil, "description_localizations": nil,
 	}
-	if len(c.Options) > 0 {
-		out["options"] = c.Options
+	options := c.Options
+	if localized {
+		out["name_localizations"], out["description_localizations"] = orNull(c.Names), orNull(c.Descriptions)
+	} else {
+		options = plainOptions(options)
+	}
+	if len(options) > 0 {
+		out["options"] = options
 	}
 	if guild != "" {
 		out["guild_id"] = guild
@@ -71,25 +88,47 @@ func (c *command) api(guild string) obj {
 	return out
 }
 
+func orNull(m map[string]string) any {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+// plainOptions are options without their texts in other languages.
+func plainOptions(list []option) []option {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i].texts = texts{}
+		out[i].Options = plainOptions(out[i].Options)
+		out[i].Choices = slices.Clone(out[i].Choices)
+		for j := range out[i].Choices {
+			out[i].Choices[j].Names = nil
+		}
+	}
+	return out
+}
+
 func (s *Server) getCommands(c *call) (int, any, error) {
 	guild := c.PathValue("guild")
-	if err := checkApp(c, guild); err != nil {
-		return 0, nil, err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.checkApp(c, guild); err != nil {
+		return 0, nil, err
+	}
+	localized := c.URL.Query().Get("with_localizations") == "true"
 	list := []obj{}
 	for _, cmd := range s.w.Commands[guild] {
-		list = append(list, cmd.api(guild))
+		list = append(list, cmd.api(guild, localized))
 	}
 	return http.StatusOK, list, nil
 }
 
-func checkApp(c *call, guild string) error {
+func (s *Server) checkApp(c *call, guild string) error {
 	if c.PathValue("app") != BotID {
 		return refuse(http.StatusForbidden, 20012, "You are not authorized to perform this action on this application")
 	}
-	if guild != "" && guild != GuildID {
+	if guild != "" && s.w.guild(guild) == nil {
 		return refuse(http.StatusForbidden, 50001, "Missing Access")
 	}
 	return nil
@@ -98,9 +137,6 @@ func checkApp(c *call, guild string) error {
 // putCommands replaces all commands of a scope. Those that keep their name keep their id.
 func (s *Server) putCommands(c *call) (int, any, error) {
 	guild := c.PathValue("guild")
-	if err := checkApp(c, guild); err != nil {
-		return 0, nil, err
-	}
 	var list []*command
 	if err := decode(c, &list); err != nil {
 		return 0, nil, err
@@ -118,6 +154,9 @@ func (s *Server) putCommands(c *call) (int, any, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.checkApp(c, guild); err != nil {
+		return 0, nil, err
+	}
 	old := s.w.Commands[guild]
 	out := []obj{}
 	for _, cmd := range list {
@@ -134,7 +173,7 @@ func (s *Server) putCommands(c *call) (int, any, error) {
 		if cmd.IntegrationTypes == nil {
 			cmd.IntegrationTypes = []int{0}
 		}
-		out = append(out, cmd.api(guild))
+		out = append(out, cmd.api(guild, true))
 	}
 	s.w.Commands[guild] = list
 	s.touch()
@@ -165,45 +204,36 @@ type runnable struct {
 
 // runnables lists what a person can run in a channel, in the order of registration. s.mu is held.
 func (s *Server) runnables(p person, channelID string) []runnable {
-	guild, _ := guildOf(channelID)
 	var out []runnable
-	add := func(scope string) {
-		for _, c := range s.w.Commands[scope] {
-			context := 1
-			if guild != "" {
-				context = 0
-			}
-			switch {
-			case c.Type != 1:
-				continue
-			case scope == "" && c.Contexts != nil && !slices.Contains(c.Contexts, context):
-				continue
-			case c.Permissions != nil && !p.Admin && *c.Permissions != "" && !permitted(p, *c.Permissions):
-				continue
-			}
-			out = append(out, flatten(c, scope)...)
+	for _, c := range s.w.offered(p.ID, channelID) {
+		if c.Type == commandSlash {
+			out = append(out, flatten(c.command, c.scope, p.Locale)...)
 		}
 	}
-	if guild != "" {
-		add(guild)
-	}
-	add("")
 	return out
 }
 
+// in returns a text in a language, where there is one.
+func in(locale, text string, others map[string]string) string {
+	if other := others[locale]; other != "" {
+		return other
+	}
+	return text
+}
+
 // flatten lists the paths of a command.
-func flatten(c *command, guild string) []runnable {
+func flatten(c *command, guild, locale string) []runnable {
 	var out []runnable
 	var walk func(path, description string, options []option)
 	walk = func(path, description string, options []option) {
 		if len(options) > 0 && (options[0].Type == optionSub || options[0].Type == optionGroup) {
 			for _, o := range options {
-				walk(path+" "+o.Name, o.Description, o.Options)
+				walk(path+" "+o.Name, in(locale, o.Description, o.Descriptions), o.Options)
 			}
 			return
 		}
 		out = append(out, runnable{Path: path, Description: description, Options: options, Command: c, Guild: guild})
 	}
-	walk(c.Name, c.Description, c.Options)
+	walk(c.Name, in(locale, c.Description, c.Descriptions), c.Options)
 	return out
 }

@@ -46,8 +46,8 @@ const (
 	maxPacket    = 4096            // bytes a bot may send at once
 )
 
-func intentOf(channel string, guild, dm int) int {
-	if g, _ := guildOf(channel); g != "" {
+func (s *Server) intentOf(channel string, guild, dm int) int {
+	if g, _ := s.w.guildOf(channel); g != "" {
 		return guild
 	}
 	return dm
@@ -239,14 +239,24 @@ func (s *Server) enter(c *gatewayConn, op int, data json.RawMessage) *session {
 	sess := &session{id: randomHex(16), intents: in.Intents, conn: c}
 	c.compress = in.Compress && s.opts.Compress
 	s.sessions[sess.id] = sess
-	bot, _ := personByID(BotID)
+	bot, _ := s.w.person(BotID)
+	guilds := []any{}
+	for _, g := range s.w.Guilds {
+		if s.w.guild(g.ID) != nil {
+			guilds = append(guilds, obj{"id": g.ID, "unavailable": true})
+		}
+	}
 	s.deliver(sess, "READY", raw(obj{
 		"v": 10, "user": bot.api(), "session_id": sess.id, "resume_gateway_url": "ws" + strings.TrimPrefix(s.origin, "http") + "/gw",
-		"guilds": []any{obj{"id": GuildID, "unavailable": true}}, "application": obj{"id": BotID, "flags": 0},
+		"guilds": guilds, "application": obj{"id": BotID, "flags": 0},
 		"private_channels": []any{}, "relationships": []any{}, "session_type": "normal", "geo_ordered_rtc_regions": []any{},
 	}))
 	if sess.intents&intentGuilds != 0 {
-		s.deliver(sess, "GUILD_CREATE", raw(s.guildCreate()))
+		for _, g := range s.w.Guilds {
+			if s.w.guild(g.ID) != nil {
+				s.deliver(sess, "GUILD_CREATE", raw(s.guildCreate(g)))
+			}
+		}
 	}
 	s.recordLocked(Entry{Kind: "gateway", Title: "Identify", Status: "ready"})
 	s.tellStatus()
@@ -254,16 +264,24 @@ func (s *Server) enter(c *gatewayConn, op int, data json.RawMessage) *session {
 	return sess
 }
 
-func (s *Server) guildCreate() obj {
-	g := guildAPI()
-	members := []any{}
-	for _, p := range people() {
-		members = append(members, s.w.member(p, s.started))
+func (s *Server) guildCreate(in *guild) obj {
+	g := in.api()
+	members, channels, threads := []any{}, []any{}, []any{}
+	for _, p := range s.w.People {
+		if p.Bot { // without a privileged intent the bot sees itself alone
+			members = append(members, s.w.member(in, *p, s.started))
+		}
 	}
-	channel := channelAPI(ChannelID)
-	delete(channel, "guild_id")
-	g["joined_at"], g["large"], g["unavailable"], g["member_count"] = stamp(s.started), false, false, len(members)
-	g["members"], g["channels"], g["threads"] = members, []any{channel}, []any{}
+	for _, c := range in.Channels {
+		if out := in.channelAPI(c); c.Type == channelThread {
+			threads = append(threads, out)
+		} else {
+			delete(out, "guild_id")
+			channels = append(channels, out)
+		}
+	}
+	g["joined_at"], g["large"], g["unavailable"], g["member_count"] = stamp(s.started), false, false, len(in.Members)
+	g["members"], g["channels"], g["threads"] = members, channels, threads
 	g["voice_states"], g["presences"], g["stage_instances"] = []any{}, []any{}, []any{}
 	g["guild_scheduled_events"], g["soundboard_sounds"] = []any{}, []any{}
 	return g

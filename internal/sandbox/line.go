@@ -122,7 +122,7 @@ func (s *Server) parseLine(p person, channelID, line string, files map[string]Fi
 		if g.text == "" && g.opt.Type != optionAttachment {
 			continue
 		}
-		v, err := s.typed(p, r.Path, g)
+		v, err := s.typed(p, channelID, r.Path, g)
 		if err != nil {
 			return "", nil, fmt.Errorf("%s %w", g.opt.Name, err)
 		}
@@ -137,7 +137,7 @@ func (s *Server) parseLine(p person, channelID, line string, files map[string]Fi
 }
 
 // typed turns the text of an option into its value.
-func (s *Server) typed(p person, path string, g given) (any, error) {
+func (s *Server) typed(p person, channelID, path string, g given) (any, error) {
 	if v, ok := s.suggestions[p.ID+" "+path+" "+g.opt.Name][g.text]; ok && g.opt.Autocomplete {
 		return v, nil
 	}
@@ -161,16 +161,60 @@ func (s *Server) typed(p person, path string, g given) (any, error) {
 		return nil, errors.New("must be true or false")
 	case optionUser:
 		name := strings.TrimPrefix(g.text, "@")
-		for _, q := range people() {
+		for _, q := range s.w.People {
 			if q.ID == name || strings.EqualFold(q.Name, name) || strings.EqualFold(q.Username, name) {
 				return q.ID, nil
 			}
 		}
 		return nil, errors.New("is nobody here")
+	case optionRole, optionChannel, optionMentionable:
+		return s.named(g.opt.Type, channelID, g.text)
 	case optionAttachment:
 		return nil, nil //nolint:nilnil // the file comes beside the line
 	}
 	return g.text, nil
+}
+
+// name is a person, a role or a channel as people type it.
+type name struct{ id, shown, detail string }
+
+// names lists what an option can be. s.mu is held.
+func (s *Server) names(o option, channelID string) []name {
+	var out []name
+	g := s.w.byChannel[channelID]
+	if o.Type == optionUser || o.Type == optionMentionable {
+		for _, p := range s.w.People {
+			if g == nil || g.Members[p.ID] != nil {
+				out = append(out, name{p.ID, "@" + p.Name, p.Username})
+			}
+		}
+	}
+	if g == nil {
+		return out
+	}
+	if o.Type == optionRole || o.Type == optionMentionable {
+		for _, r := range g.Roles {
+			out = append(out, name{r.ID, "@" + strings.TrimPrefix(r.Name, "@"), "role"})
+		}
+	}
+	if o.Type == optionChannel {
+		for _, c := range g.Channels {
+			if len(o.ChannelTypes) == 0 || slices.Contains(o.ChannelTypes, c.Type) {
+				out = append(out, name{c.ID, "#" + c.Name, ""})
+			}
+		}
+	}
+	return out
+}
+
+// named finds what a person typed among names. s.mu is held.
+func (s *Server) named(kind int, channelID, text string) (any, error) {
+	for _, n := range s.names(option{Type: kind}, channelID) {
+		if n.id == text || strings.EqualFold(strings.TrimLeft(n.shown, "@#"), strings.TrimLeft(text, "@#")) {
+			return n.id, nil
+		}
+	}
+	return nil, errors.New("is not here")
 }
 
 // Complete suggests how a typed line could go on. It asks the bot where an option has autocomplete.
@@ -216,10 +260,12 @@ func (s *Server) Complete(ctx context.Context, userID, channelID, line string) (
 	case last.opt.Type == optionBoolean:
 		out.add(last.text, "true", "", head+"true ")
 		out.add(last.text, "false", "", head+"false ")
-	case last.opt.Type == optionUser:
-		for _, q := range people() {
-			out.add(last.text, "@"+q.Name, q.Username, head+"@"+q.Name+" ")
+	case last.opt.Type == optionUser, last.opt.Type == optionRole, last.opt.Type == optionChannel, last.opt.Type == optionMentionable:
+		s.mu.Lock()
+		for _, n := range s.names(last.opt, channelID) {
+			out.add(last.text, n.shown, n.detail, head+n.shown+" ")
 		}
+		s.mu.Unlock()
 	case last.opt.Autocomplete:
 		if err := s.completeByBot(ctx, p, channelID, r.Path, gave, head, &out); err != nil {
 			return out, err
@@ -296,7 +342,7 @@ func (s *Server) completeByBot(ctx context.Context, p person, channelID, path st
 	typed := map[string]any{}
 	s.mu.Lock()
 	for _, g := range gave {
-		if v, err := s.typed(p, path, g); err == nil && v != nil && g.opt.Name != last.opt.Name {
+		if v, err := s.typed(p, channelID, path, g); err == nil && v != nil && g.opt.Name != last.opt.Name {
 			typed[g.opt.Name] = v
 		}
 	}

@@ -99,7 +99,7 @@ func (m *message) visible(userID string) bool { return m.Viewer == "" || m.Viewe
 
 // api is the message as the API shows it to viewer.
 func (s *Server) apiMessage(m *message, viewer string) obj {
-	author, _ := personByID(m.Author)
+	author, _ := s.w.person(m.Author)
 	out := obj{
 		"id": m.ID, "channel_id": m.Channel, "author": author.api(), "content": m.Content, "timestamp": stamp(m.Created),
 		"edited_timestamp": nil, "tts": false, "mention_everyone": false, "mentions": []any{}, "mention_roles": []any{},

@@ -161,17 +161,17 @@ func (s *Server) add(m *message) {
 	s.boundFiles()
 	if m.Viewer == "" {
 		out := s.apiMessage(m, BotID)
-		guild, _ := guildOf(m.Channel)
+		guild, _ := s.w.guildOf(m.Channel)
 		if guild != "" {
 			out["guild_id"] = guild
-			if p, ok := personByID(m.Author); ok {
-				out["member"] = s.w.member(p, s.started)
+			if p, ok := s.w.person(m.Author); ok {
+				out["member"] = s.w.member(s.w.byGuild[guild], p, s.started)
 			}
 		}
 		if m.Author != BotID && guild != "" { // privileged: contents of others' messages
 			out["content"], out["attachments"], out["embeds"], out["components"] = "", []any{}, []any{}, []any{}
 		}
-		s.emit("MESSAGE_CREATE", intentOf(m.Channel, intentMessages, intentDMs), out)
+		s.emit("MESSAGE_CREATE", s.intentOf(m.Channel, intentMessages, intentDMs), out)
 	}
 	s.tellMessage(m)
 	s.touch()
@@ -184,10 +184,10 @@ func (s *Server) updated(m *message) {
 	s.boundFiles()
 	if m.Viewer == "" {
 		out := s.apiMessage(m, BotID)
-		if guild, _ := guildOf(m.Channel); guild != "" {
+		if guild, _ := s.w.guildOf(m.Channel); guild != "" {
 			out["guild_id"] = guild
 		}
-		s.emit("MESSAGE_UPDATE", intentOf(m.Channel, intentMessages, intentDMs), out)
+		s.emit("MESSAGE_UPDATE", s.intentOf(m.Channel, intentMessages, intentDMs), out)
 	}
 	s.tellMessage(m)
 	s.touch()
@@ -198,10 +198,10 @@ func (s *Server) remove(m *message) {
 	s.w.Messages[m.Channel] = slices.DeleteFunc(s.w.Messages[m.Channel], func(o *message) bool { return o == m })
 	if m.Viewer == "" {
 		out := obj{"id": m.ID, "channel_id": m.Channel}
-		if guild, _ := guildOf(m.Channel); guild != "" {
+		if guild, _ := s.w.guildOf(m.Channel); guild != "" {
 			out["guild_id"] = guild
 		}
-		s.emit("MESSAGE_DELETE", intentOf(m.Channel, intentMessages, intentDMs), out)
+		s.emit("MESSAGE_DELETE", s.intentOf(m.Channel, intentMessages, intentDMs), out)
 	}
 	s.tell("gone", m.Viewer, obj{"id": m.ID, "channel_id": m.Channel})
 	s.touch()
@@ -238,15 +238,15 @@ func (s *Server) boundFiles() {
 
 func (s *Server) postMessage(c *call) (int, any, error) {
 	channel := c.PathValue("channel")
-	if _, ok := guildOf(channel); !ok {
-		return 0, nil, unknownChannel()
-	}
 	var b body
 	if err := decode(c, &b); err != nil {
 		return 0, nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.writable(channel); err != nil {
+		return 0, nil, err
+	}
 	nonce := ""
 	if b.Nonce != nil {
 		nonce = fmt.Sprint(b.Nonce)
@@ -267,6 +267,27 @@ func (s *Server) postMessage(c *call) (int, any, error) {
 	return http.StatusOK, s.apiMessage(m, BotID), nil
 }
 
+// writable refuses what the bot cannot write into. s.mu is held.
+func (s *Server) writable(channelID string) error {
+	if !s.w.reaches(channelID) {
+		return unknownChannel()
+	}
+	if user, ok := s.w.dmUser(channelID); ok {
+		if p, _ := s.w.person(user); p.NoDMs {
+			return refuse(http.StatusForbidden, 50007, "Cannot send messages to this user")
+		}
+		return nil
+	}
+	g := s.w.byChannel[channelID]
+	if g.channel(channelID).Type == channelForum {
+		return refuse(http.StatusBadRequest, 50008, "Cannot send messages in a non-text channel")
+	}
+	if g.permissions(BotID)&permSendMessages == 0 {
+		return refuse(http.StatusForbidden, 50013, "Missing Permissions")
+	}
+	return nil
+}
+
 func (s *Server) newMessage(channel, author string) *message {
 	now := s.opts.Now()
 	return &message{ID: s.w.snowflake(now), Channel: channel, Author: author, Created: now}
@@ -274,15 +295,15 @@ func (s *Server) newMessage(channel, author string) *message {
 
 func (s *Server) getMessages(c *call) (int, any, error) {
 	channel := c.PathValue("channel")
-	if _, ok := guildOf(channel); !ok {
-		return 0, nil, unknownChannel()
-	}
 	limit := 50
 	if n, err := strconv.Atoi(c.URL.Query().Get("limit")); err == nil {
 		limit = min(max(n, 1), 100)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.w.reaches(channel) {
+		return 0, nil, unknownChannel()
+	}
 	out := []obj{}
 	for _, m := range slices.Backward(s.w.Messages[channel]) {
 		if m.Viewer == "" && len(out) < limit {
@@ -295,7 +316,7 @@ func (s *Server) getMessages(c *call) (int, any, error) {
 // botMessage finds a message that channel routes reach: ephemeral ones are not among them. s.mu is held.
 func (s *Server) botMessage(c *call) (*message, error) {
 	channel := c.PathValue("channel")
-	if _, ok := guildOf(channel); !ok {
+	if !s.w.reaches(channel) {
 		return nil, unknownChannel()
 	}
 	m := s.w.find(channel, c.PathValue("message"))
@@ -349,7 +370,7 @@ func (s *Server) deleteMessage(c *call) (int, any, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	if guild, _ := guildOf(m.Channel); m.Author != BotID && guild == "" {
+	if guild, _ := s.w.guildOf(m.Channel); m.Author != BotID && guild == "" {
 		return 0, nil, refuse(http.StatusForbidden, 50003, "Cannot execute action on a DM channel")
 	}
 	s.remove(m)
@@ -409,7 +430,7 @@ func (s *Server) getReactions(c *call) (int, any, error) {
 	for _, r := range m.Reactions {
 		if r.Emoji.same(e) {
 			for _, id := range r.Users {
-				p, _ := personByID(id)
+				p, _ := s.w.person(id)
 				out = append(out, p.api())
 			}
 		}
@@ -436,7 +457,7 @@ func (s *Server) react(m *message, e emoji, userID string, add bool) error {
 	}
 	name := "MESSAGE_REACTION_REMOVE"
 	out := obj{"user_id": userID, "channel_id": m.Channel, "message_id": m.ID, "emoji": r.Emoji.api(), "burst": false, "type": 0}
-	guild, _ := guildOf(m.Channel)
+	guild, _ := s.w.guildOf(m.Channel)
 	if guild != "" {
 		out["guild_id"] = guild
 	}
@@ -444,8 +465,8 @@ func (s *Server) react(m *message, e emoji, userID string, add bool) error {
 		r.Users = append(r.Users, userID)
 		name = "MESSAGE_REACTION_ADD"
 		out["message_author_id"] = m.Author
-		if p, ok := personByID(userID); ok && guild != "" {
-			out["member"] = s.w.member(p, s.started)
+		if p, ok := s.w.person(userID); ok && guild != "" {
+			out["member"] = s.w.member(s.w.byGuild[guild], p, s.started)
 		}
 		if s.takeGatewayFault(ReactionWithoutMember) != nil {
 			delete(out, "member")
@@ -457,7 +478,7 @@ func (s *Server) react(m *message, e emoji, userID string, add bool) error {
 			m.Reactions = slices.Delete(m.Reactions, i, i+1)
 		}
 	}
-	s.emit(name, intentOf(m.Channel, intentReactions, intentDMReactions), out)
+	s.emit(name, s.intentOf(m.Channel, intentReactions, intentDMReactions), out)
 	s.tellMessage(m)
 	s.touch()
 	return nil

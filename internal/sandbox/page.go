@@ -18,6 +18,7 @@ var pageFiles embed.FS
 
 const (
 	pageDepth     = 512              // updates waiting for a slow page; beyond it the page starts anew
+	maxShown      = 60               // people, channels and guilds on a page
 	maxPages      = 50               // open at the same time
 	pageKeepAlive = 15 * time.Second // a comment, so that proxies and browsers keep the stream
 	maxPageBody   = 40 << 20         // of a request: files arrive as base64
@@ -78,7 +79,9 @@ func localRequest(r *http.Request) bool {
 // pageEvents streams the world to a page: first all of it, then what changes.
 func (s *Server) pageEvents(w http.ResponseWriter, r *http.Request) {
 	user := r.URL.Query().Get("user")
-	person, ok := personByID(user)
+	s.mu.Lock()
+	person, ok := s.w.person(user)
+	s.mu.Unlock()
 	// A stream that another page embeds would take places, although that page cannot read it.
 	if !ok || person.Bot || !localRequest(r) || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 		http.NotFound(w, r)
@@ -165,14 +168,16 @@ func (s *Server) tellMessage(m *message) {
 }
 
 func (s *Server) sees(user string, m *message) bool {
-	guild, _ := guildOf(m.Channel)
-	return m.visible(user) && (guild != "" || m.Channel == DMChannel(user))
+	if g := s.w.byChannel[m.Channel]; g != nil {
+		return m.visible(user) && g.Members[user] != nil
+	}
+	return m.visible(user) && m.Channel == DMChannel(user)
 }
 
 // tellStatus sends what has changed about the bot. s.mu is held.
 func (s *Server) tellStatus() {
 	for p := range s.pages {
-		q, _ := personByID(p.user)
+		q, _ := s.w.person(p.user)
 		p.push(pageEvent("status", s.pageStatus(q)))
 	}
 }
@@ -182,17 +187,26 @@ func (s *Server) pageStatus(p person) obj {
 	for _, r := range s.runnables(p, ChannelID) {
 		list = append(list, obj{"path": r.Path, "description": r.Description})
 	}
-	return obj{"online": s.online(), "commands": list}
+	menus := []obj{}
+	for _, c := range s.w.offered(p.ID, ChannelID) {
+		if c.Type != commandSlash {
+			menus = append(menus, obj{"name": c.Name, "label": in(p.Locale, c.Name, c.Names), "message": c.Type == menuMessage})
+		}
+	}
+	return obj{"online": s.online(), "commands": list, "menus": menus}
 }
 
 // pageState is everything a page shows. s.mu is held.
 func (s *Server) pageState(p person) obj {
 	names := []obj{}
-	for _, q := range people() {
-		names = append(names, obj{"id": q.ID, "name": q.Name, "username": q.Username, "bot": q.Bot, "admin": q.Admin})
+	for _, q := range s.w.People[:min(len(s.w.People), maxShown)] {
+		admin := s.w.byGuild[GuildID].permissions(q.ID) == permAll
+		names = append(names, obj{"id": q.ID, "name": q.Name, "username": q.Username, "bot": q.Bot, "admin": admin})
 	}
 	messages := obj{}
-	for _, channel := range []string{ChannelID, DMChannel(p.ID)} {
+	channels := s.pageChannels(p)
+	for _, c := range channels {
+		channel := str(c["id"])
 		list := []obj{}
 		for _, m := range s.w.Messages[channel] {
 			if s.sees(p.ID, m) {
@@ -201,14 +215,40 @@ func (s *Server) pageState(p person) obj {
 		}
 		messages[channel] = list
 	}
-	bot, _ := personByID(BotID)
+	roles := []obj{}
+	for _, g := range s.w.Guilds[:min(len(s.w.Guilds), maxShown)] {
+		for _, r := range g.Roles {
+			roles = append(roles, obj{"id": r.ID, "name": r.Name, "guild": g.ID})
+		}
+	}
 	return obj{
 		"me": p.ID, "people": names, "guild": guildName, "messages": messages, "status": s.pageStatus(p), "log": s.journal,
-		"channels": []obj{
-			{"id": ChannelID, "name": "stable", "kind": "guild"},
-			{"id": DMChannel(p.ID), "name": bot.Name, "kind": "dm"},
-		},
+		"channels": channels, "roles": roles,
 	}
+}
+
+// pageChannels lists the channels that a page shows. s.mu is held.
+func (s *Server) pageChannels(p person) []obj {
+	var out []obj
+	for _, g := range s.w.Guilds {
+		if g.Members[p.ID] == nil {
+			continue
+		}
+		for _, c := range g.Channels {
+			if len(out) < maxShown && c.Type != channelForum {
+				kind := "more"
+				if c.ID == ChannelID {
+					kind = "guild"
+				}
+				out = append(out, obj{
+					"id": c.ID, "name": c.Name, "kind": kind, "guild": g.ID, "group": g.Name, "nsfw": s.w.restricted(c.ID),
+					"thread": c.Type == channelThread,
+				})
+			}
+		}
+	}
+	bot, _ := s.w.person(BotID)
+	return append(out, obj{"id": DMChannel(p.ID), "name": bot.Name, "kind": "dm", "guild": "", "group": ""})
 }
 
 // pageMessage is a message with what only the page shows. s.mu is held.
@@ -238,6 +278,8 @@ type pageRequest struct {
 	Interaction string            `json:"interaction"`
 	Inputs      map[string]string `json:"inputs"`
 	Emoji       string            `json:"emoji"`
+	Name        string            `json:"name"`   // of a menu entry
+	Target      string            `json:"target"` // the person it is used on
 	On          bool              `json:"on"`
 	Files       map[string]struct {
 		Name string `json:"name"`
@@ -287,6 +329,11 @@ func (s *Server) act(ctx context.Context, action string, in pageRequest) (any, e
 		return pageOutcome(s.Choose(ctx, in.User, in.Message, in.CustomID, in.Values...))
 	case "submit":
 		return pageOutcome(s.SubmitModal(ctx, in.User, in.Interaction, in.Inputs))
+	case "menu":
+		if in.Message != "" {
+			return pageOutcome(s.RunMessageMenu(ctx, in.User, in.Message, in.Name))
+		}
+		return pageOutcome(s.RunUserMenu(ctx, in.User, in.Channel, in.Name, in.Target))
 	case "react":
 		if in.On {
 			return obj{}, s.React(in.User, in.Message, in.Emoji)

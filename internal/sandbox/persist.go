@@ -25,9 +25,10 @@ func openStore(dir string) (*store, *world, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "files"), dirMode); err != nil {
 		return nil, nil, fmt.Errorf("make data folder: %w", err)
 	}
-	w := newWorld()
+	w := emptyWorld()
 	b, err := os.ReadFile(filepath.Join(dir, "world.json"))
 	if errors.Is(err, fs.ErrNotExist) {
+		w.complete()
 		return st, w, nil
 	}
 	if err != nil {
@@ -36,6 +37,7 @@ func openStore(dir string) (*store, *world, error) {
 	if err := json.Unmarshal(b, w); err != nil {
 		return nil, nil, fmt.Errorf("read %s: %w", filepath.Join(dir, "world.json"), err)
 	}
+	w.complete()
 	for _, list := range w.Messages {
 		for _, m := range list {
 			for _, f := range m.Files {

@@ -48,6 +48,7 @@ func invalidForm(detail string) error {
 }
 
 // The refusals that have names.
+func unknownGuild() error   { return refuse(http.StatusNotFound, 10004, "Unknown Guild") }
 func unknownChannel() error { return refuse(http.StatusNotFound, 10003, "Unknown Channel") }
 func unknownMessage() error { return refuse(http.StatusNotFound, 10008, "Unknown Message") }
 func unknownWebhook() error { return refuse(http.StatusNotFound, 10015, "Unknown Webhook") }
@@ -394,15 +395,23 @@ func (s *Server) getGateway(c *call) (int, any, error) {
 	return http.StatusOK, out, nil
 }
 
+// bot is the bot's account.
+func (s *Server) bot() person {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, _ := s.w.person(BotID)
+	return p
+}
+
 func (s *Server) getMe(*call) (int, any, error) {
-	p, _ := personByID(BotID)
+	p := s.bot()
 	me := p.api()
 	maps.Copy(me, obj{"mfa_enabled": true, "locale": "en-US", "verified": true, "email": nil, "premium_type": 0})
 	return http.StatusOK, me, nil
 }
 
 func (s *Server) getApplication(*call) (int, any, error) {
-	p, _ := personByID(BotID)
+	p := s.bot()
 	return http.StatusOK, obj{
 		"id": BotID, "name": p.Name, "icon": nil, "description": "", "bot": p.api(), "flags": 0, "verify_key": "",
 		"summary": "", "type": nil, "bot_public": true, "bot_require_code_grant": false,
@@ -410,73 +419,111 @@ func (s *Server) getApplication(*call) (int, any, error) {
 }
 
 func (s *Server) getGuild(c *call) (int, any, error) {
-	if c.PathValue("guild") != GuildID {
-		return 0, nil, refuse(http.StatusNotFound, 10004, "Unknown Guild")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.w.guild(c.PathValue("guild"))
+	if g == nil {
+		return 0, nil, unknownGuild()
 	}
-	return http.StatusOK, guildAPI(), nil
+	return http.StatusOK, g.api(), nil
 }
 
 func (s *Server) getGuildChannels(c *call) (int, any, error) {
-	if c.PathValue("guild") != GuildID {
-		return 0, nil, refuse(http.StatusNotFound, 10004, "Unknown Guild")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.w.guild(c.PathValue("guild"))
+	if g == nil {
+		return 0, nil, unknownGuild()
 	}
-	return http.StatusOK, []any{channelAPI(ChannelID)}, nil
+	list := []any{}
+	for _, ch := range g.Channels {
+		if ch.Type != channelThread {
+			list = append(list, g.channelAPI(ch))
+		}
+	}
+	return http.StatusOK, list, nil
 }
 
 func (s *Server) getChannel(c *call) (int, any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	id := c.PathValue("channel")
-	if _, ok := guildOf(id); !ok {
+	if !s.w.reaches(id) {
 		return 0, nil, unknownChannel()
 	}
-	return http.StatusOK, channelAPI(id), nil
+	return http.StatusOK, s.w.channelAPI(id), nil
 }
 
 func (s *Server) getRoles(c *call) (int, any, error) {
-	if c.PathValue("guild") != GuildID {
-		return 0, nil, refuse(http.StatusNotFound, 10004, "Unknown Guild")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.w.guild(c.PathValue("guild"))
+	if g == nil {
+		return 0, nil, unknownGuild()
 	}
-	return http.StatusOK, guildAPI()["roles"], nil
+	return http.StatusOK, g.api()["roles"], nil
 }
 
 func (s *Server) getMember(c *call) (int, any, error) {
-	p, ok := personByID(c.PathValue("user"))
-	if c.PathValue("guild") != GuildID || !ok {
-		return 0, nil, refuse(http.StatusNotFound, 10007, "Unknown Member")
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return http.StatusOK, s.w.member(p, s.started), nil
+	g, p, err := s.memberOf(c)
+	if err != nil {
+		return 0, nil, err
+	}
+	return http.StatusOK, s.w.member(g, p, s.started), nil
+}
+
+// memberOf finds the member that a route names. s.mu is held.
+func (s *Server) memberOf(c *call) (*guild, person, error) {
+	g := s.w.guild(c.PathValue("guild"))
+	if g == nil {
+		return nil, person{}, unknownGuild()
+	}
+	p, ok := s.w.person(c.PathValue("user"))
+	if !ok || g.Members[p.ID] == nil {
+		return nil, p, refuse(http.StatusNotFound, 10007, "Unknown Member")
+	}
+	return g, p, nil
 }
 
 func (s *Server) putRole(c *call) (int, any, error)    { return s.changeRole(c, true) }
 func (s *Server) deleteRole(c *call) (int, any, error) { return s.changeRole(c, false) }
 
+// changeRole gives or takes a role as the bot. It may do so below its own highest role only.
 func (s *Server) changeRole(c *call, give bool) (int, any, error) {
-	p, ok := personByID(c.PathValue("user"))
-	if c.PathValue("guild") != GuildID || !ok {
-		return 0, nil, refuse(http.StatusNotFound, 10007, "Unknown Member")
-	}
-	list := roles()
-	i := slices.IndexFunc(list, func(r role) bool { return r.ID == c.PathValue("role") })
-	if i < 0 {
-		return 0, nil, refuse(http.StatusNotFound, 10011, "Unknown Role")
-	}
-	if r := list[i]; r.Managed || r.ID == GuildID || r.Position >= 3 { // the bot's own role has position 3
-		return 0, nil, refuse(http.StatusForbidden, 50013, "Missing Permissions")
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	had := s.w.MemberRoles[p.ID]
-	has := slices.DeleteFunc(slices.Clone(had), func(id string) bool { return id == list[i].ID })
-	if give {
-		has = append(has, list[i].ID)
+	g, p, err := s.memberOf(c)
+	if err != nil {
+		return 0, nil, err
 	}
-	s.w.MemberRoles[p.ID] = has
-	update := s.w.member(p, s.started)
-	update["guild_id"] = GuildID
+	r := g.role(c.PathValue("role"))
+	switch {
+	case r == nil:
+		return 0, nil, refuse(http.StatusNotFound, 10011, "Unknown Role")
+	case r.Managed, r.ID == g.ID, r.Position >= g.highest(BotID), g.permissions(BotID)&permManageRoles == 0:
+		return 0, nil, refuse(http.StatusForbidden, 50013, "Missing Permissions")
+	}
+	s.setRole(g, p, r.ID, give)
+	return http.StatusNoContent, nil, nil
+}
+
+// setRole gives or takes a role and says so. s.mu is held.
+func (s *Server) setRole(g *guild, p person, roleID string, give bool) {
+	m := g.Members[p.ID]
+	had := len(m.Roles)
+	m.Roles = slices.DeleteFunc(slices.Clone(m.Roles), func(id string) bool { return id == roleID })
+	if give {
+		m.Roles = append(m.Roles, roleID)
+	}
+	if !give && had == len(m.Roles) {
+		return
+	}
+	update := s.w.member(g, p, s.started)
+	update["guild_id"] = g.ID
 	s.emit("GUILD_MEMBER_UPDATE", intentMembers, update)
 	s.touch()
-	return http.StatusNoContent, nil, nil
 }
 
 func (s *Server) openDM(c *call) (int, any, error) {
@@ -486,15 +533,19 @@ func (s *Server) openDM(c *call) (int, any, error) {
 	if err := decode(c, &in); err != nil {
 		return 0, nil, err
 	}
-	p, ok := personByID(in.RecipientID)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.w.person(in.RecipientID)
 	if !ok || p.Bot {
 		return 0, nil, refuse(http.StatusBadRequest, 50007, "Cannot send messages to this user")
 	}
-	return http.StatusOK, channelAPI(DMChannel(p.ID)), nil
+	return http.StatusOK, s.w.channelAPI(DMChannel(p.ID)), nil
 }
 
 func (s *Server) typing(c *call) (int, any, error) {
-	if _, ok := guildOf(c.PathValue("channel")); !ok {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.w.reaches(c.PathValue("channel")) {
 		return 0, nil, unknownChannel()
 	}
 	return http.StatusNoContent, nil, nil

@@ -27,6 +27,7 @@ type Options struct {
 
 	AnswerWindow time.Duration // within which a bot must answer; default 3 s as Discord's
 	Heartbeat    time.Duration // interval that bots are told; default 41.25 s as Discord's
+	Interactions int           // how many are remembered; default 1000
 	Compress     bool          // compress gateway packets for bots that ask for it
 
 	// Validate is asked about every REST exchange; what it returns is added to the findings. Tests check Discord's own
@@ -86,6 +87,9 @@ func New(opts Options) (*Server, error) {
 	}
 	if opts.AnswerWindow <= 0 {
 		opts.AnswerWindow = 3 * time.Second
+	}
+	if opts.Interactions <= 0 {
+		opts.Interactions = maxInteractions
 	}
 	if opts.Heartbeat <= 0 {
 		opts.Heartbeat = 41250 * time.Millisecond

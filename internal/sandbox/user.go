@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -145,12 +144,12 @@ func (s *Server) buildCommand(kind int, userID, channelID, path string, options 
 
 // at checks that a person may be in a channel. s.mu is held.
 func (s *Server) at(userID, channelID string) (person, error) {
-	p, ok := personByID(userID)
+	p, ok := s.w.person(userID)
 	if !ok || p.Bot {
 		return p, fmt.Errorf("there is no person %s", userID)
 	}
-	guild, ok := guildOf(channelID)
-	if !ok || (guild == "" && channelID != DMChannel(userID)) {
+	guild, ok := s.w.guildOf(channelID)
+	if !ok || (guild == "" && channelID != DMChannel(userID)) || (guild != "" && s.w.byGuild[guild].Members[userID] == nil) {
 		return p, fmt.Errorf("%s sees no channel %s", p.Name, channelID)
 	}
 	return p, nil
@@ -193,14 +192,18 @@ func (s *Server) optionValue(o option, v any, channelID string, resolved obj) (a
 		return v, nil
 	case optionUser:
 		id, _ := v.(string)
-		p, ok := personByID(id)
-		if !ok {
-			return nil, errors.New("is nobody here")
+		return id, s.resolve(o.Type, id, channelID, resolved)
+	case optionRole, optionMentionable:
+		id, _ := v.(string)
+		return id, s.resolve(o.Type, id, channelID, resolved)
+	case optionChannel:
+		id, _ := v.(string)
+		if err := s.resolve(o.Type, id, channelID, resolved); err != nil {
+			return nil, err
 		}
-		member := s.w.member(p, s.started)
-		delete(member, "user")
-		member["permissions"] = permissionsOf(p)
-		resolved["users"], resolved["members"] = obj{id: p.api()}, obj{id: member}
+		if g := s.w.byChannel[channelID]; len(o.ChannelTypes) > 0 && !slices.Contains(o.ChannelTypes, g.channel(id).Type) {
+			return nil, errors.New("is a channel of another kind")
+		}
 		return id, nil
 	case optionAttachment:
 		f, ok := v.(File)
@@ -269,7 +272,7 @@ func (s *Server) deliverAndWait(ctx context.Context, it *interaction, data obj, 
 		out.Modal = it.Modal.export(it.ID)
 	}
 	for _, c := range it.Choices {
-		out.Choices = append(out.Choices, Choice(c))
+		out.Choices = append(out.Choices, Choice{Name: c.Name, Value: c.Value})
 	}
 	return out, nil
 }
@@ -290,20 +293,21 @@ func (m *modal) export(interactionID string) *Modal {
 
 // interactionEvent is the event as Discord sends it. s.mu is held.
 func (s *Server) interactionEvent(it *interaction, data obj, m *message) obj {
-	p, _ := personByID(it.User)
+	p, _ := s.w.person(it.User)
 	ev := obj{
 		"version": 1, "id": it.ID, "application_id": BotID, "type": it.Type, "token": it.Token, "channel_id": it.Channel,
-		"channel": channelAPI(it.Channel), "locale": "en-US", "data": data, "app_permissions": strconv.FormatInt(permBot, 10),
+		"channel": s.w.channelAPI(it.Channel), "locale": p.Locale, "data": data,
+		"app_permissions": s.w.permissions(BotID, it.Channel), "authorizing_integration_owners": s.owners(it),
 		"attachment_size_limit": attachmentSizeLimit, "entitlements": []any{}, "entitlement_sku_ids": []any{},
 	}
-	if guild, _ := guildOf(it.Channel); guild != "" {
-		member := s.w.member(p, s.started)
-		member["permissions"] = permissionsOf(p)
-		ev["member"], ev["guild_id"], ev["guild_locale"], ev["context"] = member, guild, "en-US", 0
-		ev["guild"] = obj{"id": guild, "features": []any{}, "locale": "en-US"}
-		ev["authorizing_integration_owners"] = obj{"0": guild}
+	if guild, _ := s.w.guildOf(it.Channel); guild != "" {
+		member := s.resolvedMember(p, it.Channel)
+		member["user"] = p.api()
+		locale := s.w.byGuild[guild].Locale
+		ev["member"], ev["guild_id"], ev["guild_locale"], ev["context"] = member, guild, locale, 0
+		ev["guild"] = obj{"id": guild, "features": []any{}, "locale": locale}
 	} else {
-		ev["user"], ev["context"], ev["authorizing_integration_owners"] = p.api(), 1, obj{"0": "0"}
+		ev["user"], ev["context"] = p.api(), 1
 	}
 	if m != nil {
 		ev["message"] = s.apiMessage(m, BotID)
@@ -360,6 +364,16 @@ func (s *Server) press(ctx context.Context, userID, messageID, which string, kin
 			return Outcome{}, err
 		}
 		data["values"] = values
+		if of := selectKind(num(found["type"])); of != 0 {
+			resolved := obj{}
+			for _, v := range values {
+				if err := s.resolve(of, v, m.Channel, resolved); err != nil {
+					s.mu.Unlock()
+					return Outcome{}, fmt.Errorf("%s %w", v, err)
+				}
+			}
+			data["resolved"] = resolved
+		}
 	}
 	it := s.newInteraction(interactionComponent, userID, m.Channel)
 	it.Source = m.ID
@@ -418,7 +432,7 @@ func (s *Server) SubmitModal(ctx context.Context, userID, interactionID string, 
 	}
 	data := obj{"custom_id": from.Modal.CustomID, "components": rows}
 	it := s.newInteraction(interactionModal, userID, from.Channel)
-	it.Trigger = from.metadata()
+	it.Trigger = s.metadata(from)
 	var m *message
 	if from.Source != "" {
 		m, it.Source = s.w.find(from.Channel, from.Source), from.Source
@@ -489,7 +503,7 @@ func (s *Server) Messages(channelID, asUser string) []Message {
 	defer s.mu.Unlock()
 	var out []Message
 	for _, m := range s.w.Messages[channelID] {
-		if m.visible(asUser) {
+		if s.sees(asUser, m) {
 			out = append(out, s.view(m, asUser))
 		}
 	}
@@ -500,7 +514,7 @@ func (s *Server) Messages(channelID, asUser string) []Message {
 func (s *Server) WaitMessage(ctx context.Context, asUser string, ok func(Message) bool) (Message, error) {
 	var found Message
 	err := s.await(ctx, func() bool {
-		for _, channel := range []string{ChannelID, DMChannel(asUser)} {
+		for _, channel := range s.channelsOf(asUser) {
 			for _, m := range s.w.Messages[channel] {
 				if !m.visible(asUser) {
 					continue
@@ -519,18 +533,16 @@ func (s *Server) WaitMessage(ctx context.Context, asUser string, ok func(Message
 	return found, nil
 }
 
-// Roles returns the ids of a member's roles.
-func (s *Server) Roles(userID string) []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.w.MemberRoles[userID])
-}
-
-func permitted(p person, bits string) bool {
-	want, err := strconv.ParseInt(bits, 10, 64)
-	if err != nil || want == 0 {
-		return p.Admin
+// channelsOf lists the channels that a person sees, the first guild's first. s.mu is held.
+func (s *Server) channelsOf(userID string) []string {
+	var out []string
+	for _, g := range s.w.Guilds {
+		if g.Members[userID] == nil {
+			continue
+		}
+		for _, c := range g.Channels {
+			out = append(out, c.ID)
+		}
 	}
-	has, _ := strconv.ParseInt(permissionsOf(p), 10, 64)
-	return p.Admin || has&want == want
+	return append(out, DMChannel(userID))
 }

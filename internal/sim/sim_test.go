@@ -111,11 +111,14 @@ type community struct {
 	engine *engine.Engine
 	stop   func()
 
-	people   []horde.UserID
-	requests []horde.RequestID
-	jobs     []job
-	accepted map[horde.GenerationID]int
-	gifts    int
+	people    []horde.UserID
+	requests  []horde.RequestID
+	jobs      []job
+	texts     []job
+	forms     []form
+	alchemies []horde.RequestID
+	accepted  map[horde.GenerationID]int
+	gifts     int
 }
 
 type job struct {
@@ -139,13 +142,13 @@ func play(t *testing.T, seed uint64) {
 		c.clock.Advance(time.Duration(c.r.IntN(20_000)) * time.Millisecond)
 		switch n := c.r.IntN(100); {
 		case n < 25:
-			c.ask()
+			c.one(c.ask, c.ask, c.askText, c.askForms)
 		case n < 50:
-			c.pop()
+			c.one(c.pop, c.pop, c.popText, c.popForms)
 		case n < 75:
-			c.submit()
+			c.one(c.submit, c.submit, c.submitText, c.submitForm)
 		case n < 80:
-			c.cancel()
+			c.one(c.cancel, c.cancel, c.cancelForms)
 		case n < 90:
 			c.give()
 		case n < 93:
@@ -347,7 +350,7 @@ func (c *community) end() {
 			c.t.Errorf("%d requests of %s outlived their time", len(left), u.Alias())
 		}
 	}
-	if p := c.engine.Performance(); p.QueuedRequests != 0 || p.QueuedThings != 0 {
-		c.t.Errorf("%d images of %d things are queued by nobody", p.QueuedRequests, p.QueuedThings)
+	if p := c.engine.Performance(); p.QueuedRequests != 0 || p.QueuedThings != 0 || p.QueuedTexts != 0 || p.QueuedTokens != 0 || p.QueuedForms != 0 {
+		c.t.Errorf("this is queued by nobody: %+v", p)
 	}
 }

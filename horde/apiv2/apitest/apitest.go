@@ -135,7 +135,8 @@ func Build(tb testing.TB, p Plan) *House {
 		images, links = p.Bucket, p.Bucket
 	}
 	door, err := apiv2.New(apiv2.Deps{
-		Engine: e, Blobs: images, Signer: links, Secret: []byte(Secret), IDs: source, Now: p.Clock.Now, Log: log,
+		Engine: e, Blobs: images, Signer: links, Secret: []byte(Secret), IDs: source, NewKey: source.APIKey, Now: p.Clock.Now,
+		Log: log,
 	}, p.Options)
 	if err != nil {
 		tb.Fatal(err)

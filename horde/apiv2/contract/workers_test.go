@@ -7,6 +7,7 @@ const (
 	worker       = "GET /v2/workers/{worker_id}"
 	workerNamed  = "GET /v2/workers/name/{worker_name}"
 	changeWorker = "PUT /v2/workers/{worker_id}"
+	deleteWorker = "DELETE /v2/workers/{worker_id}"
 )
 
 func workerRows() []row {
@@ -42,5 +43,22 @@ func workerRows() []row {
 		{op: changeWorker, name: "nothing", setup: up, as: "owner", where: its, body: `{}`, want: 400, rc: "NoWorkerModSelected"},
 		{op: changeWorker, name: "unknown_team", setup: up, as: "owner", where: its, body: `{"team": "$nothing"}`, want: 404, rc: "TeamNotFound"},
 		{op: changeWorker, name: "invalid", as: "owner", where: []string{"$nothing"}, body: `{"maintenance": "yes", "info": 5}`, want: 400, bad: []string{"maintenance", "info"}},
+
+		{op: changeWorker, name: "name", setup: up, as: "owner", where: its, body: `{"name": "sleeper"}`, want: 200},
+		{op: changeWorker, name: "team", setup: founded, as: "owner", where: its, body: `{"team": "$team"}`, want: 200},
+		{op: changeWorker, name: "out_of_team", setup: founded, as: "owner", where: its, body: `{"team": ""}`, want: 200},
+		{
+			op: changeWorker, name: "name_taken", as: "owner", where: its, body: `{"name": "worker 0"}`, want: 400, rc: "WorkerNameAlreadyExists",
+			setup: then(up, crowd("stranger", 1, false)),
+		},
+		{op: changeWorker, name: "name_by_stranger", setup: up, as: "stranger", where: its, body: `{"name": "sleeper"}`, want: 403, rc: "NotModerator"},
+
+		{op: deleteWorker, name: "owner", setup: up, as: "owner", where: its, want: 200},
+		{op: deleteWorker, name: "moderator", setup: up, as: "moderator", where: its, want: 200},
+		{op: deleteWorker, name: "no_key", setup: up, where: its, want: 400, bad: []string{"apikey"}},
+		{op: deleteWorker, name: "wrong_key", setup: up, as: wrong, where: its, want: 401, rc: "InvalidAPIKey"},
+		{op: deleteWorker, name: "stranger", setup: up, as: "stranger", where: its, want: 403, rc: "NotModerator"},
+		{op: deleteWorker, name: "unknown", where: []string{"$nothing"}, want: 404, rc: "WorkerNotFound"},
+		{op: deleteWorker, name: "busy", setup: working(), as: "owner", where: its, want: 423, rc: "Locked"},
 	}
 }

@@ -3,7 +3,7 @@ import { el, message, moreEmoji, showTime } from "/render.js";
 
 const $ = (id) => document.getElementById(id);
 const box = $("box"), popup = $("popup"), list = $("messages"), scroll = $("scroll");
-const world = { me: "", people: new Map(), channels: [], channel: "", messages: new Map(), unread: new Set(), status: { online: false, commands: [] }, problems: 0 };
+const world = { me: "", people: new Map(), channels: [], channel: "", messages: new Map(), unread: new Set(), roles: [], status: { online: false, commands: [], menus: [] }, problems: 0 };
 let stream = null;
 
 // ---- talking to the server
@@ -40,9 +40,10 @@ function connect(user) {
 function hello(state) {
   world.people = new Map(state.people.map((p) => [p.id, p]));
   world.channels = state.channels;
+  world.roles = state.roles ?? [];
   if (!state.channels.some((c) => c.id === world.channel)) {
-    const kind = world.kind ?? "guild"; // switching people in the direct messages stays there
-    world.channel = state.channels.find((c) => c.kind === kind).id;
+    const kind = world.kind === "dm" ? "dm" : "guild"; // switching people in the direct messages stays there
+    world.channel = (state.channels.find((c) => c.kind === kind) ?? state.channels[0]).id;
   }
   world.messages = new Map(Object.entries(state.messages).map(([id, messages]) => [id, new Map(messages.map((m) => [m.id, m]))]));
   world.status = state.status;
@@ -63,7 +64,8 @@ function showPeople() {
   const focused = document.activeElement?.name === "person";
   $("people").replaceChildren(...[...world.people.values()].filter((p) => !p.bot).map((p) => {
     const input = el("input", { type: "radio", name: "person", value: p.id, id: "person-" + p.id, checked: p.id === world.me, dataset: { testid: "user-" + p.name }, onchange: () => switchTo(p) });
-    return el("label", { class: "person", for: "person-" + p.id }, input, el("span", { class: "avatar letter hue-" + Number(BigInt(p.id) % 6n), "aria-hidden": "true" }, p.name.slice(0, 1)), el("span", {}, p.name, p.admin ? el("small", {}, " administrator") : null));
+    return el("label", { class: "person", for: "person-" + p.id }, input, el("span", { class: "avatar letter hue-" + Number(BigInt(p.id) % 6n), "aria-hidden": "true" }, p.name.slice(0, 1)), el("span", {}, p.name, p.admin ? el("small", {}, " administrator") : null),
+      el("button", { type: "button", class: "tool apps", "aria-label": "Apps for " + p.name, title: "Apps for " + p.name, "aria-haspopup": "menu", dataset: { testid: "user-menu-" + p.name }, onclick: (event) => { event.preventDefault(); act.menu({ target: p.id }, false, event.currentTarget); } }, "⋯"));
   }));
   if (focused) $("person-" + world.me)?.focus();
 }
@@ -78,7 +80,9 @@ function switchTo(person) {
 }
 
 function showChannels() {
-  $("channels").replaceChildren(...world.channels.map((c) => el("li", {}, el("button", { type: "button", class: "channel" + (world.unread.has(c.id) ? " unread" : ""), "aria-current": c.id === world.channel ? "page" : null, dataset: { testid: "channel-" + c.kind }, onclick: () => openChannel(c) }, c.kind === "dm" ? "@ " : "# ", c.name, c.kind === "dm" ? el("small", {}, " direct") : null))));
+  let group = world.channels[0]?.group;
+  const heading = (c) => { const next = c.kind !== "dm" && c.group !== group ? c.group : ""; if (next) group = next; return next ? el("li", { class: "group" }, next) : null; };
+  $("channels").replaceChildren(...world.channels.flatMap((c) => [heading(c), el("li", { class: c.thread ? "thread" : "" }, el("button", { type: "button", class: "channel" + (world.unread.has(c.id) ? " unread" : ""), "aria-current": c.id === world.channel ? "page" : null, dataset: { testid: "channel-" + c.kind }, onclick: () => openChannel(c) }, c.kind === "dm" ? "@ " : c.thread ? "⤷ " : "# ", c.name, c.kind === "dm" ? el("small", {}, " direct") : c.nsfw ? el("small", {}, " 18+") : null))].filter(Boolean)));
   const c = world.channels.find((channel) => channel.id === world.channel);
   $("channel-name").textContent = (c.kind === "dm" ? "@ " : "# ") + c.name;
   $("topic").textContent = c.kind === "dm" ? "Only you and the bot are here." : "Type a command below. Nothing leaves this machine.";
@@ -147,7 +151,7 @@ function upsert(m) {
 }
 
 function fail(messageID, text) {
-  const node = itemOf(messageID)?.querySelector('[data-testid="failed"]');
+  const node = messageID && itemOf(messageID)?.querySelector('[data-testid="failed"]');
   if (!node) { notice(text); return; }
   node.textContent = text;
   node.hidden = false;
@@ -183,6 +187,19 @@ const act = {
     const answer = await ask("react", { message: m.id, emoji, on });
     if (answer.error) fail(m.id, sentence(answer.error));
   },
+  // menu shows the apps for a message or a person.
+  menu(on, ofMessage, button) {
+    document.querySelector(".picker")?.remove();
+    const close = () => { picker.remove(); button.focus(); };
+    const entries = (world.status.menus ?? []).filter((entry) => entry.message === ofMessage);
+    const run = async (entry) => { close(); settle(await ask("menu", { ...on, name: entry.name }), on.message ?? ""); };
+    const picker = el("div", { class: "picker menu", role: "menu", "aria-label": "Apps", dataset: { testid: "menu" } },
+      ...(entries.length ? entries.map((entry) => el("button", { type: "button", role: "menuitem", dataset: { testid: "menu-entry", name: entry.name }, onclick: () => run(entry) }, entry.label)) : [el("p", { class: "dim" }, "The bot offers nothing here.")]));
+    picker.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.stopPropagation(); close(); } });
+    document.body.append(picker);
+    place(picker, button);
+    picker.querySelector("button")?.focus();
+  },
   async dismiss(m) { await ask("dismiss", { message: m.id }); },
   enlarge(url, alt) {
     $("viewer-image").src = url;
@@ -201,16 +218,20 @@ const act = {
     picker.addEventListener("submit", (event) => { event.preventDefault(); if (field.value.trim()) send(field.value.trim()); });
     picker.addEventListener("keydown", (event) => { if (event.key === "Escape") { event.stopPropagation(); close(); } });
     document.body.append(picker);
-    const at = button.getBoundingClientRect(), size = picker.getBoundingClientRect();
-    picker.style.left = Math.max(8, Math.min(at.left, innerWidth - size.width - 8)) + "px";
-    picker.style.top = Math.max(8, at.top - size.height - 6) + "px";
+    place(picker, button);
     field.focus();
   },
 };
 
+function place(picker, button) {
+  const at = button.getBoundingClientRect(), size = picker.getBoundingClientRect();
+  picker.style.left = Math.max(8, Math.min(at.left, innerWidth - size.width - 8)) + "px";
+  picker.style.top = Math.max(8, at.top - size.height - 6) + "px";
+}
+
 document.addEventListener("pointerdown", (event) => {
   const picker = document.querySelector(".picker");
-  if (picker && !picker.contains(event.target) && !event.target.closest('[data-testid="reaction-add"]')) picker.remove();
+  if (picker && !picker.contains(event.target) && !event.target.closest('[data-testid="reaction-add"], .apps')) picker.remove();
 });
 
 // ---- forms

@@ -123,7 +123,8 @@ export function message(m, world, act, old) {
   body.append(el("p", { class: "who" }, el("b", { class: author?.bot ? "" : "hue-text-" + (Number(BigInt(m.author.id) % 6n)) }, author?.name ?? m.author.username),
     author?.bot ? el("span", { class: "badge" }, "APP") : null,
     el("time", { datetime: m.timestamp }, at.toLocaleTimeString(undefined, { timeStyle: "short" })),
-    m.edited_timestamp && !m.x_loading && !author?.bot ? el("span", { class: "dim" }, "(edited)") : null));
+    m.edited_timestamp && !m.x_loading && !author?.bot ? el("span", { class: "dim" }, "(edited)") : null,
+    m.x_ephemeral ? null : el("button", { type: "button", class: "tool apps", "aria-label": "Apps for this message", title: "Apps", "aria-haspopup": "menu", dataset: { testid: "message-menu", key: "menu" }, onclick: (event) => act.menu({ message: m.id }, true, event.currentTarget) }, "⋯")));
   if (m.x_loading) {
     body.append(el("p", { class: "thinking", dataset: { testid: "thinking" } }, el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), (author?.name ?? "The bot") + " is thinking…"));
   }
@@ -199,7 +200,11 @@ function buttonText(c) {
 }
 
 function selectNode(m, c, world, act) {
-  const options = c.type === 5 ? [...world.people.values()].map((p) => ({ label: p.name, value: p.id })) : c.options ?? [];
+  const guild = world.channels.find((channel) => channel.id === m.channel_id)?.guild;
+  const people = () => [...world.people.values()].map((p) => ({ label: "@" + p.name, value: p.id }));
+  const roles = () => world.roles.filter((r) => r.guild === guild).map((r) => ({ label: "@" + r.name.replace(/^@/, ""), value: r.id }));
+  const channels = () => world.channels.filter((channel) => channel.guild === guild && guild).map((channel) => ({ label: "#" + channel.name, value: channel.id }));
+  const options = { 5: people, 6: roles, 7: () => [...people(), ...roles()], 8: channels }[c.type]?.() ?? c.options ?? [];
   const many = (c.max_values ?? 1) > 1;
   const select = el("select", { disabled: c.disabled, multiple: many, "aria-label": c.placeholder || "Choose", dataset: { testid: "select", custom: c.custom_id, key: c.custom_id } });
   if (!many) select.append(el("option", { value: "", disabled: true, selected: !options.some((o) => o.default) }, c.placeholder || "Choose…"));

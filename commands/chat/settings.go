@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package chat
+
+import "time"
+
+// Kinds of documents about guilds and people. The key of a guild's is its ID, of a person's theirs.
+const (
+	KindGuild    DocKind = "guild"    // Guild
+	KindPerson   DocKind = "person"   // Person
+	KindPreset   DocKind = "preset"   // Preset; the key is the person's ID, a colon and the preset's own
+	KindBlock    DocKind = "block"    // Block; the key is the guild's ID, a colon and the person's. It is the guild's alone.
+	KindLink     DocKind = "link"     // Link, by person
+	KindKeyMade  DocKind = "keymade"  // KeyMade, by person
+	KindFarewell DocKind = "farewell" // Farewell, by person; it is due when the account goes, and about nobody
+	KindFuse     DocKind = "fuse"     // Fuse, by interaction; it is due when the message goes
+)
+
+// Bounds of settings.
+const (
+	MaxList     = 100 // entries of a list of models, styles or words
+	MaxPlaces   = 100 // channels, or roles, with rules of their own in a guild
+	MaxPresets  = 50  // of a person
+	MaxListName = 100 // characters of an entry
+)
+
+// Feature is what a guild may keep for some roles.
+type Feature string
+
+// The features. The names are stored.
+const (
+	Images  Feature = "images" // making images from words
+	Tools   Feature = "tools"  // working on images that are there: upscaling, describing, remixing
+	Texts   Feature = "texts"
+	Gifts   Feature = "gifts"
+	Parties Feature = "parties"
+)
+
+// Features lists all features.
+func Features() []Feature { return []Feature{Images, Tools, Texts, Gifts, Parties} }
+
+// Answers says whether answers with images are for everybody.
+type Answers string
+
+// The choices. Empty leaves it to the wider rule.
+const (
+	AnswersChosen  Answers = "chosen" // by the person
+	AnswersPublic  Answers = "public"
+	AnswersPrivate Answers = "private"
+)
+
+// Adult says where images for adults may be made.
+type Adult string
+
+// The choices. Empty leaves it to the wider rule.
+const (
+	AdultNever      Adult = "never"
+	AdultRestricted Adult = "restricted" // in channels that Discord restricts by age
+)
+
+// Limits are numbers that a guild, a channel or a role may set. Zero leaves a number to the wider rule.
+type Limits struct {
+	Pixels  int `json:"pixels,omitempty"` // of one image
+	Steps   int `json:"steps,omitempty"`
+	Amount  int `json:"amount,omitempty"`   // images of one request
+	AtOnce  int `json:"at_once,omitempty"`  // images of a person that are waiting or being made
+	InGuild int `json:"in_guild,omitempty"` // images of everybody in the guild that are
+}
+
+// Zero reports whether nothing is set.
+func (l Limits) Zero() bool { return l == Limits{} }
+
+// Rules are what a guild, or one of its channels, decides. What is empty or nil is left to the wider rule: a channel's to
+// its guild, a guild's to the operator.
+type Rules struct {
+	Off      *bool                `json:"off,omitempty"` // no commands here
+	Models   []string             `json:"models,omitempty"`
+	NoModels []string             `json:"no_models,omitempty"`
+	NoStyles []string             `json:"no_styles,omitempty"`
+	Words    []string             `json:"words,omitempty"`    // that no prompt may have
+	Negative string               `json:"negative,omitempty"` // added to what an image should not show
+	Limits   Limits               `json:"limits,omitzero"`
+	Access   map[Feature][]string `json:"access,omitempty"` // roles that have a feature; none means everybody
+	Adult    Adult                `json:"adult,omitempty"`
+	Spoiler  *bool                `json:"spoiler,omitempty"` // every image is hidden until it is clicked
+	Sources  *bool                `json:"sources,omitempty"` // images may be made from images
+	Strict   *bool                `json:"strict,omitempty"`  // only who asked for an image may press its buttons
+	Strange  *bool                `json:"strange,omitempty"` // people without an account may ask
+	Answers  Answers              `json:"answers,omitempty"`
+	Language string               `json:"language,omitempty"` // Discord's name of it
+}
+
+// Guild is what the administrators of a guild decided.
+type Guild struct {
+	Rules
+	Channels map[string]Rules  `json:"channels,omitempty"` // by channel; a category's count for its channels
+	Roles    map[string]Limits `json:"roles,omitempty"`
+	Log      string            `json:"log,omitempty"` // channel that hears of changes
+}
+
+// Block keeps a person from using the bot in a guild.
+type Block struct {
+	Person string    `json:"person"`
+	Reason string    `json:"reason,omitempty"`
+	By     string    `json:"by"`
+	Since  time.Time `json:"since"`
+	Until  time.Time `json:"until,omitzero"` // zero for ever
+}
+
+// Notice says how somebody wants to hear of gifts.
+type Notice string
+
+// The choices. Empty is NoticeEach.
+const (
+	NoticeEach   Notice = "each"
+	NoticeDigest Notice = "digest" // once a day
+	NoticeNone   Notice = "none"
+)
+
+// Defaults are the parameters somebody starts from, and those of a preset. Empty ones are left to the bot.
+type Defaults struct {
+	Model    string  `json:"model,omitempty"`
+	Style    string  `json:"style,omitempty"`
+	Negative string  `json:"negative,omitempty"`
+	Width    int     `json:"width,omitempty"`
+	Height   int     `json:"height,omitempty"`
+	Steps    int     `json:"steps,omitempty"`
+	Amount   int     `json:"amount,omitempty"`
+	CFG      float64 `json:"cfg,omitempty"`
+	Sampler  string  `json:"sampler,omitempty"`
+}
+
+// Person is what somebody decided for themselves.
+type Person struct {
+	Defaults
+	Language string `json:"language,omitempty"` // Discord's name of it; empty follows Discord
+	Private  bool   `json:"private,omitempty"`
+	Spoiler  bool   `json:"spoiler,omitempty"`
+	Share    bool   `json:"share,omitempty"`  // images help research
+	NoAlt    bool   `json:"no_alt,omitempty"` // the prompt is not repeated as the image's description
+	Mild     bool   `json:"mild,omitempty"`   // nothing for adults, even where it is allowed
+
+	Adult time.Time `json:"adult,omitzero"` // when they said that they are of age; zero: never
+
+	NoGifts   bool  `json:"no_gifts,omitempty"`   // their reactions give nothing
+	GiftLimit int64 `json:"gift_limit,omitempty"` // most kudos a day that their reactions give; 0: no limit of their own
+
+	NoticeGifts Notice `json:"notice_gifts,omitempty"`
+	QuietJobs   bool   `json:"quiet_jobs,omitempty"` // no message when something that took long is done
+	QuietRoles  bool   `json:"quiet_roles,omitempty"`
+	QuietParty  bool   `json:"quiet_party,omitempty"`
+
+	Agreed time.Time `json:"agreed,omitzero"` // when they opened their account by the panel
+}
+
+// Preset is a set of parameters under a name.
+type Preset struct {
+	Name  string    `json:"name"`
+	Made  time.Time `json:"made"`
+	From  string    `json:"from,omitempty"`   // who shared it
+	Share bool      `json:"shared,omitempty"` // anybody may copy it
+	Defaults
+}
+
+// Link makes a person act for an account that they showed the API key of. The key itself is not kept; Mark is a short
+// fingerprint of its hash, so that the link ends when the key is replaced.
+type Link struct {
+	User int64     `json:"user"`
+	Mark string    `json:"mark"`
+	At   time.Time `json:"at"`
+}
+
+// KeyMade tells when somebody last had a key made.
+type KeyMade struct {
+	At time.Time `json:"at"`
+}
+
+// Farewell is an account that its person wants to be deleted.
+type Farewell struct {
+	Person string    `json:"person"`
+	User   int64     `json:"user"`
+	Asked  time.Time `json:"asked"`
+}
+
+// Fuse is a private message that goes after a while. Sealed is its interaction's token, encrypted for the fuse's key.
+type Fuse struct {
+	App     string    `json:"app"`
+	Channel string    `json:"channel"`
+	Message string    `json:"message"`
+	Sealed  []byte    `json:"sealed"`
+	Ends    time.Time `json:"ends"`
+}

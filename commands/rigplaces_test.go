@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands_test
+
+import (
+	"slices"
+
+	"stablemate/internal/sandbox"
+)
+
+// runIn runs a command in some channel and expects an answer in time.
+func (r *rig) runIn(who, channel, path string, options map[string]any) sandbox.Outcome {
+	r.t.Helper()
+	out, err := r.sand.RunCommand(r.ctx(), who, channel, path, options)
+	if err != nil {
+		r.t.Fatalf("/%s: %v", path, err)
+	}
+	return out
+}
+
+// userMenu chooses an entry of a person's context menu.
+func (r *rig) userMenu(who, entry, target string) sandbox.Outcome {
+	r.t.Helper()
+	out, err := r.sand.RunUserMenu(r.ctx(), who, sandbox.ChannelID, entry, target)
+	if err != nil {
+		r.t.Fatalf("menu %s: %v", entry, err)
+	}
+	return out
+}
+
+// menu chooses an entry of a message's context menu.
+func (r *rig) menu(who, message, entry string) sandbox.Outcome {
+	r.t.Helper()
+	out, err := r.sand.RunMessageMenu(r.ctx(), who, message, entry)
+	if err != nil {
+		r.t.Fatalf("menu %s: %v", entry, err)
+	}
+	return out
+}
+
+// pick changes a select of a message; which is its custom id or its placeholder.
+func (r *rig) pick(who, message, which string, values ...string) sandbox.Outcome {
+	r.t.Helper()
+	out, err := r.sand.Choose(r.ctx(), who, message, which, values...)
+	if err != nil {
+		r.t.Fatalf("pick %s: %v", which, err)
+	}
+	return out
+}
+
+// fillIn submits the form that an answer opened.
+func (r *rig) fillIn(who string, form sandbox.Outcome, values map[string]string) sandbox.Outcome {
+	r.t.Helper()
+	if form.Modal == nil {
+		r.t.Fatalf("the answer opened no form: %+v", form)
+	}
+	out, err := r.sand.SubmitModal(r.ctx(), who, form.InteractionID, values)
+	if err != nil {
+		r.t.Fatalf("submit %s: %v", form.Modal.Title, err)
+	}
+	return out
+}
+
+// suggest asks for autocompletion of an option.
+func (r *rig) suggest(who, path, option, typed string) []sandbox.Choice {
+	r.t.Helper()
+	list, err := r.sand.Autocomplete(r.ctx(), who, sandbox.ChannelID, path, map[string]any{option: typed}, option)
+	if err != nil {
+		r.t.Fatalf("complete /%s %s: %v", path, option, err)
+	}
+	return list
+}
+
+// hasRole reports whether a member of the first guild has a role.
+func (r *rig) hasRole(who, role string) bool { return slices.Contains(r.sand.Roles(who), role) }
+
+// setRole makes a role of the first guild, or changes it, and returns its id.
+func (r *rig) setRole(role sandbox.Role) string {
+	r.t.Helper()
+	id, err := r.sand.SetRole(sandbox.GuildID, role)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return id
+}
+
+// permissionsOfBot replaces what the bot may do in the first guild.
+func (r *rig) permissionsOfBot(bits int64) {
+	r.t.Helper()
+	list := r.sand.GuildRoles(sandbox.GuildID)
+	i := slices.IndexFunc(list, func(role sandbox.Role) bool { return role.ID == sandbox.RoleBot })
+	list[i].Permissions = bits
+	r.setRole(list[i])
+}
