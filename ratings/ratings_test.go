@@ -69,7 +69,7 @@ func newRig(t *testing.T, opts ratings.Options) *rig {
 		t.Fatal(err)
 	}
 	r.engine, err = engine.Open(t.Context(), r.store, engine.Options{
-		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: key("anonymous"), TransfersAllowed: true}, Now: r.clock.Now, IDs: r.random, Log: zerolog.Nop(),
+		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: key("anonymous"), TransfersAllowed: true, Sharing: true}, Now: r.clock.Now, IDs: r.random, Log: zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)
