@@ -144,7 +144,9 @@ type Set struct {
 	people  *memory[chat.Person]
 	guilds  *memory[chat.Guild]
 	blocks  *memory[chat.Block]
+	presets *memory[chat.Preset]
 	parents *parents
+	diary   *diary
 
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
@@ -169,6 +171,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.bundle = bundle
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
+	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
+	s.diary = newDiary(s)
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
@@ -231,7 +235,10 @@ type family struct {
 
 // families lists them, one line each.
 func (s *Set) families() []family {
-	return []family{}
+	return []family{
+		s.serverConfigFamily(),
+		s.settingsFamily(),
+	}
 }
 
 func (s *Set) firstCommands() []discord.CommandSpec {
@@ -251,6 +258,7 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			{Name: "seed", Description: descSeed, Type: discord.OptionString, MaxLength: new(maxSeed)},
 			{Name: "amount", Description: descAmount, Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(maxAmount))},
 			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
+			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
 		}},
 		{Name: "login", Description: descLogin, DMs: true, Options: []discord.OptionSpec{
 			{Name: "key", Description: descKey, Type: discord.OptionString, Choices: []discord.Choice{{Name: choiceNewKey, Value: keyNew}}},
@@ -275,7 +283,12 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 }
 
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
-func (s *Set) Run(ctx context.Context) error { return s.follow.run(ctx) }
+func (s *Set) Run(ctx context.Context) error {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { s.diary.run(ctx) })
+	return s.follow.run(ctx)
+}
 
 // say picks the language of the person who sent an interaction: the one they chose, or Discord's.
 func (s *Set) say(in *discord.Interaction) words.Words {

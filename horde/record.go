@@ -91,6 +91,7 @@ func (b *book[V]) ids() []string {
 // keepers lists the books of the horde. A new kind is one line here and one in newBooks.
 func (s *State) keepers() []keeper {
 	return []keeper{
+		&s.sharedKeys,
 		&s.stats,
 		&s.styles,
 		&s.collections,
@@ -106,6 +107,7 @@ func (s *State) keepers() []keeper {
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
+	s.sharedKeys = newBook[SharedKey](KindSharedKey)
 	s.stats = newBook[statBucket](statRecord)
 	s.styles = newBook[Style](KindStyle)
 	s.collections = newBook[Collection](KindCollection)

@@ -40,6 +40,7 @@ type Deps struct {
 	Signer blob.Links
 	Secret []byte // of API keys
 	IDs    horde.IDSource
+	NewKey func() string // makes secrets like API keys, for proxy passkeys
 	Now    func() time.Time
 	Log    zerolog.Logger
 }
@@ -92,7 +93,7 @@ type Server struct {
 // New builds the door.
 func New(deps Deps, opts Options) (*Server, error) {
 	switch {
-	case deps.Engine == nil, deps.Blobs == nil, deps.Signer == nil, deps.IDs == nil, deps.Now == nil:
+	case deps.Engine == nil, deps.Blobs == nil, deps.Signer == nil, deps.IDs == nil, deps.NewKey == nil, deps.Now == nil:
 		return nil, errors.New("the HTTP door needs an engine, an image store, a signer, identifiers and a clock")
 	case len(deps.Secret) < 16:
 		return nil, fmt.Errorf("the secret of API keys has %d bytes, 16 are the fewest", len(deps.Secret))

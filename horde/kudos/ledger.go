@@ -69,7 +69,8 @@ const (
 	KindUptime     Kind = 8 // a worker's reward for being there
 	KindPromotion  Kind = 9 // escrow paid out on becoming trusted
 
-	KindStyle Kind = 24 // thanks to the maker of a style that somebody else used
+	KindMonthly Kind = 20 // what an account is given each month
+	KindStyle   Kind = 24 // thanks to the maker of a style that somebody else used
 )
 
 // Posting changes one account. Postings of an event sum to zero.

@@ -215,6 +215,7 @@ func testAtomic(t *testing.T, opts store.Options) {
 	before := *w.Rows
 	before.users, before.requests = cloneOf(w.Rows.users), cloneOf(w.Rows.requests)
 	before.workers, before.generations, before.system = cloneOf(w.Rows.workers), cloneOf(w.Rows.generations), cloneOf(w.Rows.system)
+	before.records = cloneOf(w.Rows.records)
 
 	good := live(t, w, 20)
 	for len(good.Ledger) == 0 || len(good.NewRequests) == 0 {
