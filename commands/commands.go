@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"stablemate/commands/chart"
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
 	"stablemate/emojikudos"
@@ -147,6 +148,8 @@ type Set struct {
 	presets *memory[chat.Preset]
 	parents *parents
 	diary   *diary
+	tallies *tallies
+	charts  *chart.Painter
 
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
@@ -172,7 +175,10 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
-	s.diary = newDiary(s)
+	s.diary, s.tallies = newDiary(s), newTallies(s)
+	if s.charts, err = chart.New(); err != nil {
+		return nil, fmt.Errorf("commands: %w", err)
+	}
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
@@ -238,6 +244,7 @@ func (s *Set) families() []family {
 	return []family{
 		s.serverConfigFamily(),
 		s.settingsFamily(),
+		s.statsFamily(),
 	}
 }
 
@@ -285,9 +292,12 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
 func (s *Set) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
-	defer beside.Wait()
 	beside.Go(func() { s.diary.run(ctx) })
-	return s.follow.run(ctx)
+	beside.Go(func() { s.tallies.run(ctx) })
+	err := s.follow.run(ctx)
+	beside.Wait()
+	s.tallies.last(ctx)
+	return err
 }
 
 // say picks the language of the person who sent an interaction: the one they chose, or Discord's.
