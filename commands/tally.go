@@ -33,7 +33,7 @@ type made struct {
 }
 
 func newTallies(s *Set) *tallies {
-	return &tallies{s: s, docs: newMemory[chat.Tally](s.deps.Docs, chat.KindTally), waiting: make(chan made, countWaiting)}
+	return &tallies{s: s, docs: newMemory[chat.Tally](s.deps.Docs, chat.KindMade), waiting: make(chan made, countWaiting)}
 }
 
 func tallyOfPerson(person string) string { return "p" + person }
