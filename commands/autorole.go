@@ -58,9 +58,9 @@ func (s *Set) autoroleFamily() family {
 		for path, h := range map[string]func(context.Context, *roleCommand) error{
 			"add": s.roleAdd, "edit": s.roleEdit, "remove": s.roleRemove, "list": s.roleList, "test": s.roleTest, "sync": s.roleSync,
 		} {
-			rt.Command("autorole "+path, discord.Route{Handle: s.answered(s.managed(h)), Autocomplete: s.completeRule, Private: true})
+			rt.Command("autorole "+path, discord.Route{Handle: s.answered(s.rolesManaged(h)), Autocomplete: s.completeRule, Private: true})
 		}
-		rt.Component(verbRoleSync, discord.Route{Handle: s.answered(s.managed(s.pressRoleSync)), Private: true})
+		rt.Component(verbRoleSync, discord.Route{Handle: s.answered(s.rolesManaged(s.pressRoleSync)), Private: true})
 	}}
 }
 
@@ -76,8 +76,8 @@ func (c *roleCommand) tell(ctx context.Context, parts ...string) error {
 	return c.r.Reply(ctx, private(lines(parts...)))
 }
 
-// managed lets only people in who manage roles, also when they press a button.
-func (s *Set) managed(h func(context.Context, *roleCommand) error) discord.HandlerFunc {
+// rolesManaged lets only people in who manage roles, also when they press a button.
+func (s *Set) rolesManaged(h func(context.Context, *roleCommand) error) discord.HandlerFunc {
 	return func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 		if ok, err := s.administers(ctx, in, r, discord.ManageRoles, s.say(in).T("permission.manageroles")); !ok {
 			return err
@@ -207,7 +207,7 @@ func (s *Set) roleAdd(ctx context.Context, c *roleCommand) error {
 	if err := s.checkRole(ctx, c.in, role); err != nil {
 		return c.refusedRule(ctx, err)
 	}
-	after, err := s.changeRules(ctx, c.in, func(v *chat.Roles) error {
+	after, err := s.changeRoleRules(ctx, c.in, func(v *chat.Roles) error {
 		if len(v.Rules) >= chat.MaxRoleRules {
 			return badRule("many", "Count", chat.MaxRoleRules)
 		}
@@ -224,8 +224,8 @@ func (s *Set) roleAdd(ctx context.Context, c *roleCommand) error {
 	return c.tell(ctx, c.w.T("autorole.added", "Rule", sayRule(c.w, rule)), sayPaused(c.w, after, role, s.now()), c.w.T("autorole.soon"))
 }
 
-// changeRules changes a guild's rules and has its members looked at.
-func (s *Set) changeRules(ctx context.Context, in *discord.Interaction, f func(v *chat.Roles) error) (chat.Roles, error) {
+// changeRoleRules changes a guild's rules and has its members looked at.
+func (s *Set) changeRoleRules(ctx context.Context, in *discord.Interaction, f func(v *chat.Roles) error) (chat.Roles, error) {
 	after, err := s.roles.rules.change(ctx, in.GuildID, about{guild: in.GuildID}, func(v *chat.Roles) error {
 		v.Channel = in.ChannelID
 		return f(v)
@@ -255,7 +255,7 @@ func (s *Set) roleEdit(ctx context.Context, c *roleCommand) error {
 		return c.refusedRule(ctx, err)
 	}
 	var changed chat.RoleRule
-	after, err := s.changeRules(ctx, c.in, func(v *chat.Roles) error {
+	after, err := s.changeRoleRules(ctx, c.in, func(v *chat.Roles) error {
 		i := slices.IndexFunc(v.Rules, func(r chat.RoleRule) bool { return r.ID == id })
 		if i < 0 {
 			return badRule("rule")
@@ -289,7 +289,7 @@ func (s *Set) roleEdit(ctx context.Context, c *roleCommand) error {
 func (s *Set) roleRemove(ctx context.Context, c *roleCommand) error {
 	id := int(c.in.Command.Options.Int("rule", 0))
 	var gone chat.RoleRule
-	_, err := s.changeRules(ctx, c.in, func(v *chat.Roles) error {
+	_, err := s.changeRoleRules(ctx, c.in, func(v *chat.Roles) error {
 		i := slices.IndexFunc(v.Rules, func(r chat.RoleRule) bool { return r.ID == id })
 		if i < 0 {
 			return badRule("rule")

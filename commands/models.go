@@ -223,7 +223,7 @@ func (s *Set) modelCard(_ context.Context, _ *discord.Interaction, w words.Words
 	sh.fields = field(sh.fields, w.T("models.family"), string(ref.Family))
 	if known {
 		sh.fields = field(sh.fields, w.T("models.nsfw"), mark(ref.NSFW))
-		sh.fields = field(sh.fields, w.T("models.steps"), between(ref.MinSteps, ref.MaxSteps))
+		sh.fields = field(sh.fields, w.T("models.steps"), stepRange(ref.MinSteps, ref.MaxSteps))
 		if ref.MaxCFG > 0 || ref.MinCFG > 0 {
 			sh.fields = field(sh.fields, w.T("models.cfg"), fmt.Sprintf("%g – %g", ref.MinCFG, ref.MaxCFG))
 		}
@@ -245,8 +245,8 @@ func (s *Set) modelCard(_ context.Context, _ *discord.Interaction, w words.Words
 	return sh, nil
 }
 
-// between writes a range of which either end may be open.
-func between(least, most int) string {
+// stepRange writes a range of which either end may be open.
+func stepRange(least, most int) string {
 	switch {
 	case least == 0 && most == 0:
 		return ""

@@ -3,74 +3,61 @@
 package commands
 
 import (
-	"context"
-	"fmt"
-	"strings"
-
 	"stablemate/internal/discord"
 )
 
-// sub defines a sub-command whose descriptions are the text under family.name.
-func (s *Set) sub(family, name string, options ...discord.OptionSpec) discord.SubcommandSpec {
-	key := "cmd." + family + "." + name
+// english is a text for definitions, which are English with other languages beside them.
+func (s *Set) english(key string) string { return s.bundle.For().T(key) }
+
+// subcommand defines a sub-command whose description is a text by key.
+func (s *Set) subcommand(name, key string, options ...discord.OptionSpec) discord.SubcommandSpec {
 	return discord.SubcommandSpec{Name: name, Description: s.english(key), Descriptions: s.bundle.Locales(key), Options: options}
 }
 
-// opt fills in an option's descriptions: the text under opt.family.name.
-func (s *Set) opt(family string, o discord.OptionSpec) discord.OptionSpec {
-	key := "opt." + family + "." + o.Name
-	o.Description, o.Descriptions = s.english(key), s.bundle.Locales(key)
+// option defines an option whose description is a text by key.
+func (s *Set) option(name, key string, kind discord.OptionType, change ...func(*discord.OptionSpec)) discord.OptionSpec {
+	o := discord.OptionSpec{Name: name, Description: s.english(key), Descriptions: s.bundle.Locales(key), Type: kind}
+	for _, f := range change {
+		f(&o)
+	}
 	return o
 }
 
-// spec defines a command of sub-commands; its descriptions are the text under cmd.name.
-func (s *Set) spec(name string, subs ...discord.SubcommandSpec) discord.CommandSpec {
-	key := "cmd." + name
-	return discord.CommandSpec{
-		Name: name, Description: s.english(key), Descriptions: s.bundle.Locales(key), Subcommands: subs,
-	}
+// required, between, upTo, suggested and oneOf change an option.
+func required(o *discord.OptionSpec) { o.Required = true }
+
+func suggested(o *discord.OptionSpec) { o.Autocomplete = true }
+
+func between(least, most int) func(*discord.OptionSpec) {
+	return func(o *discord.OptionSpec) { o.Min, o.Max = new(float64(least)), new(float64(most)) }
 }
 
-func (s *Set) english(key string) string { return s.bundle.For().T(key) }
-
-// pick is a fixed value of an option, named by a text.
-func (s *Set) pick(value, key string) discord.Choice {
-	return discord.Choice{Name: s.english(key), Value: value, Names: s.bundle.Locales(key)}
+func upTo(characters int) func(*discord.OptionSpec) {
+	return func(o *discord.OptionSpec) { o.MaxLength = new(characters) }
 }
 
-// suggest answers an autocompletion with what contains the text typed so far, at most what Discord takes.
-func suggest(typed string, all []discord.Choice) []discord.Choice {
-	typed = strings.ToLower(strings.TrimSpace(typed))
-	var out []discord.Choice
-	for _, c := range all {
-		if len(out) < discord.MaxChoices && strings.Contains(strings.ToLower(c.Name), typed) {
-			c.Name = discord.Clip(c.Name, maxModel)
-			out = append(out, c)
+// oneOf lists the values of an option; the text of each is prefix and value.
+func (s *Set) oneOf(prefix string, values ...string) func(*discord.OptionSpec) {
+	return func(o *discord.OptionSpec) {
+		for _, v := range values {
+			o.Choices = append(o.Choices, discord.Choice{Name: s.english(prefix + v), Value: v, Names: s.bundle.Locales(prefix + v)})
 		}
 	}
-	return out
 }
 
-// logChannel is where a guild's administrators hear of what happens; empty where they chose none.
-func (s *Set) logChannel(ctx context.Context, guild string) string {
-	g, _, err := s.guilds.get(ctx, guild)
-	if err != nil {
-		return ""
+// languages are the ones people may choose, by Discord's names.
+func languages() []struct{ locale, name string } {
+	return []struct{ locale, name string }{
+		{"en-US", "English"}, {"de", "Deutsch"}, {"es-ES", "Español"}, {"fr", "Français"}, {"ja", "日本語"},
 	}
-	return g.Log
 }
 
-// administers refuses whoever lacks a permission in the guild, or is in none. ok is false when it has answered.
-func (s *Set) administers(ctx context.Context, in *discord.Interaction, r *discord.Responder, p discord.Permissions, name string) (ok bool, err error) {
-	w := s.say(in)
-	switch {
-	case in.GuildID == "":
-		return false, r.Reply(ctx, private(w.T("common.guildonly")))
-	case !in.MemberPermissions.Has(p):
-		return false, r.Reply(ctx, private(w.T("common.needspermission", "Permission", name)))
+// languageName is a language in its own words; empty for one that nobody can choose.
+func languageName(locale string) string {
+	for _, l := range languages() {
+		if l.locale == locale {
+			return l.name
+		}
 	}
-	return true, nil
+	return ""
 }
-
-// roleMention shows a role by its colour and name; mentions never ping.
-func roleMention(id string) string { return fmt.Sprintf("<@&%s>", id) }
