@@ -56,9 +56,16 @@ type roleEngine struct {
 	queues  map[string]*roleQueue
 	ready   []string // guilds with work and no goroutine
 	queued  int      // people in all queues
-	met     map[string]time.Time
-	pending map[horde.UserID]bool // accounts with news; true for those that cannot wait
+	met     map[string]meeting
+	actsFor map[horde.UserID]string // who acts for an account that is not their own
+	pending map[horde.UserID]bool   // accounts with news; true for those that cannot wait
 	heard   map[horde.UserID]time.Time
+}
+
+// meeting is when somebody was seen, and with which account; 0 for none.
+type meeting struct {
+	at   time.Time
+	user horde.UserID
 }
 
 // roleQueue is the work of one guild. The engine's mutex guards it.
@@ -79,7 +86,7 @@ func newRoleEngine(s *Set) *roleEngine {
 	return &roleEngine{
 		s: s, news: make(chan struct{}, 1), rules: newMemory[chat.Roles](s.deps.Docs, chat.KindRoles),
 		members: newMemory[chat.Member](s.deps.Docs, chat.KindMember), passes: newMemory[chat.RolePass](s.deps.Docs, chat.KindRolePass),
-		active: make(map[string]bool), queues: make(map[string]*roleQueue), met: make(map[string]time.Time),
+		active: make(map[string]bool), queues: make(map[string]*roleQueue), met: make(map[string]meeting), actsFor: make(map[horde.UserID]string),
 		pending: make(map[horde.UserID]bool), heard: make(map[horde.UserID]time.Time),
 	}
 }
@@ -174,19 +181,25 @@ func (e *roleEngine) seen(guild, person string, roles []string) {
 	if guild == "" || person == "" {
 		return
 	}
-	if _, linked := e.s.find(person); !linked {
-		return
-	}
+	u, linked := e.s.find(person)
 	key, now := memberKey(guild, person), e.s.now()
 	e.mu.Lock()
-	if last, ok := e.met[key]; ok && now.Sub(last) < metGap {
+	last, known := e.met[key]
+	// Somebody without an account matters only when they had one.
+	if !linked && (!known || last.user == 0) || known && last.user == u.ID && now.Sub(last.at) < metGap {
 		e.mu.Unlock()
 		return
 	}
 	if len(e.met) >= maxMet {
 		clear(e.met) // they will be met again
 	}
-	e.met[key] = now
+	e.met[key] = meeting{now, u.ID}
+	if own, ok := personOf(u); linked && (!ok || own != person) {
+		if len(e.actsFor) >= maxMet {
+			clear(e.actsFor)
+		}
+		e.actsFor[u.ID] = person
+	}
 	e.mu.Unlock()
 	e.enqueue(guild, person, roleLook{roles: roles, whole: roles != nil})
 }
@@ -320,14 +333,24 @@ func (e *roleEngine) lookUp(ctx context.Context) {
 	}
 	e.mu.Unlock()
 	for _, id := range users {
-		u, ok := e.s.engine.User(id)
-		if !ok {
-			continue
+		e.lookUpUser(ctx, id)
+	}
+}
+
+// lookUpUser has the people who act for an account looked at, wherever they are members.
+func (e *roleEngine) lookUpUser(ctx context.Context, id horde.UserID) {
+	var people []string
+	if u, ok := e.s.engine.User(id); ok {
+		if person, ok := personOf(u); ok {
+			people = append(people, person)
 		}
-		person, ok := personOf(u)
-		if !ok {
-			continue
-		}
+	}
+	e.mu.Lock()
+	if person, ok := e.actsFor[id]; ok {
+		people = append(people, person)
+	}
+	e.mu.Unlock()
+	for _, person := range people {
 		members, err := e.members.ofPerson(ctx, person)
 		if err != nil {
 			e.s.log.Warn().Err(err).Msg("cannot read where somebody is a member")

@@ -244,3 +244,20 @@ func TestNewsReachTheirChannelsOnce(t *testing.T) {
 	r.run(sandbox.Admin, "news unsubscribe", map[string]any{"channel": sandbox.ChannelID})
 	r.whisper(sandbox.Admin, "hears of no more news")
 }
+
+func TestCommandsKeepDiscordsRules(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	chat := 0
+	for _, spec := range r.p.set.Commands() {
+		if err := spec.Validate(); err != nil {
+			t.Error(err)
+		}
+		if spec.Menu == 0 {
+			chat++
+		}
+	}
+	if chat > 100 {
+		t.Errorf("%d commands, Discord takes 100", chat)
+	}
+}
