@@ -90,15 +90,15 @@ func (s *Set) rolesManaged(h func(context.Context, *roleCommand) error) discord.
 	}
 }
 
-// errRule is a reason why a rule cannot be, as the key of a text with its values.
-type errRule struct {
+// ruleError is a reason why a rule cannot be, as the key of a text with its values.
+type ruleError struct {
 	key    string
 	values []any
 }
 
-func (e *errRule) Error() string { return e.key }
+func (e *ruleError) Error() string { return e.key }
 
-func badRule(key string, values ...any) error { return &errRule{"autorole.no." + key, values} }
+func badRule(key string, values ...any) error { return &ruleError{"autorole.no." + key, values} }
 
 // readCondition reads one condition from options; ok is false when it was not given.
 func (s *Set) readCondition(o discord.OptionValues, suffix string) (c chat.RoleCondition, ok bool, err error) {
@@ -179,7 +179,7 @@ const dangerous = discord.Administrator | discord.ManageGuild | discord.ManageRo
 
 // refusedRule tells why a rule cannot be. Other errors are passed on.
 func (c *roleCommand) refusedRule(ctx context.Context, err error) error {
-	if bad, ok := errors.AsType[*errRule](err); ok {
+	if bad, ok := errors.AsType[*ruleError](err); ok {
 		return c.tell(ctx, c.w.T(bad.key, bad.values...))
 	}
 	return err

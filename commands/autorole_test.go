@@ -3,12 +3,14 @@
 package commands_test
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"stablemate/commands"
+	"stablemate/commands/chat"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/internal/sandbox"
@@ -24,9 +26,7 @@ func (r *rig) getsRole(who, role string, want bool) {
 func (r *rig) rule(role, condition string, more map[string]any) {
 	r.t.Helper()
 	options := map[string]any{"role": role, "condition": condition}
-	for k, v := range more {
-		options[k] = v
-	}
+	maps.Copy(options, more)
 	r.run(sandbox.Admin, "autorole add", options)
 	r.whisper(sandbox.Admin, "New rule", "<@&"+role+">")
 }
@@ -219,4 +219,75 @@ func TestConditionsOfARuleHoldTogetherAndRulesOfARoleAreAlternatives(t *testing.
 		t.Fatal(err)
 	}
 	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
+}
+
+func TestARoleThatIsGoneIsToldOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer)
+	role := r.setRole(sandbox.Role{Name: "Foal", Position: 1})
+	r.rule(role, "trusted", nil)
+	r.pass()
+	if err := r.sand.DeleteRole(sandbox.GuildID, role); err != nil {
+		t.Fatal(err)
+	}
+	r.trust(sandbox.Newcomer, true)
+	r.see(sandbox.Admin, "a notice", func(m sandbox.Message) bool {
+		return !m.Ephemeral && strings.Contains(m.Content, "of a rule is gone")
+	})
+	r.pass()
+	r.run(sandbox.Admin, "autorole list", nil)
+	r.whisper(sandbox.Admin, "The role is gone")
+}
+
+func TestWhoLeavesIsForgottenAndWhoComesBackIsMetAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	if err := r.sand.Leave(sandbox.GuildID, sandbox.Newcomer); err != nil {
+		t.Fatal(err)
+	}
+	r.rule(sandbox.RoleWorker, "linked", nil)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
+	r.eventually("the member is forgotten", func() bool {
+		docs, err := r.p.store.DocsOfPerson(r.ctx(), chat.KindMember, sandbox.Newcomer)
+		return err == nil && len(docs) == 0
+	})
+	if err := r.sand.Join(sandbox.GuildID, sandbox.Newcomer); err != nil {
+		t.Fatal(err)
+	}
+	r.run(sandbox.Newcomer, "kudos balance", nil)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
+}
+
+func TestRolesSurviveADiscordInTrouble(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]sandbox.Fault{
+		"a server error":          {Kind: sandbox.Status, Code: 502, Method: "PUT", Path: "/roles/", Times: 2},
+		"a lost answer":           {Kind: sandbox.CutAnswer, Method: "PUT", Path: "/roles/"},
+		"a lost request":          {Kind: sandbox.Cut, Method: "PUT", Path: "/roles/"},
+		"a limit":                 {Kind: sandbox.RateLimited, Method: "PUT", Path: "/roles/", Delay: 100 * time.Millisecond},
+		"a member that is hidden": {Kind: sandbox.Status, Code: 500, Method: "GET", Path: "/members/", Times: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			r.login(sandbox.Newcomer)
+			r.sand.Arm(fault)
+			r.rule(sandbox.RoleWorker, "linked", nil)
+			soonOrLater := func() bool { // at once, or it is to be tried again
+				due, err := r.p.store.DueDocs(r.ctx(), chat.KindMember, r.now().Add(time.Hour), 1)
+				return slices.Contains(r.sand.Roles(sandbox.Newcomer), sandbox.RoleWorker) || err == nil && len(due) > 0
+			}
+			r.eventually("somebody gets the role or is tried again", soonOrLater)
+			r.jump(2 * time.Minute)
+			if err := r.p.set.RoleTick(r.ctx()); err != nil {
+				t.Fatal(err)
+			}
+			r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
+			r.sand.Disarm()
+			r.run(sandbox.Admin, "autorole remove", map[string]any{"rule": 1})
+			r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, false)
+		})
+	}
 }

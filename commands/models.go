@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -346,9 +347,7 @@ func (s *Set) hordeETA(ctx context.Context, in *discord.Interaction, r *discord.
 		return err
 	}
 	values := discord.OptionValues{"prompt": {Type: discord.OptionString, Value: "a horse"}}
-	for name, v := range o {
-		values[name] = v
-	}
+	maps.Copy(values, o)
 	p, err := s.read(values, e.person.Defaults)
 	if err != nil {
 		return err

@@ -233,6 +233,7 @@ func (s *Set) erase(ctx context.Context, in *discord.Interaction, r *discord.Res
 		}
 		text = lines(text, w.T("privacy.later", "When", stamp(f.Asked.Add(graceTime)), "Login", s.cmd("login")))
 	}
+	s.roles.dismiss(ctx, in.User.ID)
 	n, err := s.deps.Docs.ForgetPerson(ctx, in.User.ID)
 	if err != nil {
 		return fmt.Errorf("forget a person: %w", err)

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"stablemate/commands/chat"
@@ -286,9 +287,7 @@ func (e *roleEngine) paused(ctx context.Context, guild, role string, err error) 
 	tell := false
 	rules, err := e.rules.change(ctx, guild, about{guild: guild}, func(v *chat.Roles) error {
 		paused := make(map[string]chat.RolePause, len(v.Paused)+1)
-		for r, p := range v.Paused {
-			paused[r] = p
-		}
+		maps.Copy(paused, v.Paused)
 		tell = !paused[role].Told || gone && !paused[role].Gone
 		paused[role] = chat.RolePause{Gone: gone, Told: true}
 		if !gone {
@@ -347,4 +346,25 @@ func unpause(v *chat.Roles, role string) {
 		}
 	}
 	v.Paused = paused
+}
+
+// dismiss takes back what the bot gave somebody who is about to be forgotten. What fails stays with them: nobody would
+// remember it afterwards.
+func (e *roleEngine) dismiss(ctx context.Context, person string) {
+	members, err := e.members.ofPerson(ctx, person)
+	if err != nil {
+		e.s.log.Warn().Err(err).Msg("cannot read the roles of somebody who leaves")
+		return
+	}
+	for _, m := range members {
+		guild, _, _ := strings.Cut(m.key, ":")
+		for role := range m.value.Grants {
+			if err := e.s.bot.RemoveRole(ctx, guild, person, role, "their account is deleted"); err != nil {
+				e.s.log.Info().Err(err).Str("guild", guild).Msg("cannot take a role from somebody who leaves")
+			}
+		}
+		e.mu.Lock()
+		delete(e.met, m.key)
+		e.mu.Unlock()
+	}
 }

@@ -191,8 +191,7 @@ func (s *Set) workerCard(_ context.Context, in *discord.Interaction, w words.Wor
 	sh.fields = field(sh.fields, w.T("models.threads"), strconv.Itoa(wk.Offer.Threads))
 	switch wk.Type {
 	case horde.Dreamer:
-		side := fmt.Sprintf("%s px", short(float64(wk.Offer.MaxPixels)))
-		sh.fields = field(sh.fields, w.T("worker.largest"), side)
+		sh.fields = field(sh.fields, w.T("worker.largest"), short(float64(wk.Offer.MaxPixels))+" px")
 		sh.fields = field(sh.fields, w.T("worker.speed"), short(float64(int64(wk.Speed())))+" px/s")
 	case horde.Scribe:
 		sh.fields = field(sh.fields, w.T("worker.largest"), fmt.Sprintf("%d / %d", wk.Offer.MaxLength, wk.Offer.MaxContext))

@@ -58,6 +58,7 @@ func (t RoleTest) Numbered() bool {
 	switch t {
 	case RoleOnline, RoleGenerated, RoleRequested, RoleRated, RoleGiven, RoleEarned, RoleAge, RoleWinner:
 		return true
+	case RoleLinked, RoleTrusted, RoleModerator, RoleWorker, RoleDreamer, RoleScribe, RoleAlchemist, RoleTeam:
 	}
 	return false
 }

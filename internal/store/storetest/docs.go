@@ -56,6 +56,10 @@ func testDocs(t *testing.T, opts store.Options) {
 	check("ann's presets", []chat.Doc{a, b})(s.DocsOfPerson(ctx, "preset", "ann"))
 	check("the guild's emoji", []chat.Doc{c})(s.DocsOfGuild(ctx, "emoji", "g"))
 	check("all of the guild", []chat.Doc{c, b})(s.DocsOfGuild(ctx, "", "g"))
+	check("the guild's emoji, first page", []chat.Doc{c})(s.DocsOfGuildAfter(ctx, "emoji", "g", "", 5))
+	check("the guild's emoji, next page", nil)(s.DocsOfGuildAfter(ctx, "emoji", "g", c.Key, 5))
+	check("all presets, first page", []chat.Doc{a})(s.DocsAfter(ctx, "preset", "", 1))
+	check("all presets, next page", []chat.Doc{b})(s.DocsAfter(ctx, "preset", a.Key, 5))
 	check("due presets", []chat.Doc{b})(s.DueDocs(ctx, "preset", noon, 10))
 	check("due emoji", nil)(s.DueDocs(ctx, "emoji", noon, 10))
 	if there, err := s.DeleteDoc(ctx, "preset", "1"); err != nil || !there {
