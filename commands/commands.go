@@ -71,6 +71,8 @@ type Deps struct {
 	// NewKey makes a fresh API key; HashKey is the fingerprint that the core keeps of one.
 	NewKey  func() string
 	HashKey func(key string) horde.KeyHash
+	// History lists the last movements of an account of the ledger, newest first, at most limit.
+	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
 	Log     zerolog.Logger
 	Now     func() time.Time
 }
@@ -142,6 +144,10 @@ type Set struct {
 	now    func() time.Time
 	gifts  *emojikudos.Gifts
 	book   *giftBook
+	rounds *rounds
+
+	giftDrafts *memory[chat.GiftDraft]
+
 	bundle *words.Bundle
 	follow *follower
 
@@ -161,8 +167,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 	switch {
 	case deps.Engine == nil, deps.Bot == nil, deps.Messages == nil, deps.Docs == nil, deps.Images == nil:
 		return nil, errors.New("commands: engine, bot, messages, documents and images are needed")
-	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.Now == nil:
-		return nil, errors.New("commands: seal, keys and clock are needed")
+	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Now == nil:
+		return nil, errors.New("commands: seal, keys, history and clock are needed")
 	}
 	s := &Set{
 		deps: deps, opts: opts, engine: deps.Engine, bot: deps.Bot, log: deps.Log, now: deps.Now, deaf: make(map[string]time.Time),
@@ -183,7 +189,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 		}
 		rules = append(rules, emojikudos.Rule{Emoji: key, Show: show, Amount: opts.KudosAmount})
 	}
-	s.book = newGiftBook(deps.Docs)
+	s.book, s.rounds = newGiftBook(deps.Docs), newRounds(s)
+	s.giftDrafts = newMemory[chat.GiftDraft](deps.Docs, chat.KindGiftDraft)
 	gifts, err := emojikudos.New(
 		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
 		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, RuleAmount: opts.EmojiMost},
@@ -206,8 +213,6 @@ func (s *Set) Register(rt *discord.Router) {
 	rt.Command("login", discord.Route{Handle: s.answered(s.login), Private: true})
 	rt.Command("logout", discord.Route{Handle: s.answered(s.logout), Private: true})
 	rt.Command("userinfo", discord.Route{Handle: s.answered(s.userInfo), Private: true})
-	rt.Command("kudos balance", discord.Route{Handle: s.answered(s.balance), Private: true})
-	rt.Command("kudos gift", discord.Route{Handle: s.answered(s.gift)})
 	rt.Command("help", discord.Route{Handle: s.answered(s.help), Private: true})
 	rt.Component(verbCancel, discord.Route{Handle: s.answered(s.pressCancel), Private: true})
 	rt.Component(verbAgain, discord.Route{Handle: s.answered(s.pressAgain)})
@@ -242,6 +247,7 @@ type family struct {
 // families lists them, one line each.
 func (s *Set) families() []family {
 	return []family{
+		s.kudosFamily(),
 		s.kudosEmojiFamily(),
 	}
 }
@@ -271,17 +277,6 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
 			{Name: "user", Description: descUser, Type: discord.OptionUser},
 		}},
-		{Name: "kudos", Description: descKudos, DMs: true, Subcommands: []discord.SubcommandSpec{
-			{Name: "balance", Description: descBalance},
-			{Name: "gift", Description: descGift, Options: []discord.OptionSpec{
-				{Name: "user", Description: descTo, Type: discord.OptionUser, Required: true},
-				{
-					Name: "amount", Description: descGiven, Type: discord.OptionInteger, Required: true,
-					Min: new(1.0), Max: new(float64(maxGift)),
-				},
-				{Name: "note", Description: descNote, Type: discord.OptionString, MaxLength: new(maxNote)},
-			}},
-		}},
 		{Name: "help", Description: descHelp, DMs: true},
 	}
 }
@@ -291,6 +286,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.follow.run(ctx) })
 	group.Go(func() error { return s.gifts.Run(ctx) })
+	group.Go(func() error { return s.rounds.run(ctx) })
 	return group.Wait()
 }
 

@@ -27,7 +27,7 @@ const (
 	maxNegative = 2000
 	maxSeed     = 100
 	maxModel    = 100 // what Discord lets a suggestion have
-	maxAmount   = 10 // Discord shows no more; defaultAmount counts where nobody says more
+	maxAmount   = 10  // Discord shows no more; defaultAmount counts where nobody says more
 )
 
 // checkTime is how long checks may take before the acknowledgement; what is slower goes on after it.

@@ -153,7 +153,7 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	return discord.Message{
 		Content: lines(append(parts, s.notes(&p))...), Files: files,
 		Components: []discord.Row{{Buttons: []discord.Button{
-			button(labelAgain, "🔁", verbAgain, id, discord.Primary), button(labelDelete, "🗑️", verbDelete, id, discord.Secondary),
+			button(labelAgain, "🔁", verbAgain, id, discord.Primary), giftButton(row), button(labelDelete, "🗑️", verbDelete, id, discord.Secondary),
 		}}},
 	}, nil
 }
