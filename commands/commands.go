@@ -122,6 +122,7 @@ func (o *Options) defaults() {
 	setDefault(&o.CFG, 7.5)
 	setDefault(&o.Sampler, "k_euler")
 	setDefault(&o.KudosAmount, 10*kudos.One)
+	setDefault(&o.EmojiMost, 1000*kudos.One)
 	setDefault(&o.Keep, 30*24*time.Hour)
 	setDefault(&o.Following, 10_000)
 	setDefault(&o.Editors, 8)
@@ -193,7 +194,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.giftDrafts = newMemory[chat.GiftDraft](deps.Docs, chat.KindGiftDraft)
 	gifts, err := emojikudos.New(
 		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
-		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, RuleAmount: opts.EmojiMost},
+		emojikudos.Options{Default: rules, Grace: opts.GiftGrace},
 	)
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)

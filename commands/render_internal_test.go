@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"stablemate/commands/chat"
+	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/internal/discord"
 )
@@ -146,7 +147,13 @@ func TestMessagesFit(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, spec := range (&Set{}).Commands() {
+	bundle, err := words.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := &Set{bundle: bundle}
+	set.opts.defaults()
+	for _, spec := range set.Commands() {
 		if err := spec.Validate(); err != nil {
 			t.Error(err)
 		}
