@@ -45,6 +45,7 @@ func TestAServerSetsUpItsKudosEmoji(t *testing.T) {
 	admin("edit", map[string]any{"emoji": "🥕", "anyone": true, "anywhere": true}, "Changed", "🥕 **2**")
 	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🥕")
 	r.balance(sandbox.Newcomer, start+7*kudos.One)
+	r.stays(sandbox.Newcomer, start+7*kudos.One) // and what became of it is written down
 	log := admin("log", map[string]any{"user": sandbox.Newcomer}, "2 kudos reactions, 7 kudos", "given", "https://discord.com/channels/"+sandbox.GuildID)
 	if len(log.Attachments) != 1 {
 		t.Errorf("the log has %d tables", len(log.Attachments))
