@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"stablemate/commands/chart"
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
 	"stablemate/emojikudos"
@@ -156,7 +157,11 @@ type Set struct {
 	people  *memory[chat.Person]
 	guilds  *memory[chat.Guild]
 	blocks  *memory[chat.Block]
+	presets *memory[chat.Preset]
 	parents *parents
+	diary   *diary
+	tallies *tallies
+	charts  *chart.Painter
 
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
@@ -181,6 +186,11 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.bundle = bundle
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
+	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
+	s.diary, s.tallies = newDiary(s), newTallies(s)
+	if s.charts, err = chart.New(); err != nil {
+		return nil, fmt.Errorf("commands: %w", err)
+	}
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
@@ -248,8 +258,11 @@ type family struct {
 // families lists them, one line each.
 func (s *Set) families() []family {
 	return []family{
+		s.serverConfigFamily(),
+		s.settingsFamily(),
 		s.kudosFamily(),
 		s.kudosEmojiFamily(),
+		s.statsFamily(),
 	}
 }
 
@@ -270,6 +283,7 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			{Name: "seed", Description: descSeed, Type: discord.OptionString, MaxLength: new(maxSeed)},
 			{Name: "amount", Description: descAmount, Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(maxAmount))},
 			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
+			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
 		}},
 		{Name: "login", Description: descLogin, DMs: true, Options: []discord.OptionSpec{
 			{Name: "key", Description: descKey, Type: discord.OptionString, Choices: []discord.Choice{{Name: choiceNewKey, Value: keyNew}}},
@@ -284,11 +298,16 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
 func (s *Set) Run(ctx context.Context) error {
+	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.follow.run(ctx) })
 	group.Go(func() error { return s.gifts.Run(ctx) })
 	group.Go(func() error { return s.rounds.run(ctx) })
-	return group.Wait()
+	group.Go(func() error { s.diary.run(ctx); return nil })
+	group.Go(func() error { s.tallies.run(ctx); return nil })
+	err := group.Wait()
+	s.tallies.last(outer)
+	return err
 }
 
 // say picks the language of the person who sent an interaction: the one they chose, or Discord's.

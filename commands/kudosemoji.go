@@ -202,7 +202,7 @@ func (s *Set) emojiAdd(ctx context.Context, in *discord.Interaction, r *discord.
 	if err != nil {
 		return err
 	}
-	out := []string{w.T("kudosemoji.added"), ruleLine(w, rule)}
+	out := []string{w.T("kudosemoji.added"), emojiLine(w, rule)}
 	if first && s.opts.KudosEmoji != "" {
 		out = append(out, w.T("kudosemoji.first", "Emoji", s.opts.KudosEmoji))
 	}
@@ -231,8 +231,8 @@ func preview(w words.Words, in *discord.Interaction, rule emojikudos.Rule) []str
 	return []string{w.T("kudosemoji.preview"), "> " + line}
 }
 
-// ruleLine describes an emoji.
-func ruleLine(w words.Words, rule emojikudos.Rule) string {
+// emojiLine describes an emoji.
+func emojiLine(w words.Words, rule emojikudos.Rule) string {
 	parts := []string{rule.Show + " **" + rule.Amount.String() + "**"}
 	if rule.Title != "" {
 		parts = append(parts, escape(rule.Title))
@@ -293,7 +293,7 @@ func (s *Set) emojiEdit(ctx context.Context, in *discord.Interaction, r *discord
 	if err != nil {
 		return err
 	}
-	return r.Reply(ctx, private(lines(append([]string{w.T("kudosemoji.edited"), ruleLine(w, rule)}, preview(w, in, rule)...)...)))
+	return r.Reply(ctx, private(lines(append([]string{w.T("kudosemoji.edited"), emojiLine(w, rule)}, preview(w, in, rule)...)...)))
 }
 
 func (s *Set) emojiRemove(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
@@ -343,7 +343,7 @@ func (s *Set) emojiPanel(ctx context.Context, in *discord.Interaction) (discord.
 	}
 	out := make([]string, 0, len(rules))
 	for _, rule := range rules {
-		out = append(out, discord.Clip(ruleLine(w, rule), 200))
+		out = append(out, discord.Clip(emojiLine(w, rule), 200))
 	}
 	if len(out) == 0 {
 		out = append(out, w.T("kudosemoji.none", "Add", s.cmd("kudosemoji add")))
