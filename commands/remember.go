@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -37,7 +38,18 @@ type remembered[V any] struct {
 }
 
 func newMemory[V any](docs Docs, kind chat.DocKind) *memory[V] {
-	return &memory[V]{docs: docs, kind: kind, atHand: make(map[string]remembered[V])}
+	m := &memory[V]{docs: docs, kind: kind, atHand: make(map[string]remembered[V])}
+	if w, ok := docs.(*watchedDocs); ok {
+		w.watch(m.forgetGone)
+	}
+	return m
+}
+
+// forgetGone lets go of documents that many others went with.
+func (m *memory[V]) forgetGone(gone func(chat.Doc) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.atHand, func(_ string, r remembered[V]) bool { return r.found && gone(r.doc) })
 }
 
 // get reads a document; the zero value and false when there is none. What it returns is shared: nobody changes maps or
@@ -105,6 +117,11 @@ type about struct {
 // change reads a document, or its zero value, lets f change it, and saves it. It starts over when another change came
 // in between; f may then run again. An error of f stops it.
 func (m *memory[V]) change(ctx context.Context, key string, a about, f func(v *V) error) (V, error) {
+	return m.changeAs(ctx, key, func(*V) about { return a }, f)
+}
+
+// changeAs is change for documents whose content says whom they are about and when they are due.
+func (m *memory[V]) changeAs(ctx context.Context, key string, who func(v *V) about, f func(v *V) error) (V, error) {
 	for range changeTries {
 		m.forget(key)
 		r, err := m.read(ctx, key)
@@ -119,6 +136,7 @@ func (m *memory[V]) change(ctx context.Context, key string, a about, f func(v *V
 		if err != nil {
 			return r.value, fmt.Errorf("write %s %s: %w", m.kind, key, err)
 		}
+		a := who(&v)
 		d := chat.Doc{Kind: m.kind, Key: key, Person: a.person, Guild: a.guild, Due: a.due, Value: value, Version: r.doc.Version}
 		d.Version, err = m.docs.SaveDoc(ctx, d)
 		switch {

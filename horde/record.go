@@ -97,6 +97,8 @@ func (s *State) keepers() []keeper {
 		&s.collections,
 		&s.teams,
 		&s.messages,
+		&s.gifts.book,
+		&s.purses,
 		&s.guard.filters,
 		&s.guard.lists,
 		&s.guard.timeouts,
@@ -113,6 +115,8 @@ func (s *State) newBooks() {
 	s.collections = newBook[Collection](KindCollection)
 	s.teams = newBook[Team](KindTeam)
 	s.messages = newBook[Message](KindMessage)
+	s.gifts = newGifts()
+	s.purses = newBook[Purse](KindPurse)
 	s.guard = newGuard()
 	s.alchemies = newBook[Alchemy](KindAlchemy)
 }

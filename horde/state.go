@@ -80,6 +80,8 @@ type State struct {
 	modes     Modes
 	guard     guard
 
+	gifts       gifts
+	purses      book[Purse]
 	stats       book[statBucket]
 	recent      [statKinds]recently
 	styles      book[Style]
@@ -148,6 +150,8 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	}
 	s.indexTeams()
 	s.indexMessages()
+	s.indexGifts()
+	s.indexPurses()
 	s.models = make(map[string]*Model, len(settings.Models))
 	for i := range settings.Models {
 		s.models[settings.Models[i].Name] = &settings.Models[i]
