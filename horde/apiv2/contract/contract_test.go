@@ -113,7 +113,7 @@ func TestContract(t *testing.T) {
 
 // plain reports whether a plan asks for nothing special.
 func plain(p apitest.Plan) bool {
-	return !p.Sharing && p.Models == nil && !p.NoTransfers && p.Before == nil && p.Wrap == nil && p.Profane == nil && !p.Sharing &&
+	return !p.Sharing && p.Models == nil && !p.NoTransfers && p.Before == nil && p.Wrap == nil && p.Profane == nil &&
 		!p.Options.TrustedProxy && p.Options.Addresses == nil && p.Options.Fetch == nil
 }
 

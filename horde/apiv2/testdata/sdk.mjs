@@ -39,6 +39,7 @@ const ask = {
   params: { width: 64, height: 64, steps: 4, n: 2, sampler_name: "k_euler", seed: "1", karras: true, post_processing: [], loras: [] },
   nsfw: false,
   r2: true,
+  shared: true,
 };
 const price = await horde.postAsyncImageGenerate({ ...ask, dry_run: true }, { token });
 assert.ok(price.kudos > 0, "a dry run costs nothing");
@@ -182,8 +183,11 @@ assert.equal((await horde.getModel("other"))[0].name, "other");
 
 // Transfers through a service that is no more, which are refused as everything that is not there.
 await assert.rejects(horde.postKoboldTransfer("1", { kai_id: "1", kudos_amount: 1, trusted: false }), (e) => e instanceof APIError && typeof e.rawError.message === "string");
-// What was made for oneself alone is rated nowhere.
-await assert.rejects(horde.postRating("00000000-0000-4000-8000-000000000000", { ratings: [] }), (e) => e instanceof APIError && typeof e.rawError.message === "string");
+// Ratings of what was shared.
+const [first, second] = status.generations.map((generation) => generation.id);
+const thanks = await horde.postRating(queued.id, { best: first, ratings: [{ id: first, rating: 8, artifacts: 1 }, { id: second, rating: 5 }] });
+assert.ok(thanks.reward > 0, "nobody is thanked for ratings");
+await assert.rejects(horde.postRating(queued.id, { best: first }), refused("AestheticsAlreadyExist"));
 
 // The SDK's own helpers.
 assert.equal(horde.parseAgent("a:1:b").name, "a");
