@@ -324,13 +324,11 @@ func TestEveryOperationIsCovered(t *testing.T) {
 // because this horde has no such thing.
 func withoutRow() map[string][]string {
 	return map[string][]string{
-		"DELETE /v2/workers/{worker_id}":            {"AnonForbiddenWorker"},                      // everybody's account owns none: NotModerator
-		"PUT /v2/workers/{worker_id}":               {"AnonForbiddenWorker", "TooLongWorkerName"}, // likewise; the schema is as strict
-		"GET /v2/styles/image_by_name/{style_name}": {"BadRequest"},                               // names are looked up among styles of the kind asked for
-		"GET /v2/styles/text_by_name/{style_name}":  {"BadRequest"},
-		"POST /v2/styles/image":                     {"StylesAnonForbidden"},                  // everybody's account is no customizer
-		"POST /v2/interrogate/async":                {"SourceImageSizeExceeded"},              // addresses are the workers' to fetch
-		"POST /v2/styles/text":                      {"StylesAnonForbidden", "TokenOverflow"}, // a style says nothing of lengths
+		"DELETE /v2/workers/{worker_id}": {"AnonForbiddenWorker"},                      // everybody's account owns none: NotModerator
+		"PUT /v2/workers/{worker_id}":    {"AnonForbiddenWorker", "TooLongWorkerName"}, // likewise; the schema is as strict
+		"POST /v2/styles/image":          {"StylesAnonForbidden"},                      // everybody's account is no customizer
+		"POST /v2/interrogate/async":     {"SourceImageSizeExceeded"},                  // addresses are the workers' to fetch
+		"POST /v2/styles/text":           {"StylesAnonForbidden", "TokenOverflow"},     // a style says nothing of lengths
 		"POST /v2/generate/rate/{id}": { // of an outside service, which this horde does not need
 			"AestheticsServerRejected", "AestheticsServerError", "AestheticsServerDown", "AestheticsServerTimeout", "InvalidAestheticAttempt",
 		},
