@@ -13,6 +13,7 @@ const (
 	KindLink     DocKind = "link"     // Link, by person
 	KindKeyMade  DocKind = "keymade"  // KeyMade, by person
 	KindFarewell DocKind = "farewell" // Farewell, by person; it is due when the account goes, and about nobody
+	KindMade     DocKind = "made"     // Tally, by "p" and a person's ID or "g" and a guild's
 	KindFuse     DocKind = "fuse"     // Fuse, by interaction; it is due when the message goes
 )
 
@@ -177,9 +178,10 @@ type KeyMade struct {
 
 // Farewell is an account that its person wants to be deleted.
 type Farewell struct {
-	Person string    `json:"person"`
-	User   int64     `json:"user"`
-	Asked  time.Time `json:"asked"`
+	Person  string    `json:"person"`
+	User    int64     `json:"user"`
+	Asked   time.Time `json:"asked"`
+	Deleted bool      `json:"deleted,omitempty"` // and only to be wiped
 }
 
 // Fuse is a private message that goes after a while. Sealed is its interaction's token, encrypted for the fuse's key.
