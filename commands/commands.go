@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
@@ -94,6 +95,9 @@ type Options struct {
 
 	KudosEmoji  string       // reacting with it gives kudos, see emojikudos.ParseEmoji; empty switches that off
 	KudosAmount kudos.Amount // per reaction; default 10 kudos
+	EmojiMost   kudos.Amount // most that an emoji of a guild's own may give; default 1,000 kudos
+	// GiftGrace is how long a kudos reaction can be taken back; default 10 s.
+	GiftGrace time.Duration
 
 	AutoAccount      bool         // the first command or reaction of a person opens their account
 	Welcome          kudos.Amount // given to new accounts above the floor
@@ -137,6 +141,7 @@ type Set struct {
 	log    zerolog.Logger
 	now    func() time.Time
 	gifts  *emojikudos.Gifts
+	book   *giftBook
 	bundle *words.Bundle
 	follow *follower
 
@@ -185,13 +190,17 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
-		key, err := emojikudos.ParseEmoji(opts.KudosEmoji)
+		key, show, _, err := emojikudos.Parse(opts.KudosEmoji)
 		if err != nil {
 			return nil, fmt.Errorf("commands: kudos emoji: %w", err)
 		}
-		rules = append(rules, emojikudos.Rule{Emoji: key, Amount: opts.KudosAmount})
+		rules = append(rules, emojikudos.Rule{Emoji: key, Show: show, Amount: opts.KudosAmount})
 	}
-	gifts, err := emojikudos.New(emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Now: deps.Now}, emojikudos.Options{Rules: rules})
+	s.book = newGiftBook(deps.Docs)
+	gifts, err := emojikudos.New(
+		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
+		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, RuleAmount: opts.EmojiMost},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
@@ -215,6 +224,7 @@ func (s *Set) Register(rt *discord.Router) {
 	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
 	rt.Component(verbShow, discord.Route{Handle: s.answered(s.pressShow), Private: true})
 	rt.ReactionAdd(s.reacted)
+	rt.ReactionRemove(s.unreacted)
 	rt.OnError(s.fault)
 	rt.Unknown(func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 		if in.Type == discord.CommandRun {
@@ -247,6 +257,7 @@ func (s *Set) families() []family {
 		s.loginFamily(),
 		s.privacyFamily(),
 		s.aboutFamily(),
+		s.kudosEmojiFamily(),
 	}
 }
 
@@ -288,11 +299,12 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
 func (s *Set) Run(ctx context.Context) error {
-	var beside sync.WaitGroup
-	defer beside.Wait()
-	beside.Go(func() { s.diary.run(ctx) })
-	beside.Go(func() { s.chores(ctx) })
-	return s.follow.run(ctx)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.follow.run(ctx) })
+	group.Go(func() error { return s.gifts.Run(ctx) })
+	group.Go(func() error { s.diary.run(ctx); return nil })
+	group.Go(func() error { s.chores(ctx); return nil })
+	return group.Wait()
 }
 
 // say picks the language of the person who sent an interaction: the one they chose, or Discord's.

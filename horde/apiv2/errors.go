@@ -33,6 +33,10 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeStyleNotFound, horde.CodeImageStyleNotFound, horde.CodeTextStyleNotFound, horde.CodeStyleExampleNotFound,
 		horde.CodeCollectionNotFound:
 		return http.StatusNotFound, true
+	case horde.CodeProcGenNotFound, horde.CodeAestheticsNotCompleted, horde.CodeAestheticsNotPublic, horde.CodeAestheticsDuplicate,
+		horde.CodeAestheticsMissing, horde.CodeAestheticsSolo, horde.CodeAestheticsConfused, horde.CodeAestheticsAlreadyExist,
+		horde.CodeAestheticsServerDown, horde.CodeInvalidAestheticAttempt:
+		return http.StatusBadRequest, true
 	case horde.CodeLocked:
 		return http.StatusLocked, true
 	case horde.CodeFilterNotFound:
@@ -50,7 +54,7 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeAnonUserMod, horde.CodeAnonUser, horde.CodeNonService, horde.CodeCannotDeleteMod,
 		horde.CodeNotUserOrMod, horde.CodeCannotWipeActive, horde.CodeNotAllowedAwards,
 		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer,
-		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP,
+		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP, horde.CodeUntrustedUnsafeIP,
 		horde.CodeTooManyNewIPs, horde.CodeUntrustedTeam, horde.CodeMessagesOnlyOwnWork:
 		return http.StatusForbidden, true
 	case horde.CodeBadRequest, horde.CodeDuplicateGen, horde.CodeAbortedGen, horde.CodePolymorphicName,
