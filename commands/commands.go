@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"stablemate/commands/chart"
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
 	"stablemate/emojikudos"
@@ -146,17 +147,15 @@ type Set struct {
 	follow *follower
 
 	// What guilds and people decided; see effective.go.
-	people    *memory[chat.Person]
-	guilds    *memory[chat.Guild]
-	blocks    *memory[chat.Block]
-	presets   *memory[chat.Preset]
-	links     *memory[chat.Link]
-	linkOf    func(person string) (chat.Link, bool) // links, where no context is at hand
-	made      *memory[chat.KeyMade]
-	fuses     *memory[chat.Fuse]
-	farewells *memory[chat.Farewell]
-	parents   *parents
-	diary     *diary
+	people  *memory[chat.Person]
+	guilds  *memory[chat.Guild]
+	blocks  *memory[chat.Block]
+	presets *memory[chat.Preset]
+	parents *parents
+	diary   *diary
+	tallies *tallies
+	charts  *chart.Painter
+	keeping
 
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
@@ -183,10 +182,11 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
-	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
-	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
-	s.linkOf = s.linkReader()
-	s.diary = newDiary(s)
+	s.keep(deps.Docs)
+	s.diary, s.tallies = newDiary(s), newTallies(s)
+	if s.charts, err = chart.New(); err != nil {
+		return nil, fmt.Errorf("commands: %w", err)
+	}
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
@@ -258,6 +258,7 @@ func (s *Set) families() []family {
 		s.privacyFamily(),
 		s.aboutFamily(),
 		s.kudosEmojiFamily(),
+		s.statsFamily(),
 	}
 }
 
@@ -299,12 +300,16 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
 func (s *Set) Run(ctx context.Context) error {
+	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.follow.run(ctx) })
 	group.Go(func() error { return s.gifts.Run(ctx) })
 	group.Go(func() error { s.diary.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
-	return group.Wait()
+	group.Go(func() error { s.tallies.run(ctx); return nil })
+	err := group.Wait()
+	s.tallies.last(outer)
+	return err
 }
 
 // say picks the language of the person who sent an interaction: the one they chose, or Discord's.
