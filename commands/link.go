@@ -21,21 +21,6 @@ const linkTime = time.Second
 // maxKey bounds what people paste as an API key, in characters.
 const maxKey = 100
 
-// keeping is what is remembered about accounts and their people.
-type keeping struct {
-	links     *memory[chat.Link]
-	linkOf    func(person string) (chat.Link, bool) // links, where no context is at hand
-	made      *memory[chat.KeyMade]
-	fuses     *memory[chat.Fuse]
-	farewells *memory[chat.Farewell]
-}
-
-func (s *Set) keep(docs Docs) {
-	s.links, s.made = newMemory[chat.Link](docs, chat.KindLink), newMemory[chat.KeyMade](docs, chat.KindKeyMade)
-	s.fuses, s.farewells = newMemory[chat.Fuse](docs, chat.KindFuse), newMemory[chat.Farewell](docs, chat.KindFarewell)
-	s.linkOf = s.linkReader()
-}
-
 // markOf is a fingerprint of a key's hash: it tells that the key is another, and nothing about the key.
 func markOf(k horde.KeyHash) string {
 	sum := sha256.Sum256(k[:])

@@ -97,7 +97,11 @@ func (s *Set) enter(ctx context.Context, in *discord.Interaction) (discord.Messa
 			return discord.Message{}, fmt.Errorf("note a new account: %w", err)
 		}
 	}
-	return s.loginPanel(ctx, in, u, opened)
+	m, err := s.loginPanel(ctx, in, u, opened)
+	if err != nil {
+		return m, err
+	}
+	return m, s.greetGifts(ctx, in, &m)
 }
 
 // loginPanel shows an account, with what changes it.
