@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"stablemate/commands/chat"
+	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/internal/discord"
 )
@@ -147,7 +148,11 @@ func TestMessagesFit(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, spec := range (&Set{}).Commands() {
+	bundle, err := words.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range (&Set{bundle: bundle}).Commands() {
 		if err := spec.Validate(); err != nil {
 			t.Error(err)
 		}
