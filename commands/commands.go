@@ -249,6 +249,8 @@ func (s *Set) families() []family {
 		s.textFamily(),
 		s.jobFamily(),
 		s.historyFamily(),
+		s.advancedFamily(),
+		s.reportFamily(),
 	}
 }
 

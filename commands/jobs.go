@@ -305,4 +305,3 @@ func (s *Set) pressJobs(ctx context.Context, in *discord.Interaction, r *discord
 	}
 	return r.Update(ctx, m)
 }
-

@@ -313,7 +313,5 @@ func TestDeleteRemovesTheFilesToo(t *testing.T) {
 		_, err := r.images.Read(r.ctx(), blob, 1<<20)
 		return err != nil
 	})
-	if p := r.latest(sandbox.Newcomer); p["prompt"] != "" {
-		t.Errorf("the store still has %v", p)
-	}
+	r.eventually("the words are gone", func() bool { return r.latest(sandbox.Newcomer)["prompt"] == "" })
 }
