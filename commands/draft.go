@@ -33,6 +33,7 @@ const (
 	draftSwitches = "switches"
 	draftSwitch   = "switch"
 	draftBack     = "back"
+	draftClear    = "clear"
 	draftEstimate = "estimate"
 	draftGenerate = "generate"
 	draftDiscard  = "discard"
@@ -227,7 +228,7 @@ func (s *Set) switchPanel(e Effective, p params) discord.Message {
 	post.Max = len(post.Options)
 	m := private(w.T("advanced.switcheshint"))
 	m.Components = []discord.Row{{Select: on}, {Select: post}, {Buttons: []discord.Button{
-		pickButton(w.T("common.back"), "◀️", verbDraft, "", draftBack), pickButton(w.T("advanced.clear"), "", verbDraft, "", draftSwitch),
+		pickButton(w.T("common.back"), "◀️", verbDraft, "", draftBack), pickButton(w.T("advanced.clear"), "", verbDraft, "", draftClear),
 	}}}
 	return m
 }
@@ -263,9 +264,11 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 		for _, sw := range switches() {
 			*sw.of(&p) = slices.Contains(values, sw.name)
 		}
-		if len(values) == 0 {
-			p.detail().Post = nil
+	case draftClear:
+		for _, sw := range switches() {
+			*sw.of(&p) = false
 		}
+		p.detail().Post = nil
 	case draftPost:
 		p.detail().Post, err = postProcessors(strings.Join(values, ","))
 	case draftBack:
@@ -291,7 +294,7 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 	if err := s.saveDraft(ctx, in, p, hidden); err != nil {
 		return err
 	}
-	if arg == draftSwitch || arg == draftPost {
+	if arg == draftSwitch || arg == draftPost || arg == draftClear {
 		return r.Update(ctx, s.switchPanel(e, p))
 	}
 	return r.Update(ctx, s.panel(e, p, note))

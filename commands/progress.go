@@ -54,7 +54,7 @@ type live struct {
 	// These never change.
 	guild, person string
 	images        int
-	kind          jobKind
+	describes     bool // says in words what is in an image
 
 	// Only the editor that has it touches these.
 	row      chat.Message
@@ -87,7 +87,7 @@ func (f *follower) full() bool {
 // add begins to follow a row's request. A row that is followed already is left alone.
 func (f *follower) add(row chat.Message, p params, token string) {
 	l := &live{
-		row: row, p: p, token: token, at: f.s.now(), cancelledBy: p.CancelledBy, guild: row.Guild, person: row.Person, images: p.load(), kind: p.kind(),
+		row: row, p: p, token: token, at: f.s.now(), cancelledBy: p.CancelledBy, guild: row.Guild, person: row.Person, images: p.load(), describes: p.Forms != nil && p.Forms.Aim == aimDescribe,
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -123,7 +123,7 @@ func (f *follower) describing(person string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, l := range f.byKey {
-		if l.person == person && l.kind == jobForms {
+		if l.person == person && l.describes {
 			return true
 		}
 	}
