@@ -400,34 +400,16 @@ func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *disco
 	return r.Update(ctx, s.panel(e, p, ""))
 }
 
-// maxPresetName is what the option "style" has room for, beside the mark.
-const maxPresetName = 50
-
 // savePreset keeps the parameters that presets have under a name, in place of an earlier one of that name.
 func (s *Set) savePreset(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, p *params, name string) error {
 	if name = discord.Clip(strings.TrimSpace(name), maxPresetName); name == "" {
 		return tell(e.say.T("advanced.noname"))
 	}
-	presets := newMemory[chat.Preset](s.deps.Docs, chat.KindPreset)
-	mine, err := presets.ofPerson(ctx, in.User.ID)
-	if err != nil {
-		return err
-	}
-	key := in.User.ID + ":" + in.ID
-	if i := slices.IndexFunc(mine, func(m entry[chat.Preset]) bool { return strings.EqualFold(m.value.Name, name) }); i >= 0 {
-		key = mine[i].key
-	} else if len(mine) >= chat.MaxPresets {
-		return tell(e.say.T("advanced.manypresets", "Most", chat.MaxPresets))
-	}
-	_, err = presets.change(ctx, key, about{person: in.User.ID}, func(v *chat.Preset) error {
-		v.Name, v.Made = name, s.now()
-		v.Defaults = chat.Defaults{
-			Model: p.Model, Style: p.Style, Negative: p.Negative, Width: p.Width, Height: p.Height, Steps: p.Steps,
-			Amount: p.Amount, CFG: p.CFG, Sampler: p.Sampler,
-		}
-		return nil
-	})
-	if err != nil {
+	made := chat.Preset{Name: name, Made: s.now(), Defaults: chat.Defaults{
+		Model: p.Model, Style: p.Style, Negative: p.Negative, Width: p.Width, Height: p.Height, Steps: p.Steps,
+		Amount: p.Amount, CFG: p.CFG, Sampler: p.Sampler,
+	}}
+	if err := s.storePreset(ctx, in, made); err != nil {
 		return err
 	}
 	return r.Update(ctx, s.panel(e, *p, e.say.T("advanced.saved", "Name", escape(name))))

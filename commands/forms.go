@@ -48,7 +48,7 @@ const (
 
 // Verbs of the buttons under a description.
 const (
-	verbPublish  = "pb"
+	verbTellAll  = "pb"
 	verbAsPrompt = "ug"
 )
 
@@ -61,7 +61,7 @@ type formAsk struct {
 }
 
 // forms makes a request to alchemists about a picture.
-func (s *Set) forms(w words.Words, a aim, pic *picture, names ...string) params {
+func (s *Set) forms(w words.Words, a aim, pic *photo, names ...string) params {
 	return params{
 		Prompt: w.T("tools.title"+string(a), "Forms", strings.Join(names, ", ")), Amount: len(names),
 		Forms: &formAsk{Names: names, Aim: a}, from: pic,
@@ -83,7 +83,7 @@ func (p *params) newForms(from origin.Origin) horde.NewAlchemy {
 }
 
 // answer is what an alchemist says about an image, in words; empty when the answer is an image.
-func answer(w words.Words, m made) string {
+func answer(w words.Words, m outcome) string {
 	var result map[string]any
 	if m.Blob != "" || json.Unmarshal([]byte(m.Text), &result) != nil {
 		return ""
@@ -217,7 +217,7 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 }
 
 // describeWords shows a description so that it can be copied.
-func describeWords(w words.Words, g made) string {
+func describeWords(w words.Words, g outcome) string {
 	text := answer(w, g)
 	if g.Model == formCaption {
 		text = altWords(text)
@@ -231,7 +231,7 @@ func formButtons(w words.Words, row chat.Message, p *params, spoken string) []di
 	var out []discord.Button
 	if spoken != "" {
 		if row.Ephemeral {
-			out = append(out, button(w.T("common.publish"), "📢", verbPublish, id, discord.Primary))
+			out = append(out, button(w.T("common.publish"), "📢", verbTellAll, id, discord.Primary))
 		}
 		out = append(out, button(w.T("tools.asprompt"), "🎨", verbAsPrompt, id, discord.Secondary))
 	}
@@ -242,7 +242,7 @@ func formButtons(w words.Words, row chat.Message, p *params, spoken string) []di
 }
 
 // formsFile is the answers as a file.
-func formsFile(all []made) map[string]json.RawMessage {
+func formsFile(all []outcome) map[string]json.RawMessage {
 	out := make(map[string]json.RawMessage)
 	for _, g := range all {
 		var result map[string]json.RawMessage
@@ -256,7 +256,7 @@ func formsFile(all []made) map[string]json.RawMessage {
 }
 
 // formFile reads an image that an alchemist made and makes it small enough for a message; nil when that is not possible.
-func (s *Set) formFile(ctx context.Context, id string, i int, g made, room int) (*discord.File, error) {
+func (s *Set) formFile(ctx context.Context, id string, i int, g outcome, room int) (*discord.File, error) {
 	data, err := s.deps.Images.Read(ctx, g.Blob, maxFormImage)
 	if err != nil {
 		return nil, fmt.Errorf("read image: %w", err)

@@ -66,7 +66,7 @@ type params struct {
 	Forms    *formAsk           `json:"forms,omitempty"` // of a request to alchemists
 	Text     *textAsk           `json:"text,omitempty"`  // of a request to scribes
 
-	from, mask *picture // images that are still to be kept
+	from, mask *photo // images that are still to be kept
 
 	// What the rules of the place made of it when it was asked for.
 	Models []string `json:"models,omitempty"` // those that any model may be
@@ -83,13 +83,13 @@ type params struct {
 	CancelledBy string        `json:"cancelled_by,omitempty"` // Discord ID
 
 	// How it ended.
-	Made  []made        `json:"made,omitempty"`
+	Made  []outcome     `json:"made,omitempty"`
 	Spent kudos.Amount  `json:"spent,omitempty"`
 	Took  time.Duration `json:"took,omitempty"`
 }
 
-// made is one delivered image, text or form.
-type made struct {
+// outcome is one delivered image, text or form.
+type outcome struct {
 	ID       string `json:"id"`              // of the generation; the form's own for a form
 	Model    string `json:"model,omitempty"` // a form's name
 	Worker   string `json:"worker,omitempty"`
@@ -260,11 +260,18 @@ func (s *Set) generate(ctx context.Context, in *discord.Interaction, r *discord.
 	if err != nil {
 		return err
 	}
-	d, err := s.presetOr(ctx, in, e.person.Defaults)
-	if err != nil {
+	defaults := e.person.Defaults
+	if name := in.Command.Options.String("preset"); name != "" {
+		preset, err := s.preset(ctx, in, name)
+		if err != nil {
+			return err
+		}
+		defaults = over(defaults, preset.value.Defaults)
+	}
+	if defaults, err = s.presetOr(ctx, in, defaults); err != nil {
 		return err
 	}
-	p, err := s.read(in.Command.Options, d)
+	p, err := s.read(in.Command.Options, defaults)
 	if err != nil {
 		return err
 	}
@@ -456,6 +463,8 @@ func (s *Set) complete(ctx context.Context, in *discord.Interaction, r *discord.
 		choices = s.completeSize(typed)
 	case "style":
 		choices = s.completeStyle(ctx, in, horde.StyleImage, typed)
+	case "preset":
+		return s.completePreset(ctx, in, r)
 	}
 	return late(r.Autocomplete(ctx, choices))
 }

@@ -127,10 +127,10 @@ func (s *Set) cancel(ctx context.Context, p params, id horde.RequestID) (done bo
 }
 
 // madeOf is what a request keeps of what was delivered.
-func madeOf(st horde.Status) []made {
-	out := make([]made, 0, len(st.Generations))
+func madeOf(st horde.Status) []outcome {
+	out := make([]outcome, 0, len(st.Generations))
 	for _, g := range st.Generations {
-		out = append(out, made{
+		out = append(out, outcome{
 			ID: g.ID.String(), Model: g.Model, Worker: g.WorkerName, Seed: g.Seed, Blob: g.Blob, Text: g.Text, Censored: g.Censored,
 		})
 	}

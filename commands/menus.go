@@ -53,7 +53,7 @@ func (s *Set) onMessage(verb string) discord.HandlerFunc {
 }
 
 // onImage does what the entry says with one image.
-func (s *Set) onImage(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, verb, message string, number int, pic *picture) error {
+func (s *Set) onImage(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, verb, message string, number int, pic *photo) error {
 	id := discord.CustomID{Verb: verb, ID: message, Arg: strconv.Itoa(number)}
 	switch verb {
 	case verbMenuDescribe:
@@ -79,7 +79,7 @@ func remixForm(w words.Words, id discord.CustomID) discord.Modal {
 }
 
 // target reads the message of an earlier menu again: its channel is where the presser is, and Discord says what is in it.
-func (s *Set) target(ctx context.Context, in *discord.Interaction, message, number string) (Effective, *picture, error) {
+func (s *Set) target(ctx context.Context, in *discord.Interaction, message, number string) (Effective, *photo, error) {
 	e, err := s.effective(ctx, in)
 	if err != nil {
 		return e, nil, err
@@ -136,7 +136,7 @@ func (s *Set) submitMenuRemix(ctx context.Context, in *discord.Interaction, r *d
 }
 
 // submitPicture makes what a remix form says of a picture.
-func (s *Set) submitPicture(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, pic *picture) error {
+func (s *Set) submitPicture(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, pic *photo) error {
 	o, v := discord.OptionValues{}, in.Modal.Values
 	text := func(name, value string) {
 		if value = strings.TrimSpace(value); value != "" {

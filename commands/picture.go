@@ -50,18 +50,18 @@ const (
 	strengthStrong = 0.65
 )
 
-// picture is an image that a request begins with: a file at Discord, or one that we made.
-type picture struct {
+// photo is an image that a request begins with: a file at Discord, or one that we made.
+type photo struct {
 	url           string
 	blob          string
 	width, height int // 0 when not known
 }
 
 // ofAttachment takes a file that somebody attached.
-func ofAttachment(a discord.Attachment) (*picture, bool) {
+func ofAttachment(a discord.Attachment) (*photo, bool) {
 	kind := strings.HasPrefix(a.ContentType, "image/") ||
 		slices.Contains([]string{".png", ".jpg", ".jpeg", ".webp", ".gif"}, strings.ToLower(path.Ext(a.Filename)))
-	return &picture{url: a.URL, width: a.Width, height: a.Height}, kind && a.URL != ""
+	return &photo{url: a.URL, width: a.Width, height: a.Height}, kind && a.URL != ""
 }
 
 // errNoPicture refuses what is no image, or too large a one.
@@ -106,7 +106,7 @@ func shape(w, h, pixels int) (int, int) {
 // keepPictures reads and keeps the images that a request begins with, so that workers can fetch them.
 func (s *Set) keepPictures(ctx context.Context, interaction string, p *params) error {
 	for _, k := range []struct {
-		from **picture
+		from **photo
 		into *string
 		end  string
 	}{{&p.from, &p.Source, "_src.webp"}, {&p.mask, &p.Mask, "_msk.webp"}} {
@@ -136,7 +136,7 @@ func (s *Set) keepPictures(ctx context.Context, interaction string, p *params) e
 }
 
 // readPicture reads the bytes of an image. What somebody else may have removed is a refusal.
-func (s *Set) readPicture(ctx context.Context, pic *picture) ([]byte, error) {
+func (s *Set) readPicture(ctx context.Context, pic *photo) ([]byte, error) {
 	if pic.blob != "" {
 		data, err := s.deps.Images.Read(ctx, pic.blob, maxPicture)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -191,8 +191,8 @@ func (s *Set) recode(ctx context.Context, data []byte) (out []byte, w, h int, er
 }
 
 // picturesOf finds the images of a message: files, and what its embeds show.
-func picturesOf(m discord.FetchedMessage) []*picture {
-	var out []*picture
+func picturesOf(m discord.FetchedMessage) []*photo {
+	var out []*photo
 	for _, a := range m.Attachments {
 		if pic, ok := ofAttachment(a); ok && a.Size <= maxPicture {
 			out = append(out, pic)
@@ -201,7 +201,7 @@ func picturesOf(m discord.FetchedMessage) []*picture {
 	for _, e := range m.Embeds {
 		for _, x := range []discord.EmbedImage{e.Image, e.Thumbnail} {
 			if address := cmp.Or(x.ProxyURL, x.URL); address != "" {
-				out = append(out, &picture{url: address, width: x.Width, height: x.Height})
+				out = append(out, &photo{url: address, width: x.Width, height: x.Height})
 			}
 		}
 	}

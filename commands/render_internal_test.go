@@ -54,7 +54,11 @@ func FuzzShown(f *testing.F) {
 
 func set(t *testing.T) *Set {
 	t.Helper()
-	s := &Set{now: time.Now}
+	b, err := words.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Set{now: time.Now, bundle: b}
 	s.opts.defaults()
 	return s
 }
@@ -148,11 +152,7 @@ func TestMessagesFit(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	bundle, err := words.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, spec := range (&Set{bundle: bundle}).Commands() {
+	for _, spec := range set(t).Commands() {
 		if err := spec.Validate(); err != nil {
 			t.Error(err)
 		}

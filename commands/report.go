@@ -21,10 +21,10 @@ const verbReport = "re"
 
 // Bounds of reports.
 const (
-	hideAfter     = 3 // people's reports hide an image
-	maxReason     = 500
-	reportLife    = 90 * 24 * time.Hour // since the first report of a message
-	reportsAtOnce = 500                 // forgotten in one go
+	hideAfter       = 3 // people's reports hide an image
+	maxReportReason = 500
+	reportLife      = 90 * 24 * time.Hour // since the first report of a message
+	reportsAtOnce   = 500                 // forgotten in one go
 )
 
 // reportFamily is "Report image".
@@ -48,7 +48,7 @@ func (s *Set) report(ctx context.Context, in *discord.Interaction, r *discord.Re
 	}
 	return r.Modal(ctx, discord.Modal{
 		CustomID: discord.CustomID{Verb: verbReport, ID: in.Command.TargetMessage.ID}.String(), Title: discord.Clip(w.T("report.title"), discord.MaxModalTitle),
-		Inputs: []discord.Input{{CustomID: "reason", Label: w.T("report.reason"), Paragraph: true, Max: maxReason}},
+		Inputs: []discord.Input{{CustomID: "reason", Label: w.T("report.reason"), Paragraph: true, Max: maxReportReason}},
 	})
 }
 
@@ -115,7 +115,7 @@ func (s *Set) tellReport(ctx context.Context, in *discord.Interaction, rep chat.
 	if err != nil || g.Log == "" {
 		return
 	}
-	w, reason := s.sayAloud(in), escape(discord.Clip(in.Modal.Values["reason"], maxReason))
+	w, reason := s.sayAloud(in), escape(discord.Clip(in.Modal.Values["reason"], maxReportReason))
 	if reason == "" {
 		reason = w.T("report.none")
 	}

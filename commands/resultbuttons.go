@@ -173,7 +173,7 @@ func (s *Set) pressVary(ctx context.Context, in *discord.Interaction, r *discord
 	}
 	blob := p.Made[number-1].Blob
 	p = p.fresh()
-	p.from, p.Source, p.Mask, p.Strength, p.Seed, p.Amount = &picture{blob: blob}, "", "", strength, "", 1
+	p.from, p.Source, p.Mask, p.Strength, p.Seed, p.Amount = &photo{blob: blob}, "", "", strength, "", 1
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
@@ -219,7 +219,7 @@ func (s *Set) pressUpscaler(ctx context.Context, in *discord.Interaction, r *dis
 	if len(in.Component.Values) != 1 || !horde.PostForm(in.Component.Values[0]) || arg == "" {
 		return r.Reply(ctx, private(textOld))
 	}
-	ask := s.forms(e.say, aimUpscale, &picture{blob: p.Made[number-1].Blob}, in.Component.Values[0])
+	ask := s.forms(e.say, aimUpscale, &photo{blob: p.Made[number-1].Blob}, in.Component.Values[0])
 	return s.start(ctx, in, r, ask, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
@@ -229,7 +229,7 @@ func (s *Set) pressDescribe(ctx context.Context, in *discord.Interaction, r *dis
 	if err != nil || !ok {
 		return err
 	}
-	ask := s.forms(e.say, aimDescribe, &picture{blob: p.Made[number-1].Blob}, formCaption)
+	ask := s.forms(e.say, aimDescribe, &photo{blob: p.Made[number-1].Blob}, formCaption)
 	return s.start(ctx, in, r, ask, true)
 }
 
@@ -290,7 +290,7 @@ func (s *Set) submitRemix(ctx context.Context, in *discord.Interaction, r *disco
 		return err
 	}
 	if p.Source, p.Mask = "", ""; p.Strength > 0 {
-		p.from = &picture{blob: blob}
+		p.from = &photo{blob: blob}
 	}
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }

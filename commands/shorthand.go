@@ -176,27 +176,14 @@ func (s *Set) presetOr(ctx context.Context, in *discord.Interaction, d chat.Defa
 	if !ok {
 		return d, nil
 	}
-	docs, err := newMemory[chat.Preset](s.deps.Docs, chat.KindPreset).ofPerson(ctx, in.User.ID)
+	found, err := s.preset(ctx, in, name)
 	if err != nil {
 		return d, err
 	}
-	for _, doc := range docs {
-		if strings.EqualFold(doc.value.Name, name) {
-			own := doc.value.Defaults
-			setIf(&d.Model, own.Model)
-			setIf(&d.Negative, own.Negative)
-			setIf(&d.Width, own.Width)
-			setIf(&d.Height, own.Height)
-			setIf(&d.Steps, own.Steps)
-			setIf(&d.Amount, own.Amount)
-			setIf(&d.CFG, own.CFG)
-			setIf(&d.Sampler, own.Sampler)
-			d.Style = own.Style
-			in.Command.Options["style"] = discord.OptionValue{Type: discord.OptionString, Value: own.Style}
-			return d, nil
-		}
-	}
-	return d, tell(s.say(in).T("image.nopreset", "Name", escape(name)))
+	d = over(d, found.value.Defaults)
+	d.Style = found.value.Style
+	in.Command.Options["style"] = discord.OptionValue{Type: discord.OptionString, Value: d.Style}
+	return d, nil
 }
 
 // dress finds the style that a request names and lets it set what it sets, so that the rules see it.
@@ -258,7 +245,7 @@ func (s *Set) completeStyle(ctx context.Context, in *discord.Interaction, kind h
 		out = append(out, discord.Choice{Name: discord.Clip(plain(label), 100), Value: value})
 	}
 	if kind == horde.StyleImage {
-		docs, err := newMemory[chat.Preset](s.deps.Docs, chat.KindPreset).ofPerson(ctx, in.User.ID)
+		docs, err := s.presetsOf(ctx, in.User.ID)
 		if err == nil {
 			for _, d := range docs {
 				add(presetMark+d.value.Name, presetMark+d.value.Name)

@@ -44,7 +44,7 @@ const (
 	describeTags    = "tags"
 )
 
-var messageLink = regexp.MustCompile(`^https://(?:\w+\.)?discord(?:app)?\.com/channels/(\d{1,20}|@me)/(\d{1,20})/(\d{1,20})$`)
+var linkPattern = regexp.MustCompile(`^https://(?:\w+\.)?discord(?:app)?\.com/channels/(\d{1,20}|@me)/(\d{1,20})/(\d{1,20})$`)
 
 // toolFamily is what works on images that are there.
 func (s *Set) toolFamily() family {
@@ -112,13 +112,13 @@ func (s *Set) registerTools(rt *discord.Router) {
 	rt.Component(verbMenuScaler, public(s.pressMenuScaler))
 	rt.Modal(verbMenuRemix, public(s.submitMenuRemix))
 	rt.Modal(verbAvatar, public(s.submitAvatar))
-	rt.Component(verbPublish, quiet(s.pressPublish))
+	rt.Component(verbTellAll, quiet(s.pressPublish))
 	rt.Component(verbAsPrompt, quiet(s.pressAsPrompt))
 	rt.Modal(verbAsPrompt, public(s.submitPrompt))
 }
 
 // given finds the one image that a command is about: a file, a message behind a link, or a person's avatar.
-func (s *Set) given(ctx context.Context, in *discord.Interaction, w words.Words) (*picture, error) {
+func (s *Set) given(ctx context.Context, in *discord.Interaction, w words.Words) (*photo, error) {
 	o := in.Command.Options
 	n := 0
 	for _, name := range []string{"image", "link", "user"} {
@@ -146,14 +146,14 @@ func (s *Set) given(ctx context.Context, in *discord.Interaction, w words.Words)
 }
 
 // linked finds the image behind a link: a message of this channel, or a file of Discord's.
-func (s *Set) linked(ctx context.Context, in *discord.Interaction, w words.Words, link string) (*picture, error) {
-	m := messageLink.FindStringSubmatch(link)
+func (s *Set) linked(ctx context.Context, in *discord.Interaction, w words.Words, link string) (*photo, error) {
+	m := linkPattern.FindStringSubmatch(link)
 	if m == nil {
 		u, err := url.Parse(link)
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" {
 			return nil, tell(w.T("tools.badlink"))
 		}
-		return &picture{url: link}, nil // Download takes Discord's hosts alone
+		return &photo{url: link}, nil // Download takes Discord's hosts alone
 	}
 	// A person sees the channel they are in; about others only Discord could tell.
 	if m[2] != in.ChannelID {
@@ -170,17 +170,17 @@ func (s *Set) linked(ctx context.Context, in *discord.Interaction, w words.Words
 }
 
 // avatar is a person's picture at Discord.
-func avatar(u discord.User) *picture {
+func avatar(u discord.User) *photo {
 	const at = "https://cdn.discordapp.com/"
 	if u.Avatar == "" {
 		n, _ := strconv.ParseUint(u.ID, 10, 64)
-		return &picture{url: at + "embed/avatars/" + strconv.FormatUint(n>>22%6, 10) + ".png", width: 1, height: 1}
+		return &photo{url: at + "embed/avatars/" + strconv.FormatUint(n>>22%6, 10) + ".png", width: 1, height: 1}
 	}
-	return &picture{url: at + "avatars/" + url.PathEscape(u.ID) + "/" + url.PathEscape(u.Avatar) + ".png?size=1024", width: 1, height: 1}
+	return &photo{url: at + "avatars/" + url.PathEscape(u.ID) + "/" + url.PathEscape(u.Avatar) + ".png?size=1024", width: 1, height: 1}
 }
 
 // tool resolves what holds for a command on an image.
-func (s *Set) tool(ctx context.Context, in *discord.Interaction) (Effective, *picture, error) {
+func (s *Set) tool(ctx context.Context, in *discord.Interaction) (Effective, *photo, error) {
 	e, err := s.effective(ctx, in)
 	if err != nil {
 		return e, nil, err
@@ -204,7 +204,7 @@ func (s *Set) remix(ctx context.Context, in *discord.Interaction, r *discord.Res
 }
 
 // startRemix makes an image of a picture with the options of /remix.
-func (s *Set) startRemix(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, pic *picture, o discord.OptionValues) error {
+func (s *Set) startRemix(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, pic *photo, o discord.OptionValues) error {
 	rest := discord.OptionValues{}
 	for name, v := range o {
 		if name != "image" {
@@ -253,7 +253,7 @@ func (s *Set) describe(ctx context.Context, in *discord.Interaction, r *discord.
 }
 
 // startDescribe asks for words about a picture, one at a time for each person.
-func (s *Set) startDescribe(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, pic *picture, form string, hidden bool) error {
+func (s *Set) startDescribe(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, pic *photo, form string, hidden bool) error {
 	if s.follow.describing(in.User.ID) {
 		return tell(e.say.T("tools.oneatatime"))
 	}

@@ -135,7 +135,8 @@ type NewAlchemy struct {
 	Identity string
 	Tiles    int // of 512 × 512 pixels; 0 when the size is not known
 	Forms    []NewForm
-	DryRun   bool // only say whether it would be taken
+	DryRun   bool    // only say whether it would be taken
+	Address  Address // what is known about where the request comes from; it counts during a raid
 
 	TrustedWorkers, SlowWorkers bool
 }
@@ -164,6 +165,9 @@ func (op EnqueueForms) apply(s *State, c *Change) (Alchemized, error) {
 		return Alchemized{}, err
 	}
 	if err := s.mayAsk(op.Origin, c.Now); err != nil {
+		return Alchemized{}, err
+	}
+	if err := s.mayComeFrom(u, op.Address); err != nil {
 		return Alchemized{}, err
 	}
 	a := &Alchemy{
@@ -439,14 +443,15 @@ func (s *State) settleForm(c *Change, f *Form, w *Worker) kudos.Amount {
 		{Account: kudos.Burn, Amount: debit - credit},
 	})
 	a.Consumed += bill.Consumed
-	requester.Alchemy.UsageThings++
-	requester.Details.Accumulated -= debit
+	requester.Alchemy.UsageThings += requester.usage(1)
+	requester.LastActive, owner.LastActive = c.Now, c.Now
 	owner.Alchemy.ContributionThings++
 	owner.Alchemy.Fulfilments++
-	owner.Details.Accumulated += credit
+	owner.Details.Accumulated += credit - share // the escrow counts when it is paid out
 	w.Generated += credit
 	c.saveUser(requester)
 	c.saveUser(owner)
+	s.maybeTrust(c, owner)
 	return credit
 }
 

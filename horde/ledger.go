@@ -13,7 +13,9 @@ import (
 type Transfer struct {
 	From, To UserID
 	Amount   kudos.Amount
-	Key      string // unique among this sender's gifts; the door prefixes it with where it comes from
+	// SharedKey names a shared key instead of a recipient: To is then its owner, who may spend as much more through it.
+	SharedKey SharedKeyID
+	Key       string // unique among this sender's gifts; the door prefixes it with where it comes from
 	// Prior is the ledger's event for this key when it is older than what memory holds: whoever uses a
 	// key looks it up in the store first.
 	Prior *kudos.Event
@@ -43,11 +45,14 @@ func (op Transfer) apply(s *State, c *Change) (Transferred, error) {
 		return Transferred{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
 	}
 	to, found := s.users[op.To]
+	shared := s.sharedKey(op.SharedKey)
 	switch {
 	case from.ID == Anonymous:
 		return Transferred{}, refuse(CodeTransferFromAnon, "the anonymous account cannot give kudos; please register")
-	case !found:
+	case !found || to.Wiped() || !op.SharedKey.IsZero() && (shared == nil || shared.Owner != to.ID):
 		return Transferred{}, refuse(CodeInvalidTargetUsername, "there is no account to give kudos to")
+	case shared != nil && shared.Expired(c.Now):
+		return Transferred{}, refuse(CodeSharedKeyExpired, "this shared key has expired")
 	case to.ID == Anonymous:
 		return Transferred{}, refuse(CodeTransferToAnon, "the anonymous account cannot receive kudos")
 	case to.ID == from.ID:
@@ -81,11 +86,12 @@ func (op Transfer) apply(s *State, c *Change) (Transferred, error) {
 	}
 	c.post(s, key, kudos.KindTransfer, kudos.Move(spendable(from.ID), spendable(to.ID), op.Amount))
 	if to.Has(RoleEducation) {
-		from.Details.Donated += op.Amount
+		from.Details.Donated -= op.Amount
 	} else {
 		from.Details.Gifted -= op.Amount
 	}
 	to.Details.Received += op.Amount
+	s.fillSharedKey(c, op.SharedKey, op.Amount)
 	s.lastGift[pair{from.ID, to.ID}] = c.Now
 	if len(s.lastGift) > maxLastGifts {
 		for p, at := range s.lastGift {
@@ -118,7 +124,14 @@ func receiptOf(e kudos.Event) receipt {
 	var r receipt
 	switch e.Kind {
 	case kudos.KindTransfer:
-	case kudos.KindAward:
+	case kudos.KindReserve:
+		for _, p := range e.Postings {
+			if id, _, ok := p.Account.User(); ok {
+				r = receipt{UserID(id), reservedOwner, -p.Amount}
+			}
+		}
+		return r
+	case kudos.KindAward, kudos.KindRating:
 		r.from = UserID(kudos.Treasury)
 		for _, p := range e.Postings {
 			if id, _, ok := p.Account.User(); ok {

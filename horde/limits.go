@@ -71,6 +71,8 @@ const (
 
 	DefaultConcurrency   = 30
 	AnonymousConcurrency = 500
+	EducationConcurrency = 200
+	ProxiedConcurrency   = DefaultConcurrency // of each person that a service account stands for
 	MaxWorkersUntrusted  = 4
 	MaxWorkersTrusted    = 20
 	MaxSameOrigin        = 3

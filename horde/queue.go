@@ -291,6 +291,8 @@ type deadline struct {
 	request    RequestID
 	generation GenerationID
 	message    MessageID
+	gift       GiftID
+	purse      PurseID
 	alchemy    RequestID
 	form       FormID
 }

@@ -323,7 +323,7 @@ func (n need) String() string {
 // User reads an account.
 func (s *State) User(id UserID) (User, bool) {
 	u, ok := s.users[id]
-	if !ok {
+	if !ok || u.Wiped() {
 		return User{}, false
 	}
 	return *u, true
@@ -332,7 +332,7 @@ func (s *State) User(id UserID) (User, bool) {
 // UserByKey finds the account of a hashed API key.
 func (s *State) UserByKey(k KeyHash) (User, bool) {
 	id, ok := s.byKey[k]
-	if !ok || id == Anonymous && !s.settings.AnonymousAllowed {
+	if !ok || id == Anonymous && !s.settings.AnonymousAllowed || s.users[id].Wiped() {
 		return User{}, false
 	}
 	return *s.users[id], true
@@ -341,7 +341,7 @@ func (s *State) UserByKey(k KeyHash) (User, bool) {
 // UserByExternal finds the account of an identity.
 func (s *State) UserByExternal(external string) (User, bool) {
 	id, ok := s.byExternal[external]
-	if !ok {
+	if !ok || s.users[id].Wiped() {
 		return User{}, false
 	}
 	return *s.users[id], true
@@ -351,7 +351,9 @@ func (s *State) UserByExternal(external string) (User, bool) {
 func (s *State) Users() []User {
 	out := make([]User, 0, len(s.users))
 	for _, u := range s.users {
-		out = append(out, *u)
+		if !u.Wiped() {
+			out = append(out, *u)
+		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].ID < out[j].ID })
 	return out

@@ -91,11 +91,14 @@ func (b *book[V]) ids() []string {
 // keepers lists the books of the horde. A new kind is one line here and one in newBooks.
 func (s *State) keepers() []keeper {
 	return []keeper{
+		&s.sharedKeys,
 		&s.stats,
 		&s.styles,
 		&s.collections,
 		&s.teams,
 		&s.messages,
+		&s.gifts.book,
+		&s.purses,
 		&s.guard.filters,
 		&s.guard.lists,
 		&s.guard.timeouts,
@@ -106,11 +109,14 @@ func (s *State) keepers() []keeper {
 
 // newBooks opens the books, empty.
 func (s *State) newBooks() {
+	s.sharedKeys = newBook[SharedKey](KindSharedKey)
 	s.stats = newBook[statBucket](statRecord)
 	s.styles = newBook[Style](KindStyle)
 	s.collections = newBook[Collection](KindCollection)
 	s.teams = newBook[Team](KindTeam)
 	s.messages = newBook[Message](KindMessage)
+	s.gifts = newGifts()
+	s.purses = newBook[Purse](KindPurse)
 	s.guard = newGuard()
 	s.alchemies = newBook[Alchemy](KindAlchemy)
 }

@@ -133,6 +133,9 @@ type Request struct {
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
 	R2, Shared, DisableBatching                                     bool
 
+	SharedKey SharedKeyID // through which it is paid; zero: none
+	Proxied   string      // whom a service account asks for
+
 	Price kudos.Amount // of one image, as a worker is paid
 	Rank  int64        // order in the queue, lower first; fixed at activation
 
@@ -199,17 +202,21 @@ type Generation struct {
 
 // NewImage is what Enqueue takes: a checked request without the parts the rules decide.
 type NewImage struct {
-	User    UserID
-	Origin  origin.Origin
-	Client  string
-	Image   Image
-	N       int
-	Models  []string
-	Workers []WorkerID
-	Exclude bool
-	Key     string // optional idempotency key: the same key returns the same request
-	Webhook string // optional https address to call with each delivered generation
-	DryRun  bool
+	User   UserID
+	Origin origin.Origin
+	Client string
+	// SharedKey is what the caller showed instead of a key of their own; its owner then pays, whoever User is.
+	SharedKey SharedKeyID
+	Proxied   string // whom a service account asks for, in its own words
+	Image     Image
+	N         int
+	Models    []string
+	Workers   []WorkerID
+	Exclude   bool
+	Key       string // optional idempotency key: the same key returns the same request
+	Webhook   string // optional https address to call with each delivered generation
+	DryRun    bool
+	Address   Address // what is known about where it comes from; it counts during a raid
 
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
 	R2, Shared, DisableBatching, AllowDowngrade                     bool
@@ -237,19 +244,22 @@ const WarnNoWorker = "NoAvailableWorker"
 type Enqueue struct{ NewImage }
 
 func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
-	u, ok := s.users[op.User]
+	pay, err := s.payerOf(op.User, op.SharedKey, op.Image.Style, op.AllowDowngrade, c.Now)
+	if err != nil {
+		return Enqueued{}, err
+	}
+	u := pay.user
+	if err := checkAsker(u, op.Proxied); err != nil {
+		return Enqueued{}, err
+	}
 	switch {
-	case !ok:
-		return Enqueued{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
-	case u.Has(RoleDeleted):
-		return Enqueued{}, refuse(CodeDeletedUser, "this account is marked as deleted")
 	case op.Client == placeholderClientAgent:
 		return Enqueued{}, refuse(CodeBannedClientAgent, "please put the name of your program into Client-Agent")
 	case s.modes.Maintenance:
 		return Enqueued{}, refuse(CodeMaintenanceMode, "this horde is in maintenance mode; please try again later")
 	}
-	if u.Has(RoleEducation) { // whoever teaches gets what suits a classroom
-		op.NSFW, op.CensorNSFW, op.TrustedWorkers, op.Shared = false, true, true, false
+	if err := mayBring(u, len(op.Image.Extra)); err != nil {
+		return Enqueued{}, err
 	}
 	// An empty name names no model.
 	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
@@ -260,13 +270,14 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	if err := checkImage(&op.NewImage); err != nil {
 		return Enqueued{}, err
 	}
+	s.bend(u, &op.NewImage)
 	if err := s.checkFamilies(u, &op.NewImage); err != nil {
 		return Enqueued{}, err
 	}
 	if op.Image.Workflow == WorkflowQRCode {
 		op.DisableBatching = true // each image takes all a worker has
 	}
-	if id, ok := s.requestKeys[requestKey{op.User, op.Key}]; ok && op.Key != "" {
+	if id, ok := s.requestKeys[requestKey{u.ID, op.Key}]; ok && op.Key != "" {
 		if r, live := s.requests[id]; live && c.Now.Before(r.Expiry) {
 			return Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}, nil
 		}
@@ -276,15 +287,11 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 			return Enqueued{}, refuse(CodeWorkerNotFound, "no worker with ID %s", id)
 		}
 	}
-	if len(op.Image.Extra) > MaxExtraSourcesUsual && !u.Has(RoleTrusted) {
-		return Enqueued{}, refuse(CodeMoreExtraSources, "only trusted accounts may send more than one extra source image")
-	}
 	if op.DisableBatching && op.N > 1 && !u.Has(RoleTrusted) {
 		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several images")
 	}
-	if waiting := s.waitingFor(u, imageLane, op.Models); waiting+op.N > u.Concurrency {
-		return Enqueued{}, refuse(CodeTooManyPrompts,
-			"%s has %d images waiting and may have %d; please wait for some to be handed out", u.Name, waiting, u.Concurrency)
+	if err := s.mayWait(u, imageLane, op.N, op.Models, op.Origin, op.Proxied); err != nil {
+		return Enqueued{}, err
 	}
 	if err := s.mayAsk(op.Origin, c.Now); err != nil {
 		return Enqueued{}, err
@@ -294,11 +301,14 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	}
 
 	price := kudos.Image(priceOf(&op.Image))
-	activation := kudos.ActivationImage + kudos.ActivationExtra*kudos.Amount(len(op.Image.Extra))
+	activation := kudos.Activation(op.Shared, op.Image.Style.Foreign(u.ID)) + kudos.ActivationExtra*kudos.Amount(len(op.Image.Extra))
 	// What is set aside is enough for the dearest of the models.
 	factor := s.factorFor(&op.Image, op.Models...)
 	debit := kudos.ImageDebit(kudos.Times(price, factor), op.Image.Source != "", !op.SlowWorkers, op.Exclude && len(op.Workers) > 0, op.Image.Post...)
 	total := debit*kudos.Amount(op.N) + activation
+	if err := s.admitSharedKey(&pay, total, op.AllowDowngrade); err != nil {
+		return Enqueued{}, err
+	}
 	hold, reason := kudos.Amount(0), s.upfrontReason(&op.NewImage, c.Now)
 	switch {
 	case reason == "":
@@ -314,6 +324,10 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 			"%s: this needs %s kudos up front and %s has %s to set aside; a smaller image or fewer steps needs none",
 			reason, total, u.Alias(), u.Available())
 	}
+	ask := sharedAsk{Pixels: op.Image.Width * op.Image.Height, Steps: op.Image.Steps}
+	if err := s.limitSharedKey(&pay, ask); err != nil {
+		return Enqueued{}, err
+	}
 	if op.DryRun {
 		return Enqueued{Kudos: total, Possible: true}, nil
 	}
@@ -323,7 +337,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		Kind: Dreamer, Image: op.Image, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
 		NSFW: op.NSFW, CensorNSFW: op.CensorNSFW, TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers,
 		ExtraSlowWorkers: op.ExtraSlowWorkers, R2: op.R2, Shared: op.Shared, DisableBatching: op.DisableBatching,
-		Price: price, Rank: rankOf(u, c.Now), N: op.N, Jobs: op.N, Expiry: c.Now.Add(RequestTTL), Held: hold,
+		SharedKey: pay.key, Proxied: op.Proxied, Price: price, Rank: rankAt(pay.priority(), c.Now), N: op.N, Jobs: op.N, Expiry: c.Now.Add(RequestTTL), Held: hold,
 	}
 	s.index(r)
 	c.dirty.bornRequests[r.ID] = true
@@ -354,39 +368,30 @@ func priceOf(i *Image) kudos.ImageJob {
 	}
 }
 
-// rankOf is the queue key. Every waiting request gains 50 kudos of priority per 10 s, so the order of
+// rankAt is the queue key. Every waiting request gains 50 kudos of priority per 10 s, so the order of
 // two never changes and one number fixed at activation gives it: 5 kudos per second of age against
 // the payer's balance. Unit: hundredths of a kudos; one microsecond is worth 1/2000 of one.
-func rankOf(u *User, now time.Time) int64 {
-	priority := u.Balance
-	switch {
-	case u.Has(RoleFlagged) && u.Balance > 10*kudos.One:
-		priority = u.Balance / 1000
-	case u.Has(RoleFlagged):
-		priority = -100 * kudos.One
-	}
-	return rankAt(priority, now)
-}
-
 func rankAt(priority kudos.Amount, now time.Time) int64 {
 	return now.UnixMicro()/2000 - int64(priority)
+}
+
+// priority is what an account's requests enter the queue with.
+func (u *User) priority() kudos.Amount {
+	switch {
+	case u.Has(RoleFlagged) && u.Balance > 10*kudos.One:
+		return u.Balance / 1000
+	case u.Has(RoleFlagged):
+		return -100 * kudos.One
+	}
+	return u.Balance
 }
 
 // waitingFor is what counts against concurrency: generations of one kind that are not handed out. For the anonymous account only
 // those that share a model, so that one busy model does not lock out the others.
 func (s *State) waitingFor(u *User, at lane, models []string) int {
-	sum := 0
-	d := s.desks[u.ID]
-	if d == nil {
-		return 0
-	}
-	for _, r := range d.waiting {
-		if r.lane() != at || r.State == RequestFaulted || u.ID == Anonymous && len(models) > 0 && !overlap(r.Models, models) {
-			continue
-		}
-		sum += r.N
-	}
-	return sum
+	return s.waitingWhere(u, at, func(r *Request) bool {
+		return u.ID != Anonymous || len(models) == 0 || overlap(r.Models, models)
+	})
 }
 
 func overlap(a, b []string) bool {

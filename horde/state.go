@@ -20,6 +20,14 @@ type Settings struct {
 	TransfersAllowed bool
 	// KnownModels is what workers may serve besides what customizers bring; empty means any name.
 	KnownModels []string
+	// TrustThreshold is how much more than it an account must have in escrow to become trusted by itself; 0: nobody does.
+	TrustThreshold kudos.Amount
+	// Sharing lets requesters give their images to a public collection, for a lower charge; anonymous ones always do.
+	Sharing bool
+	// AnonymousWaiting is how many images of all anonymous requesters together may wait; 0 means AnonymousConcurrency.
+	AnonymousWaiting int
+	// AnonymousPerOrigin is how many of those may come from one origin; 0 means any number.
+	AnonymousPerOrigin int
 	// Profane says which texts no name may hold; nil means none.
 	Profane func(text string) bool
 	// Models is what is known about image models; of two entries with one name the last counts.
@@ -37,8 +45,11 @@ type State struct {
 	users      map[UserID]*User
 	byExternal map[string]UserID
 	byKey      map[KeyHash]UserID
+	byPasskey  map[KeyHash]UserID
 	nextUser   UserID
 	desks      map[UserID]*desk // live requests of each user
+	sharedKeys book[SharedKey]
+	sharedOf   map[UserID][]SharedKeyID // oldest first
 
 	workers      map[WorkerID]*Worker
 	workerByName map[string]WorkerID
@@ -69,6 +80,8 @@ type State struct {
 	modes     Modes
 	guard     guard
 
+	gifts       gifts
+	purses      book[Purse]
 	stats       book[statBucket]
 	recent      [statKinds]recently
 	styles      book[Style]
@@ -111,7 +124,8 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	s := &State{
 		settings: settings, known: make(map[string]bool),
 		users: make(map[UserID]*User), byExternal: make(map[string]UserID), byKey: make(map[KeyHash]UserID),
-		desks: make(map[UserID]*desk), workers: make(map[WorkerID]*Worker), workerByName: make(map[string]WorkerID),
+		byPasskey: make(map[KeyHash]UserID),
+		desks:     make(map[UserID]*desk), workers: make(map[WorkerID]*Worker), workerByName: make(map[string]WorkerID),
 		byOwner: make(map[UserID]int), requests: make(map[RequestID]*Request), generations: make(map[GenerationID]*Generation),
 		requestKeys: make(map[requestKey]RequestID), receipts: make(map[string]receipt),
 		lastGift: make(map[pair]time.Time), system: make(map[kudos.Account]kudos.Amount),
@@ -126,6 +140,9 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	if err := s.loadRecords(snap.Records); err != nil {
 		return nil, err
 	}
+	if err := s.indexSharedKeys(); err != nil {
+		return nil, err
+	}
 	s.recall()
 	s.rack = newStyleRack()
 	if err := s.arrangeStyles(); err != nil {
@@ -133,6 +150,8 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	}
 	s.indexTeams()
 	s.indexMessages()
+	s.indexGifts()
+	s.indexPurses()
 	s.models = make(map[string]*Model, len(settings.Models))
 	for i := range settings.Models {
 		s.models[settings.Models[i].Name] = &settings.Models[i]
@@ -212,6 +231,9 @@ func (s *State) addUser(u *User) {
 	s.users[u.ID] = u
 	s.byExternal[u.External] = u.ID
 	s.byKey[u.Key] = u.ID
+	if u.Passkey != (KeyHash{}) {
+		s.byPasskey[u.Passkey] = u.ID
+	}
 	s.nextUser = max(s.nextUser, u.ID+1)
 }
 

@@ -64,6 +64,9 @@ func (op CreateStyle) apply(s *State, c *Change) (Style, error) {
 	if st.Prompt == "" {
 		st.Prompt = DefaultStylePrompt
 	}
+	if err := s.bindSharedKey(st, c.Now); err != nil {
+		return Style{}, err
+	}
 	if err := s.checkStyle(st); err != nil {
 		return Style{}, err
 	}
@@ -125,6 +128,11 @@ func (op ChangeStyle) apply(s *State, c *Change) (Style, error) {
 	}
 	if op.Tags != nil {
 		next.Tags = op.Tags
+	}
+	if op.SharedKey != nil {
+		if err := s.bindSharedKey(&next, c.Now); err != nil {
+			return Style{}, err
+		}
 	}
 	if err := s.checkStyle(&next); err != nil {
 		return Style{}, err
@@ -226,9 +234,6 @@ func (s *State) checkStyle(st *Style) error {
 			return refuse(CodeBadRequest, "You have another style of this name.")
 		}
 	}
-	if err := s.checkStyleKey(st); err != nil {
-		return err
-	}
 	if !strings.Contains(st.Prompt, placePositive) {
 		return refuse(CodeBadRequest, "The prompt of a style must contain {p}, where its user's prompt goes.")
 	}
@@ -293,14 +298,6 @@ func (s *State) checkStyleInfo(info string) (string, error) {
 		return "", refuse(CodeBadRequest, "The description holds a word that no description may hold.")
 	}
 	return SafeText(info), nil
-}
-
-// checkStyleKey refuses a shared key that does not work.
-func (s *State) checkStyleKey(st *Style) error {
-	if st.SharedKey != "" {
-		return refuse(CodeBadRequest, "This horde knows no such shared key.")
-	}
-	return nil
 }
 
 // Bounds of what a text style asks for; they are those of text requests.

@@ -171,14 +171,15 @@ func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Am
 	s.charge(c, requester, "settle:"+g.ID.String(), kudos.KindSettle, debit, r, earned)
 
 	things := g.things()
-	asked.UsageThings += things
-	requester.Details.Accumulated -= debit
+	asked.UsageThings += requester.usage(things)
+	requester.LastActive, owner.LastActive = c.Now, c.Now
 	gave.ContributionThings += things
 	gave.Fulfilments++
-	owner.Details.Accumulated += credit
+	owner.Details.Accumulated += credit - share // the escrow counts when it is paid out
 	w.Generated += credit
 	c.saveUser(requester)
 	c.saveUser(owner)
+	s.maybeTrust(c, owner)
 	return credit
 }
 
@@ -212,6 +213,8 @@ func (s *State) charge(c *Change, u *User, key string, kind kudos.Kind, amount k
 	}
 	r.Held -= fromHold
 	r.Consumed += amount
+	u.Details.Accumulated -= amount
+	s.spendSharedKey(c, r.SharedKey, amount)
 	c.post(s, key, kind, append(postings, to...))
 }
 
@@ -279,6 +282,9 @@ func (op Expire) apply(s *State, c *Change) (int, error) { //nolint:unparam // a
 			ended++
 		}
 		if s.expireMessage(c, d.message) || s.expireForm(c, d.form) || s.expireAlchemy(c, d.alchemy) {
+			ended++
+		}
+		if s.expireGift(c, d.gift) || s.expirePurse(c, d.purse) {
 			ended++
 		}
 		r, ok := s.requests[d.request]

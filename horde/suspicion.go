@@ -82,6 +82,19 @@ func (s *State) suspectOffer(c *Change, owner *User, w *Worker, nameRunes int) {
 	}
 }
 
+// clearSuspicion forgets what is held against an account and all its workers. Workers that were paused stay so until a
+// moderator or trust sets them going again.
+func (s *State) clearSuspicion(c *Change, u *User) {
+	u.Reasons, u.Suspicion = 0, 0
+	c.saveUser(u)
+	for _, id := range s.WorkersOf(u.ID) {
+		if w := s.workers[id]; w.Suspicion > 0 {
+			w.Reasons, w.Suspicion = 0, 0
+			c.saveWorker(w)
+		}
+	}
+}
+
 func (s *State) profane(text string) bool {
 	return s.settings.Profane != nil && s.settings.Profane(text)
 }

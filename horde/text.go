@@ -15,17 +15,21 @@ import (
 
 // NewText is what EnqueueText takes: a checked request without the parts the rules decide.
 type NewText struct {
-	User    UserID
-	Origin  origin.Origin
-	Client  string
-	Text    Text
-	N       int
-	Models  []string // empty means any
-	Workers []WorkerID
-	Exclude bool
-	Key     string // optional idempotency key: the same key returns the same request
-	DryRun  bool
-	Webhook string // optional https address to call with each delivered text
+	User   UserID
+	Origin origin.Origin
+	Client string
+	// SharedKey is what the caller showed instead of a key of their own; its owner then pays, whoever User is.
+	SharedKey SharedKeyID
+	Proxied   string // whom a service account asks for, in its own words
+	Text      Text
+	Images    int // source images that came along; texts take none, and the refusal says so
+	N         int
+	Models    []string // empty means any
+	Workers   []WorkerID
+	Exclude   bool
+	Key       string // optional idempotency key: the same key returns the same request
+	DryRun    bool
+	Webhook   string // optional https address to call with each delivered text
 
 	TrustedWorkers, SlowWorkers, DisableBatching, AllowDowngrade bool
 }
@@ -35,22 +39,28 @@ type NewText struct {
 type EnqueueText struct{ NewText }
 
 func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
-	u, ok := s.users[op.User]
-	switch {
-	case !ok:
-		return Enqueued{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
-	case u.Has(RoleDeleted):
-		return Enqueued{}, refuse(CodeDeletedUser, "this account is marked as deleted")
-	case s.modes.Maintenance:
+	pay, err := s.payerOf(op.User, op.SharedKey, op.Text.Style, op.AllowDowngrade, c.Now)
+	if err != nil {
+		return Enqueued{}, err
+	}
+	u := pay.user
+	if err := checkAsker(u, op.Proxied); err != nil {
+		return Enqueued{}, err
+	}
+	if s.modes.Maintenance {
 		return Enqueued{}, refuse(CodeMaintenanceMode, "this horde is in maintenance mode; please try again later")
-	case op.Text.Prompt == "":
+	}
+	if err := mayBring(u, op.Images); err != nil {
+		return Enqueued{}, err
+	}
+	if op.Text.Prompt == "" {
 		return Enqueued{}, refuse(CodeMissingPrompt, "you cannot specify an empty prompt")
 	}
 	op.TrustedWorkers = op.TrustedWorkers || u.Has(RoleEducation) // a classroom gets people who are known
 	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
 	op.Workers = unique(op.Workers)
 	op.Workers = op.Workers[:min(len(op.Workers), MaxListedWorkers)]
-	if id, ok := s.requestKeys[requestKey{op.User, op.Key}]; ok && op.Key != "" {
+	if id, ok := s.requestKeys[requestKey{u.ID, op.Key}]; ok && op.Key != "" {
 		if r, live := s.requests[id]; live && c.Now.Before(r.Expiry) {
 			return Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}, nil
 		}
@@ -82,8 +92,15 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	if op.Text.Style.Foreign(u.ID) {
 		activation += kudos.StyleFee
 	}
+	estimate := kudos.TextDebit(expectedText(&op.Text, op.Models))*kudos.Amount(op.N) + activation
+	if err := s.admitSharedKey(&pay, estimate, op.AllowDowngrade); err != nil {
+		return Enqueued{}, err
+	}
 	hold, downgraded, err := s.textUpfront(u, &op.NewText, activation, c.Now)
 	if err != nil {
+		return Enqueued{}, err
+	}
+	if err := s.limitSharedKey(&pay, sharedAsk{Tokens: op.Text.MaxLength}); err != nil {
 		return Enqueued{}, err
 	}
 	if op.DryRun {
@@ -95,10 +112,11 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 		ID: RequestID{c.IDs.UUID()}, User: u.ID, Origin: op.Origin, Client: op.Client, Key: op.Key, Webhook: op.Webhook, Created: c.Now,
 		Kind: Scribe, Text: &op.Text, Models: op.Models, Workers: op.Workers, Exclude: op.Exclude,
 		TrustedWorkers: op.TrustedWorkers, SlowWorkers: op.SlowWorkers, DisableBatching: op.DisableBatching,
-		Price: expectedText(&op.Text, op.Models), Rank: rankOf(u, c.Now), N: op.N, Jobs: op.N, Expiry: c.Now.Add(RequestTTL), Held: hold,
+		SharedKey: pay.key, Proxied: op.Proxied,
+		Price: expectedText(&op.Text, op.Models), Rank: rankAt(pay.priority(), c.Now), N: op.N, Jobs: op.N, Expiry: c.Now.Add(RequestTTL), Held: hold,
 	}
 	if downgraded {
-		r.Rank = rankAt(downgradedPriority, c.Now)
+		r.Rank = rankAt(lowPriority, c.Now)
 	}
 	s.index(r)
 	c.dirty.bornRequests[r.ID] = true
@@ -121,14 +139,10 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	return out, nil
 }
 
-// downgradedPriority is the priority of a request that was cut to what needs nothing up front.
-const downgradedPriority = -50 * kudos.One
-
 // roomForText refuses what would be too much of one account in the queue, or in memory.
 func (s *State) roomForText(u *User, n *NewText) error {
-	if waiting := s.waitingFor(u, textLane, n.Models); waiting+n.N > u.Concurrency {
-		return refuse(CodeTooManyPrompts,
-			"%s has %d texts waiting and may have %d; please wait for some to be handed out", u.Name, waiting, u.Concurrency)
+	if err := s.mayWait(u, textLane, n.N, n.Models, n.Origin, n.Proxied); err != nil {
+		return err
 	}
 	if d := s.desks[u.ID]; d != nil && d.prompts+len(n.Text.Prompt) > MaxLivePromptBytes {
 		return refuse(CodeTooManyPrompts, "the prompts of %s that are still kept have %d MiB together, which is the most; "+
@@ -167,6 +181,8 @@ func checkText(n *NewText) error {
 		return refuse(CodeTooManyStops, "%d stop sequences, at most %d are allowed", len(stops), MaxStopSequences)
 	case characters > MaxStopCharacters:
 		return refuse(CodeStopTooLong, "the stop sequences have %d characters together, at most %d are allowed", characters, MaxStopCharacters)
+	case n.Images > 0:
+		return refuse(CodeExtraSourceImages, "texts take no extra source images")
 	}
 	return nil
 }

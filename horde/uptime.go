@@ -26,7 +26,7 @@ func (s *State) countUptime(c *Change, owner *User, w *Worker, gap time.Duration
 	w.Rewarded = w.Uptime
 	amount := s.uptimeReward(w)
 	w.UptimeKudos += amount
-	// Until an owner is trusted all of it waits in escrow, as it takes no work to be online.
+	// Until an owner is trusted all of it waits in escrow, as it takes no work to be online. Alchemists are paid at once.
 	pocket := evaluated(owner.ID)
 	if owner.Has(RoleTrusted) || w.Type == Alchemist {
 		pocket = spendable(owner.ID)
@@ -35,6 +35,7 @@ func (s *State) countUptime(c *Change, owner *User, w *Worker, gap time.Duration
 	key := "uptime:" + w.ID.String() + ":" + strconv.FormatInt(w.Uptime, 10)
 	c.post(s, key, kudos.KindUptime, kudos.Move(kudos.Treasury, pocket, amount))
 	c.saveUser(owner)
+	s.maybeTrust(c, owner)
 }
 
 // uptimeReward is what one span online is worth.

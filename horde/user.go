@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"stablemate/horde/kudos"
 )
@@ -85,6 +86,11 @@ type User struct {
 	Alchemy Records
 	Contact string
 	Comment string
+
+	Monthly    kudos.Amount // given each month, besides what a role brings
+	MonthlyAt  time.Time    // the month's payment that was made last; zero: none ever
+	Multiplier float64      // of what counts as usage in Image; 0 counts as 1
+	Passkey    KeyHash      // of the proxy passkey; zero: none
 }
 
 // Has reports whether the account has all the given roles.
@@ -114,7 +120,7 @@ func (u *User) Floor() kudos.Amount {
 func (u *User) Available() kudos.Amount { return max(0, u.Balance-u.Floor()) }
 
 // Suspicious accounts may not send or receive kudos.
-func (u *User) Suspicious() bool { return u.Suspicion >= 5 && !u.Has(RoleTrusted) }
+func (u *User) Suspicious() bool { return u.Suspicion >= MaxSuspicion && !u.Has(RoleTrusted) }
 
 // ParseAlias finds the number in name#id; only what follows the last # counts.
 func ParseAlias(alias string) (UserID, bool) {
@@ -167,6 +173,12 @@ func (op CreateUser) apply(s *State, c *Change) (User, error) {
 	}
 	s.addUser(u)
 	c.saveUser(u)
+	if utf8.RuneCountInString(strings.TrimSpace(op.Name)) > MaxNameRunes {
+		s.suspect(c, u, nil, ReasonUserNameLong)
+	}
+	if s.profane(name) {
+		s.suspect(c, u, nil, ReasonUserNameProfane)
+	}
 	if start := u.Floor() + op.Welcome; u.ID != Anonymous && start > 0 {
 		c.post(s, "welcome:"+strconv.FormatInt(int64(u.ID), 10), kudos.KindWelcome,
 			kudos.Move(kudos.Treasury, spendable(u.ID), start))
@@ -237,25 +249,46 @@ func (op SetUser) apply(s *State, c *Change) (User, error) {
 	if op.Concurrency != nil {
 		u.Concurrency = *op.Concurrency
 	}
-	u.Roles = u.Roles&^op.Revoke | op.Grant
-	if op.Grant&RoleModerator != 0 {
+	s.setRoles(c, u, op.Grant, op.Revoke, op.Concurrency == nil)
+	c.saveUser(u)
+	s.grant(c, u, op.Award, AwardKey(op.AwardKey), op.Prior, &u.Details.Admin)
+	return *u, nil
+}
+
+// setRoles grants and revokes roles with what comes with each. Limit says that a role may change the concurrency.
+func (s *State) setRoles(c *Change, u *User, grant, revoke Role, limit bool) {
+	before := u.Roles
+	u.Roles = u.Roles&^revoke | grant
+	if grant&RoleModerator != 0 {
 		u.Roles |= RoleTrusted
 	}
-	c.saveUser(u)
-	if op.Award != 0 && !s.knows(AwardKey(op.AwardKey), op.Prior) {
-		amount := op.Award
-		if amount < 0 {
-			amount = -min(-amount, u.Available())
-		}
-		u.Details.Admin += amount
-		c.post(s, AwardKey(op.AwardKey), kudos.KindAward, kudos.Move(kudos.Treasury, spendable(u.ID), amount))
-		s.remember(AwardKey(op.AwardKey), receipt{UserID(kudos.Treasury), u.ID, amount}, c.Now)
+	gained, lost := u.Roles&^before, before&^u.Roles
+	switch {
+	case !limit:
+	case gained&RoleEducation != 0 && u.Concurrency < EducationConcurrency:
+		u.Concurrency = EducationConcurrency
+	case lost&RoleEducation != 0 && u.Concurrency == EducationConcurrency:
+		u.Concurrency = DefaultConcurrency
 	}
-	if u.Has(RoleTrusted) && u.Evaluated > 0 {
-		c.post(s, "promotion:"+strconv.FormatInt(int64(u.ID), 10)+":"+strconv.FormatInt(c.Now.UnixMicro(), 10), kudos.KindPromotion,
-			kudos.Move(evaluated(u.ID), spendable(u.ID), u.Evaluated))
+	if gained&RoleTrusted != 0 {
+		s.onTrust(c, u)
 	}
-	return *u, nil
+	s.drainEscrow(c, u)
+}
+
+// grant mints kudos for an account or takes some back, never below its floor, and counts them in the given statistic. A
+// key that was used moves nothing. It returns what moved.
+func (s *State) grant(c *Change, u *User, amount kudos.Amount, key string, prior *kudos.Event, count *kudos.Amount) kudos.Amount {
+	if amount == 0 || s.knows(key, prior) {
+		return 0
+	}
+	if amount < 0 {
+		amount = -min(-amount, u.Available())
+	}
+	*count += amount
+	c.post(s, key, kudos.KindAward, kudos.Move(kudos.Treasury, spendable(u.ID), amount))
+	s.remember(key, receipt{UserID(kudos.Treasury), u.ID, amount}, c.Now)
+	return amount
 }
 
 // AwardKey is an award's key in the ledger.

@@ -568,17 +568,7 @@ func (op DeleteWorker) apply(s *State, c *Change) (Worker, error) {
 	case s.referenced(w.ID):
 		return Worker{}, refuse(CodeLocked, "Live requests still refer to this worker. Please try again in about %d minutes.", RequestTTL/time.Minute)
 	}
-	for _, m := range append([]*Message(nil), s.inbox[w.ID]...) {
-		s.dropMessage(c, m)
-	}
-	delete(s.workers, w.ID)
-	delete(s.workerByName, w.Offer.Name)
-	if s.byOwner[w.Owner]--; s.byOwner[w.Owner] <= 0 {
-		delete(s.byOwner, w.Owner)
-	}
-	c.dirty.goneWorkers.add(w.ID)
-	c.writes++
-	c.emit(Event{Kind: WorkerChanged, Worker: w.ID, User: w.Owner})
+	s.forgetWorker(c, w)
 	return w.copy(), nil
 }
 

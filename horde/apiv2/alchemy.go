@@ -44,8 +44,8 @@ func (s *Server) interrogate(c *call) error {
 		return horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
 	n := horde.NewAlchemy{
-		User: u.ID, Origin: s.Origin(c.r), Client: c.clientAgent(), Webhook: body.text("webhook", ""),
-		TrustedWorkers: body.truth("trusted_workers", false), SlowWorkers: body.truth("slow_workers", true),
+		User: u.ID, Origin: s.clientOrigin(c.r), Client: c.clientAgent(), Webhook: body.text("webhook", ""),
+		TrustedWorkers: body.truth("trusted_workers", false), SlowWorkers: body.truth("slow_workers", true), Address: s.askerAddress(c, &u),
 	}
 	if n.Forms, err = formsOf(body); err != nil {
 		return err

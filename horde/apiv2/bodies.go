@@ -18,21 +18,22 @@ const (
 // schemas are the bodies that are held against one before anything else happens.
 type schemas struct {
 	generate, pop, submit, worker *schema
-	newTeam, team, message        *schema
+	newTeam, team, message, user  *schema
 	styles                        styleSchemas
 	guard                         guardSchemas
 
 	generateText, popText, submitText *schema
 	interrogate, popForms             *schema
+	rate                              *schema
 }
 
 func newSchemas() schemas {
 	return schemas{
-		generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(),
+		generate: generateBody(), pop: popBody(), submit: submitBody(), worker: workerBody(), user: userBody(),
 		generateText: generateTextBody(), popText: popTextBody(), submitText: submitTextBody(),
 		interrogate: interrogateBody(), popForms: popFormsBody(),
 		newTeam: teamBody("name"), team: teamBody(), message: messageBody(),
-		styles: newStyleSchemas(), guard: newGuardSchemas(),
+		styles: newStyleSchemas(), guard: newGuardSchemas(), rate: rateBody(),
 	}
 }
 

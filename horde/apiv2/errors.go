@@ -17,7 +17,7 @@ import (
 // Codes of the door itself: what its table of routes can refuse besides the rules.
 const (
 	codeNotModerator                = horde.CodeNotModerator
-	codeServiceOnly      horde.Code = "OnlyServiceAccountProxy"
+	codeServiceOnly                 = horde.CodeServiceOnly
 	codeSourceURL        horde.Code = "SourceImageUrlInvalid"
 	codeSourceUnreadable horde.Code = "SourceImageUnreadable"
 )
@@ -33,6 +33,10 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeStyleNotFound, horde.CodeImageStyleNotFound, horde.CodeTextStyleNotFound, horde.CodeStyleExampleNotFound,
 		horde.CodeCollectionNotFound:
 		return http.StatusNotFound, true
+	case horde.CodeProcGenNotFound, horde.CodeAestheticsNotCompleted, horde.CodeAestheticsNotPublic, horde.CodeAestheticsDuplicate,
+		horde.CodeAestheticsMissing, horde.CodeAestheticsSolo, horde.CodeAestheticsConfused, horde.CodeAestheticsAlreadyExist,
+		horde.CodeAestheticsServerDown, horde.CodeInvalidAestheticAttempt:
+		return http.StatusBadRequest, true
 	case horde.CodeLocked:
 		return http.StatusLocked, true
 	case horde.CodeFilterNotFound:
@@ -46,8 +50,11 @@ func statusOf(code horde.Code) (status int, known bool) {
 	case horde.CodeWrongCredentials, horde.CodeForbidden, horde.CodeDeletedUser, horde.CodeAnonForbidden,
 		horde.CodeAnonForbiddenWorker, horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodeTooManyWorkers,
 		horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeTimeoutIP, horde.CodeKudosUpfront, horde.CodeBannedClientAgent,
+		horde.CodeSharedKeyEmpty, horde.CodeSharedKeyExpired, horde.CodeSharedKeyInsufficient, horde.CodeSharedKeyStyles,
+		horde.CodeAnonUserMod, horde.CodeAnonUser, horde.CodeNonService, horde.CodeCannotDeleteMod,
+		horde.CodeNotUserOrMod, horde.CodeCannotWipeActive, horde.CodeNotAllowedAwards,
 		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer,
-		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP,
+		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP, horde.CodeUntrustedUnsafeIP,
 		horde.CodeTooManyNewIPs, horde.CodeUntrustedTeam, horde.CodeMessagesOnlyOwnWork:
 		return http.StatusForbidden, true
 	case horde.CodeBadRequest, horde.CodeDuplicateGen, horde.CodeAbortedGen, horde.CodePolymorphicName,
@@ -61,6 +68,8 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeInvalidTransferAmount, horde.CodeInvalidTargetUsername, horde.CodeTooFastTransfers,
 		horde.CodeFaultWhenSending, horde.CodeFaultWhenReceiving, horde.CodeSourceFlagged, horde.CodeTargetFlagged,
 		horde.CodeEducationCannotSend, horde.CodeIdempotencyKeyConflict, horde.CodeTooLongUserName,
+		horde.CodeProfaneName, horde.CodeProfaneContact, horde.CodeProfaneComment, horde.CodeUserNotDeleted, horde.CodeNoUserMod,
+		horde.CodeNoSharedKeyMod, horde.CodeInvalidAward, horde.CodeAwardToAnon,
 		horde.CodeNoWorkerMod, horde.CodeWorkerNameExists, horde.CodeTooLongWorkerName, horde.CodeProfaneWorkerName,
 		horde.CodeProfaneWorkerInfo, horde.CodeProfaneBridgeAgent, horde.CodeTeamNameExists, horde.CodeNoTeamMod,
 		horde.CodeProfaneTeamName, horde.CodeProfaneTeamInfo, codeServiceOnly, codeSourceURL,

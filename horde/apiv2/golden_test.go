@@ -76,11 +76,13 @@ type normal struct{ seen map[string]string }
 
 var (
 	uuidForm = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	passForm = regexp.MustCompile(`"proxy_passkey": "[-_0-9A-Za-z]{22}"`)
 	linkForm = regexp.MustCompile(`http://[^"]*/blob/([^"?]*)\?op=(get|put)&exp=\d+&sig=[-_0-9A-Za-z]+`)
 )
 
 func (n *normal) text(body []byte) string {
 	out := linkForm.ReplaceAllString(string(body), "<link to $2 $1>")
+	out = passForm.ReplaceAllString(out, `"proxy_passkey": "<passkey>"`)
 	return uuidForm.ReplaceAllStringFunc(out, func(id string) string {
 		if _, ok := n.seen[id]; !ok {
 			n.seen[id] = fmt.Sprintf("<id %d>", len(n.seen)+1)
@@ -120,6 +122,7 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 	askerID, asker := h.account(t, "asker", 0, 1000)
 	_, owner := h.account(t, "öwner", 0, 500)
 	_, mod := h.account(t, "moderator", horde.RoleModerator|horde.RoleTrusted|horde.RolePublicWorkers, 0)
+	_, admin := h.account(t, "chief", horde.RoleAdmin, 0)
 	hide := normal{seen: make(map[string]string)}
 	written := make(map[string]bool)
 
@@ -274,6 +277,39 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 	try(transfer, "unknown", "", `{"username": "owner#99", "amount": 1}`, asker)
 	try(transfer, "no_recipient", "", `{"amount": 1}`, asker)
 
+	// Accounts, and what their owners share.
+	const account, award = "PUT /users/{user_id}", "POST /kudos/award"
+	try(account, "self", me, `{"username": "Asker Ö", "contact": "me@example.org", "public_workers": true}`, asker)
+	try(account, "moderator", me, `{"education": true, "vpn": true, "worker_invited": 2, "admin_comment": "well known", "reset_suspicion": true}`, mod)
+	try(account, "admin", me, `{"kudos": 10.5, "monthly_kudos": 100, "usage_multiplier": 1.5, "education": false, "service": true}`, admin)
+	try(account, "passkey", me, `{"generate_proxy_passkey": true}`, asker)
+	try(account, "nothing", me, `{"filtered": true}`, asker)
+	try(account, "not_moderator", me, `{"trusted": true}`, asker)
+	try(account, "not_admin", me, `{"kudos": 5}`, mod)
+	try(account, "invalid", me, `{"username": "x", "concurrency": 501}`, mod)
+	try(account, "unknown", "77", `{"trusted": true}`, "")
+	try("GET /users/{user_id}", "rich", me, "", mod)
+	try(award, "given", "", `{"username": "asker#1", "amount": "5"}`, admin)
+	try(award, "not_allowed", "", `{"username": "asker#1"}`, mod)
+	try(award, "no_recipient", "", `{}`, admin)
+	const shared = "/sharedkeys/{sharedkey_id}"
+	key := id(try("PUT /sharedkeys", "terms", "", `{"name": "friends", "kudos": 100, "expiry": 2, "max_image_pixels": 262144, "max_image_steps": "20"}`, asker))
+	try("PUT /sharedkeys", "default", "", "", asker)
+	try("PUT /sharedkeys", "anonymous", "", `{}`, "0000000000")
+	try("GET "+shared, "one", key, "", "")
+	try("GET "+shared, "unknown", "x", "", "")
+	try("PATCH "+shared, "changed", key, `{"kudos": -1, "expiry": -1, "name": ""}`, asker)
+	try("PATCH "+shared, "nothing", key, `{}`, asker)
+	try("PATCH "+shared, "stranger", key, `{"kudos": 1}`, owner)
+	try("GET /find_user", "shared_key", "", "", key)
+	try("DELETE "+shared, "deleted", key, "", asker)
+	try("DELETE "+shared, "unknown", key, "", asker)
+	try("DELETE /users/{user_id}", "moderator", "3", "", mod)
+	try("DELETE /users/{user_id}", "deleted", me, "", asker)
+	try("DELETE /users/{user_id}", "too_early", me, "", mod)
+	try("DELETE /users/{user_id}", "stranger", me, "", owner)
+	try(account, "undeleted", me, `{"undelete": true}`, asker)
+
 	// Workers.
 	worker, ok := h.WorkerByName("dreamer ö")
 	if !ok {
@@ -401,6 +437,10 @@ func TestRepliesKeepTheirShape(t *testing.T) {
 	styleReplies(t, h, try, asker, mod)
 	clear(hide.seen)
 	tryGuard(t, h, worker.ID.String(), asker, mod, try)
+	clear(hide.seen)
+	goldenText(t, fake, try, asker, owner)
+	clear(hide.seen)
+	goldenAlchemy(t, h, fake, try, asker, owner)
 
 	files, err := filepath.Glob("testdata/golden/*/*.json")
 	if err != nil {

@@ -34,14 +34,13 @@ func (s *Server) generate(c *call) error {
 	if err := s.notHere(body); err != nil {
 		return err
 	}
-	u, err := s.caller(c)
+	who, err := s.asker(c)
 	if err != nil {
 		return err
 	}
-	from := s.Origin(c.r)
-	if u.Has(horde.RoleTrusted) || u.Has(horde.RoleEducation) || u.Has(horde.RoleService) {
-		s.limits.relax(from)
-	}
+	who = s.lend(who, style)
+	u, from := who.user, s.clientOrigin(c.r)
+	s.relaxFor(c, who)
 	asked := body
 	if style != nil {
 		asked = unstyled(body, style)
@@ -50,6 +49,7 @@ func (s *Server) generate(c *call) error {
 	if err != nil {
 		return err
 	}
+	n.SharedKey, n.Address = who.shared, s.askerAddress(c, &u)
 	if style != nil {
 		horde.ApplyImageStyle(style, &n)
 	}
@@ -103,6 +103,7 @@ func newImage(u horde.User, from origin.Origin, agent string, body object) (hord
 		TrustedWorkers: body.truth("trusted_workers", false), SlowWorkers: body.truth("slow_workers", true),
 		ExtraSlowWorkers: body.truth("extra_slow_workers", false), R2: body.truth("r2", true),
 		DisableBatching: body.truth("disable_batching", false), AllowDowngrade: body.truth("allow_downgrade", false),
+		Shared: body.truth("shared", false), Proxied: body.text("proxied_account", ""),
 		KeepPrompt: !body.truth("replacement_filter", true),
 		Image:      imageOf(body, params),
 	}

@@ -49,6 +49,10 @@ func (s *Server) transfer(c *call) error {
 	op := horde.Transfer{From: u.ID, To: noUser, Amount: kudos.MaxAmount + 1}
 	if id, ok := horde.ParseAlias(to); ok {
 		op.To = id
+	} else if id, err := horde.ParseUUID(to); err == nil {
+		if k, owner, ok := s.deps.Engine.SharedKey(horde.SharedKeyID{UUID: id}); ok {
+			op.To, op.SharedKey = owner.ID, k.ID
+		}
 	}
 	switch most := int64(kudos.MaxAmount / kudos.One); {
 	case whole < -most:
@@ -56,21 +60,80 @@ func (s *Server) transfer(c *call) error {
 	case whole <= most:
 		op.Amount = kudos.Whole(whole)
 	}
-	if key := c.r.Header.Get("Idempotency-Key"); key != "" {
-		if len(key) > maxKeySent {
-			return horde.Refuse(horde.CodeBadRequest, "an idempotency key has at most %d bytes", maxKeySent)
-		}
-		op.Key = "http:" + strconv.FormatInt(int64(u.ID), 10) + ":" + strings.ToValidUTF8(key, "?")
+	if op.Key, err = c.idempotencyKey(u.ID, ""); err != nil {
+		return err
 	}
 	out, err := s.deps.Engine.Transfer(c.r.Context(), op)
 	if err != nil {
-		if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeDeletedUser {
-			// Here the protocol has 400 for a code that is 403 elsewhere.
+		refusal, ok := errors.AsType[*horde.Error](err)
+		if ok && (refusal.Code == horde.CodeDeletedUser || refusal.Code == horde.CodeSharedKeyExpired) {
+			// Here the protocol has 400 for codes that are 403 elsewhere.
 			return &httpError{status: http.StatusBadRequest, body: errorBody{Message: refusal.Message, RC: string(refusal.Code)}}
 		}
 		return err
 	}
 	return c.reply(http.StatusOK, wire.TransferReply{Transferred: amount(out.Amount)})
+}
+
+// idempotencyKey is the caller's own key for what moves kudos, if one was sent, made unlike everybody else's. What tells
+// calls of one kind from those of another.
+func (c *call) idempotencyKey(by horde.UserID, what string) (string, error) {
+	key := c.r.Header.Get("Idempotency-Key")
+	switch {
+	case key == "":
+		return "", nil
+	case len(key) > maxKeySent:
+		return "", horde.Refuse(horde.CodeBadRequest, "an idempotency key has at most %d bytes", maxKeySent)
+	}
+	return "http:" + what + strconv.FormatInt(int64(by), 10) + ":" + strings.ToValidUTF8(key, "?"), nil
+}
+
+// award is POST /kudos/award: an admin's thanks. Its body is read leniently.
+func (s *Server) award(c *call) error {
+	body, err := s.lenientBody(c)
+	if err != nil {
+		return err
+	}
+	bad := make(map[string]string)
+	if _, sent := c.key(); !sent {
+		bad["apikey"] = "the header apikey is required"
+	}
+	to, ok := coerceText(body["username"])
+	if !ok {
+		bad["username"] = "the recipient's name and number are required"
+	}
+	whole, ok := coerceInteger(body, "amount", defaultGift)
+	if !ok {
+		bad["amount"] = show(body["amount"]) + " is not an integer"
+	}
+	if len(bad) > 0 {
+		return invalid(bad)
+	}
+	u, err := s.caller(c)
+	if err != nil {
+		return err
+	}
+	op := horde.Award{By: u.ID, To: noUser, Amount: wholeKudos(whole)}
+	if id, ok := horde.ParseAlias(to); ok {
+		op.To = id
+	}
+	if op.Key, err = c.idempotencyKey(u.ID, "award:"); err != nil {
+		return err
+	}
+	if op.Key == "" {
+		op.Key = "http:" + s.deps.IDs.UUID().String()
+	}
+	out, err := s.deps.Engine.Award(c.r.Context(), op)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusOK, wire.AwardReply{Awarded: amount(out.Amount)})
+}
+
+// wholeKudos is an amount of whole kudos. What is beyond measure is more than the rules take.
+func wholeKudos(n int64) kudos.Amount {
+	const most = int64(kudos.MaxAmount/kudos.One) + 1
+	return kudos.Whole(min(most, max(-most, n)))
 }
 
 // noUser is nobody's number; the rules refuse it with the right code.

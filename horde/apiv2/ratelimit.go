@@ -126,7 +126,7 @@ func (l *limiter) allow(s *Server, w http.ResponseWriter, r *http.Request, limit
 		return true
 	}
 	from, now := s.Origin(r), l.now()
-	shown, state, over := l.count(r, from, now, limits)
+	shown, state, over := l.count(r, from, s.clientOrigin(r), now, limits)
 	left := max(0, shown.n-state.calls)
 	h := w.Header()
 	h.Set("X-RateLimit-Limit", strconv.Itoa(shown.n))
@@ -139,9 +139,9 @@ func (l *limiter) allow(s *Server, w http.ResponseWriter, r *http.Request, limit
 	return !over
 }
 
-// count adds one call to every limit and picks the one to report: the one that failed, else the one with
-// the shortest span.
-func (l *limiter) count(r *http.Request, from origin.Origin, now time.Time, limits []counted) (shown limit, state window, over bool) {
+// count adds one call to every limit and picks the one to report: the one that failed, else the one with the shortest
+// span. The client may stand behind the service that from is.
+func (l *limiter) count(r *http.Request, from, client origin.Origin, now time.Time, limits []counted) (shown limit, state window, over bool) {
 	path := maphash.String(l.seed, r.URL.Path)
 	key := r.Header.Get("Apikey")
 	l.mu.Lock()
@@ -160,7 +160,7 @@ func (l *limiter) count(r *http.Request, from origin.Origin, now time.Time, limi
 		switch lim.by {
 		case countAddress:
 		case countCall:
-			k.what = path
+			k.from, k.what = client, path
 		case countKey:
 			k.from = origin.Origin{}
 			k.what = path ^ maphash.String(l.seed, "key "+key)

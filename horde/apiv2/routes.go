@@ -58,7 +58,7 @@ func table() map[string][]endpoint {
 		"/interrogate/submit":            {post((*Server).submitForm, work)},
 		"/find_user":                     {get((*Server).findUser, byDefault())},
 		"/users":                         {get((*Server).listUsers, perAddress(90, minute))},
-		"/users/{user_id}":               {get((*Server).showUser, perCall(60, minute))},
+		"/users/{user_id}":               {get((*Server).showUser, perCall(60, minute)), put((*Server).changeUser, perCall(60, minute)), del((*Server).deleteUser, perCall(60, minute))},
 		"/workers":                       {get((*Server).listWorkers, byDefault())},
 		"/workers/{worker_id}":           {get((*Server).showWorker, worker), put((*Server).changeWorker, worker), del((*Server).deleteWorker, worker)},
 		"/workers/name/{worker_name}":    {get((*Server).showWorkerNamed, byDefault())},
@@ -67,16 +67,22 @@ func table() map[string][]endpoint {
 		"/teams":                         {get((*Server).listTeams, worker), post((*Server).newTeam, worker)},
 		"/teams/{team_id}":               {get((*Server).showTeam, worker), patch((*Server).changeTeam, worker), del((*Server).deleteTeam, worker)},
 		"/kudos/transfer":                {post((*Server).transfer, perKey(1, second), perKey(90, hour).relaxedTo(600))},
-		"/status/heartbeat":              {get((*Server).heartbeat)},
-		"/status/performance":            {get((*Server).performance, byDefault())},
-		"/status/models":                 {get((*Server).models, byDefault())},
-		"/status/models/{model_name}":    {get((*Server).modelNamed, byDefault())},
-		"/status/modes":                  {get((*Server).modes, modes), put((*Server).changeModes, modes)},
-		"/status/news":                   {get((*Server).news, byDefault())},
+		"/kudos/award":                   {post((*Server).award, byDefault())},
+		"/sharedkeys":                    {put((*Server).createSharedKey, perCall(5, minute))},
+		"/sharedkeys/{sharedkey_id}": {
+			get((*Server).showSharedKey, byDefault()), patch((*Server).changeSharedKey, byDefault()), del((*Server).deleteSharedKey, byDefault()),
+		},
+		"/status/heartbeat":           {get((*Server).heartbeat)},
+		"/status/performance":         {get((*Server).performance, byDefault())},
+		"/status/models":              {get((*Server).models, byDefault())},
+		"/status/models/{model_name}": {get((*Server).modelNamed, byDefault())},
+		"/status/modes":               {get((*Server).modes, modes), put((*Server).changeModes, modes)},
+		"/status/news":                {get((*Server).news, byDefault())},
 	}
 	maps.Copy(paths, styleRoutes())
 	maps.Copy(paths, statsRoutes())
 	maps.Copy(paths, guardRoutes())
+	maps.Copy(paths, rateRoutes())
 	return paths
 }
 

@@ -21,6 +21,7 @@ import (
 	"stablemate/horde/engine"
 	"stablemate/internal/blob"
 	"stablemate/internal/fetch"
+	"stablemate/ratings"
 )
 
 // AnonymousKey is the API key that everybody may use without an account.
@@ -40,6 +41,7 @@ type Deps struct {
 	Signer blob.Links
 	Secret []byte // of API keys
 	IDs    horde.IDSource
+	NewKey func() string // makes secrets like API keys, for proxy passkeys
 	Now    func() time.Time
 	Log    zerolog.Logger
 }
@@ -65,6 +67,8 @@ type Options struct {
 	Papers Papers
 	// Fetch reads source images that are given as addresses. Nil: a client that reaches public addresses alone.
 	Fetch *fetch.Client
+	// Ratings keeps what people think of their images. Nil: nobody may rate.
+	Ratings *ratings.Ratings
 	// Webhooks calls those who asked to be told. Nil: nobody is told.
 	Webhooks Webhooks
 }
@@ -92,7 +96,7 @@ type Server struct {
 // New builds the door.
 func New(deps Deps, opts Options) (*Server, error) {
 	switch {
-	case deps.Engine == nil, deps.Blobs == nil, deps.Signer == nil, deps.IDs == nil, deps.Now == nil:
+	case deps.Engine == nil, deps.Blobs == nil, deps.Signer == nil, deps.IDs == nil, deps.NewKey == nil, deps.Now == nil:
 		return nil, errors.New("the HTTP door needs an engine, an image store, a signer, identifiers and a clock")
 	case len(deps.Secret) < 16:
 		return nil, fmt.Errorf("the secret of API keys has %d bytes, 16 are the fewest", len(deps.Secret))

@@ -504,6 +504,11 @@ func (s *Server) styleOf(v *horde.StyleView) any {
 		Public: v.Public, NSFW: v.NSFW, Tags: filled(v.Tags), Models: filled(v.Models), Params: imageParamsOf(v.Image),
 		Examples: make([]wire.StyleExample, 0, len(v.Examples)),
 	}
+	if id, err := horde.ParseUUID(v.SharedKey); err == nil {
+		if k, owner, ok := s.deps.Engine.SharedKey(horde.SharedKeyID{UUID: id}); ok {
+			out.SharedKey = sharedKeyOf(&k, &owner)
+		}
+	}
 	for _, ex := range v.Examples {
 		out.Examples = append(out.Examples, wire.StyleExample{ID: ex.ID.String(), URL: ex.URL, Primary: ex.Primary})
 	}

@@ -37,6 +37,11 @@ func (s *Server) findUser(c *call) error {
 	if key == "" {
 		return wrongKey()
 	}
+	if id, err := horde.ParseUUID(key); err == nil {
+		if k, owner, ok := s.deps.Engine.SharedKey(horde.SharedKeyID{UUID: id}); ok {
+			return c.reply(http.StatusOK, s.behindSharedKey(&k, &owner))
+		}
+	}
 	u, ok := s.deps.Engine.UserByKey(HashKey(s.deps.Secret, key))
 	if !ok {
 		return horde.Refuse(horde.CodeUserNotFound, "No user matching sent API Key was found.")
@@ -44,16 +49,22 @@ func (s *Server) findUser(c *call) error {
 	return c.reply(http.StatusOK, s.userOf(&u, self))
 }
 
+// behindSharedKey is what whoever holds a shared key may see of its owner.
+func (s *Server) behindSharedKey(k *horde.SharedKey, owner *horde.User) wire.User {
+	out := s.userOf(owner, public)
+	out.Username += " (Shared Key"
+	if k.Name != "" {
+		out.Username += ": " + k.Name
+	}
+	out.Username += ")"
+	return out
+}
+
 // showUser is GET /users/{user_id}.
 func (s *Server) showUser(c *call) error {
-	text := c.r.PathValue("user_id")
-	id, ok := horde.ParseUserID(text)
-	u, found := horde.User{}, false
-	if ok {
-		u, found = s.deps.Engine.User(id)
-	}
-	if !found {
-		return horde.Refuse(horde.CodeUserNotFound, "User with id %s not found.", show(text))
+	u, err := s.pathUser(c)
+	if err != nil {
+		return err
 	}
 	by, known, err := s.optionalCaller(c, true)
 	if err != nil {
@@ -61,12 +72,27 @@ func (s *Server) showUser(c *call) error {
 	}
 	see := public
 	switch {
-	case known && by.Has(horde.RoleModerator):
+	case known && by.Moderates():
 		see = moderator
 	case known && by.ID == u.ID && u.ID != horde.Anonymous:
 		see = self
 	}
 	return c.reply(http.StatusOK, s.userOf(&u, see))
+}
+
+// pathUser finds the account a path names. While this horde takes nobody anonymous, there is no account of everybody.
+func (s *Server) pathUser(c *call) (horde.User, error) {
+	text := c.r.PathValue("user_id")
+	id, ok := horde.ParseUserID(text)
+	if ok && id == horde.Anonymous {
+		_, ok = s.deps.Engine.UserByKey(HashKey(s.deps.Secret, AnonymousKey))
+	}
+	if ok {
+		if u, found := s.deps.Engine.User(id); found {
+			return u, nil
+		}
+	}
+	return horde.User{}, horde.Refuse(horde.CodeUserNotFound, "User with id %s not found.", show(text))
 }
 
 // listUsers is GET /users.
@@ -146,13 +172,19 @@ func (s *Server) userOf(u *horde.User, see privilege) wire.User {
 	}
 	if see >= self {
 		out.SharedKeyIDs = []string{}
+		for _, id := range s.deps.Engine.SharedKeysOf(u.ID) {
+			out.SharedKeyIDs = append(out.SharedKeyIDs, id.String())
+		}
 		out.VPN, out.Special = new(u.Has(horde.RoleVPN)), new(u.Has(horde.RoleSpecial))
 		out.Contact = unlessEmpty(u.Contact)
 		out.ActiveGenerations = s.activeOf(u)
 	}
 	if see >= moderator {
 		out.EvaluatingKudos = new(amount(u.Evaluated))
-		out.MonthlyKudos = wire.MonthlyKudos{Amount: new(int64(0))}
+		out.MonthlyKudos = wire.MonthlyKudos{Amount: new(int64(u.Entitled() / kudos.One))}
+		if !u.MonthlyAt.IsZero() {
+			out.MonthlyKudos.LastReceived = mailDate(u.MonthlyAt)
+		}
 		out.Suspicious = &u.Suspicion
 		out.AdminComment = unlessEmpty(u.Comment)
 	}
@@ -187,3 +219,6 @@ func amount(a kudos.Amount) wire.Float { return wire.Float(a.Float()) }
 func megapixelsteps(things int64) wire.Float {
 	return wire.Float(float64((things+5_000)/10_000) / 100)
 }
+
+// mailDate is how the API writes most dates.
+func mailDate(t time.Time) string { return t.UTC().Format("Mon, 02 Jan 2006 15:04:05") + " -0000" }

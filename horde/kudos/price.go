@@ -160,6 +160,21 @@ func debitFactor(post string) float64 {
 // ActivationImage is charged once when an image request enters the queue, and never refunded.
 const ActivationImage = 3 * One
 
+// ActivationShared is charged instead when the requester gives the images to the public collection.
+const ActivationShared = 1 * One
+
+// Activation is what queueing an image request costs: less when its images are shared, unless the maker of somebody
+// else's style is to be thanked out of it.
+func Activation(shared, foreignStyle bool) Amount {
+	switch {
+	case shared && foreignStyle:
+		return ActivationShared + StyleFee
+	case shared:
+		return ActivationShared
+	}
+	return ActivationImage
+}
+
 // StyleFee is the part of an activation that goes on to the maker of the style, when it is somebody else's. Image
 // requests always pay it.
 const StyleFee = 2 * One

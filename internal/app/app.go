@@ -64,6 +64,9 @@ func Run(ctx context.Context, p Program, cfg config.Config, out, logs io.Writer)
 	if err := a.schedule(); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if err := a.collect(); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	if cfg.Pool.Enabled {
 		if err := a.pool(); err != nil {
 			return errors.Join(err, listener.Close())
@@ -120,7 +123,8 @@ func (a *assembly) door() (http.Handler, error) {
 		return nil, err
 	}
 	api, err := apiv2.New(apiv2.Deps{
-		Engine: a.engine, Blobs: a.images, Signer: links, Secret: a.secrets.keys, IDs: a.ids, Now: systemClock.Now, Log: a.log,
+		Engine: a.engine, Blobs: a.images, Signer: links, Secret: a.secrets.keys, IDs: a.ids, NewKey: a.ids.APIKey, Now: systemClock.Now,
+		Log: a.log,
 	}, apiv2.Options{
 		RateLimits: a.cfg.Server.RateLimits, TrustedProxy: a.cfg.Server.TrustedProxy, PublicURL: a.url, Node: a.node, Version: Version,
 		Papers:   papers{shelf},
@@ -157,6 +161,7 @@ func (a *assembly) schedule() error {
 			_, err := a.images.Sweep(ctx, systemClock.Now().Add(-a.cfg.Store.ImageLife.Span()))
 			return err
 		}),
+		s.Add("@every 1h", "monthly kudos and trust", a.upkeep),
 		s.Add("@every 1h", "prune messages", func(ctx context.Context) error {
 			_, err := a.store.PruneMessages(ctx, systemClock.Now().Add(-30*24*time.Hour))
 			return err

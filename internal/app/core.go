@@ -18,6 +18,7 @@ import (
 	"stablemate/horde"
 	"stablemate/horde/apiv2"
 	"stablemate/horde/engine"
+	"stablemate/horde/kudos"
 	"stablemate/internal/blob"
 	"stablemate/internal/config"
 	"stablemate/internal/idgen"
@@ -83,6 +84,8 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 		Settings: horde.Settings{
 			AnonymousAllowed: cfg.Horde.Anonymous, AnonymousKey: apiv2.HashKey(c.secrets.keys, anonymousKey),
 			TransfersAllowed: cfg.Horde.Transfers, Profane: horde.ProfanityList(), Models: models,
+			TrustThreshold: kudos.Whole(int64(cfg.Horde.TrustThreshold)), Sharing: cfg.Horde.Sharing,
+			AnonymousWaiting: cfg.Horde.AnonymousWaiting, AnonymousPerOrigin: cfg.Horde.AnonymousPerOrigin,
 		},
 		Now: systemClock.Now, IDs: c.ids, Log: log,
 	})

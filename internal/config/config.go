@@ -57,10 +57,19 @@ type S3 struct {
 
 // Horde is about the rules of this horde.
 type Horde struct {
-	Name         string `toml:"name"`          // as people see it
-	Anonymous    bool   `toml:"anonymous"`     // whether requests without an account are taken
-	Registration bool   `toml:"registration"`  // whether anyone may make an account at /register
-	Transfers    bool   `toml:"transfers"`     // whether accounts may give kudos to each other
+	Name         string `toml:"name"`         // as people see it
+	Anonymous    bool   `toml:"anonymous"`    // whether requests without an account are taken
+	Registration bool   `toml:"registration"` // whether anyone may make an account at /register
+	Transfers    bool   `toml:"transfers"`    // whether accounts may give kudos to each other
+	// TrustThreshold is how many kudos in escrow, and one more, make an account trusted by itself; 0: nobody is.
+	TrustThreshold int `toml:"trust_threshold"`
+	// Sharing collects images whose requesters share them, and those of anonymous ones.
+	Sharing bool `toml:"sharing"`
+	// AnonymousWaiting bounds how many images may wait without an account, of all together; 0: as the rules have it.
+	AnonymousWaiting int `toml:"anonymous_waiting"`
+	// AnonymousPerOrigin bounds the same of one address or person; 0: any number.
+	AnonymousPerOrigin int `toml:"anonymous_per_origin"`
+
 	DocumentsDir string `toml:"documents_dir"` // texts of the operator; empty: documents in Server.DataDir
 	ModelsFile   string `toml:"models_file"`   // what more is known about image models; empty: nothing
 }

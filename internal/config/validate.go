@@ -20,6 +20,8 @@ const (
 	maxWorkerName  = 100
 	maxEmoji       = 64
 	maxKudosAmount = 1_000_000
+	maxTrust       = 1_000_000_000
+	maxAnonymous   = 100_000
 	maxThreads     = 1024
 	maxSlots       = 64
 	maxDevice      = 63
@@ -147,6 +149,9 @@ func (v *check) s3(s S3) {
 
 func (v *check) horde(h Horde) {
 	v.text(h.Name, "horde.name", 1, maxName)
+	v.number(h.TrustThreshold, "horde.trust_threshold", "kudos", 0, maxTrust)
+	v.number(h.AnonymousWaiting, "horde.anonymous_waiting", "images", 0, maxAnonymous)
+	v.number(h.AnonymousPerOrigin, "horde.anonymous_per_origin", "images", 0, maxAnonymous)
 	v.path(h.DocumentsDir, "horde.documents_dir")
 }
 

@@ -154,7 +154,7 @@ func accountRows(users []horde.User) (table, error) {
 		created[i], active[i] = micros(u.Created), micros(u.LastActive)
 		roles[i], concurrency[i], invited[i], suspicion[i] = int64(u.Roles), int64(u.Concurrency), int64(u.Invited), int64(u.Suspicion)
 		balance[i], held[i], evaluated[i] = int64(u.Balance), int64(u.Held), int64(u.Evaluated)
-		text, err := json.Marshal(accountDetails{u.Details, u.Image, u.Text, u.Alchemy, u.Contact, u.Comment, u.Reasons})
+		text, err := json.Marshal(detailsOf(u))
 		if err != nil {
 			return nil, fmt.Errorf("write account %d: %w", u.ID, err)
 		}

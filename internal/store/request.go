@@ -30,13 +30,18 @@ type requestSpec struct {
 	R2               bool             `json:"r2,omitempty"`
 	Shared           bool             `json:"shared,omitempty"`
 	DisableBatching  bool             `json:"disable_batching,omitempty"`
+	SharedKey        string           `json:"shared_key,omitempty"`
+	Proxied          string           `json:"proxied,omitempty"` // as plain wrote it
 }
 
 func specOf(r *horde.Request) *requestSpec {
 	spec := &requestSpec{
 		Client: r.Client, Key: plain(r.Key), Webhook: r.Webhook, Image: r.Image, Text: r.Text, Models: r.Models, Exclude: r.Exclude, NSFW: r.NSFW, CensorNSFW: r.CensorNSFW,
 		TrustedWorkers: r.TrustedWorkers, SlowWorkers: r.SlowWorkers, ExtraSlowWorkers: r.ExtraSlowWorkers,
-		R2: r.R2, Shared: r.Shared, DisableBatching: r.DisableBatching,
+		R2: r.R2, Shared: r.Shared, DisableBatching: r.DisableBatching, Proxied: plain(r.Proxied),
+	}
+	if !r.SharedKey.IsZero() {
+		spec.SharedKey = r.SharedKey.String()
 	}
 	if r.Kind != horde.Dreamer {
 		spec.Kind = r.Kind
@@ -62,6 +67,14 @@ func (spec *requestSpec) into(r *horde.Request) error {
 	r.NSFW, r.CensorNSFW, r.TrustedWorkers = spec.NSFW, spec.CensorNSFW, spec.TrustedWorkers
 	r.SlowWorkers, r.ExtraSlowWorkers = spec.SlowWorkers, spec.ExtraSlowWorkers
 	r.R2, r.Shared, r.DisableBatching = spec.R2, spec.Shared, spec.DisableBatching
+	if r.Proxied, err = unplain(spec.Proxied); err != nil {
+		return err
+	}
+	if spec.SharedKey != "" {
+		if r.SharedKey.UUID, err = horde.ParseUUID(spec.SharedKey); err != nil {
+			return fmt.Errorf("shared key %q: %w", spec.SharedKey, err)
+		}
+	}
 	for _, text := range spec.Workers {
 		id, err := horde.ParseUUID(text)
 		if err != nil {

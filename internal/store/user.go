@@ -19,7 +19,22 @@ type accountDetails struct {
 	Contact string        `json:"contact,omitempty"`
 	Comment string        `json:"comment,omitempty"`
 
-	Reasons horde.Reasons `json:"reasons,omitempty"`
+	Reasons    horde.Reasons `json:"reasons,omitempty"`
+	Monthly    kudos.Amount  `json:"monthly,omitempty"`
+	MonthlyAt  int64         `json:"monthly_at,omitempty"` // microseconds
+	Multiplier float64       `json:"multiplier,omitempty"`
+	Passkey    []byte        `json:"passkey,omitempty"` // hashed
+}
+
+func detailsOf(u *horde.User) accountDetails {
+	d := accountDetails{
+		Details: u.Details, Image: u.Image, Text: u.Text, Alchemy: u.Alchemy, Contact: u.Contact, Comment: u.Comment,
+		Reasons: u.Reasons, Monthly: u.Monthly, MonthlyAt: micros(u.MonthlyAt), Multiplier: u.Multiplier,
+	}
+	if u.Passkey != (horde.KeyHash{}) {
+		d.Passkey = u.Passkey[:]
+	}
+	return d
 }
 
 const selectAccounts = `
@@ -57,6 +72,10 @@ func scanAccount(scan func(...any) error) (horde.User, error) {
 	}
 	u.Details, u.Image, u.Text, u.Alchemy = d.Details, d.Image, d.Text, d.Alchemy
 	u.Contact, u.Comment = d.Contact, d.Comment
-	u.Reasons = d.Reasons
+	u.Reasons, u.Monthly, u.MonthlyAt, u.Multiplier = d.Reasons, d.Monthly, fromMicros(d.MonthlyAt), d.Multiplier
+	if len(d.Passkey) != 0 && len(d.Passkey) != len(u.Passkey) {
+		return u, fmt.Errorf("read account %d: its passkey has %d bytes, not %d", u.ID, len(d.Passkey), len(u.Passkey))
+	}
+	copy(u.Passkey[:], d.Passkey)
 	return u, nil
 }

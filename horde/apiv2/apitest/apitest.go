@@ -32,6 +32,7 @@ import (
 	"stablemate/internal/clock"
 	"stablemate/internal/idgen"
 	"stablemate/internal/store"
+	"stablemate/ratings"
 )
 
 // Secret of the tests' API keys and links.
@@ -49,9 +50,13 @@ type Plan struct {
 	Store store.Options
 	// Models are those that workers may serve; none means any.
 	Models []string
+	// Sharing lets requesters share their images.
+	Sharing bool
 	// NoTransfers switches gifts off.
 	NoTransfers bool
-	Log         io.Writer
+	// Profane says which texts no name may hold; nil: those of the built-in list.
+	Profane func(text string) bool
+	Log     io.Writer
 	// Before stands in front of everything the server answers.
 	Before func(http.Handler) http.Handler
 	// Wrap stands between engine and store.
@@ -95,6 +100,9 @@ func Build(tb testing.TB, p Plan) *House {
 	if p.Log != nil {
 		log = zerolog.New(p.Log)
 	}
+	if p.Profane == nil {
+		p.Profane = horde.ProfanityList()
+	}
 	source := ids{idgen.New(p.Random, p.Clock.Now)}
 
 	db, err := store.Open(tb.Context(), p.Store)
@@ -108,7 +116,7 @@ func Build(tb testing.TB, p Plan) *House {
 	e, err := engine.Open(tb.Context(), memory, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: true, AnonymousKey: apiv2.HashKey([]byte(Secret), apiv2.AnonymousKey),
-			TransfersAllowed: !p.NoTransfers, KnownModels: p.Models, Models: horde.ReferenceModels(), Profane: horde.ProfanityList(),
+			TransfersAllowed: !p.NoTransfers, Sharing: p.Sharing, KnownModels: p.Models, Models: horde.ReferenceModels(), Profane: p.Profane,
 		},
 		Now: p.Clock.Now, IDs: source, Log: log,
 	})
@@ -134,8 +142,19 @@ func Build(tb testing.TB, p Plan) *House {
 	if p.Bucket != nil {
 		images, links = p.Bucket, p.Bucket
 	}
+	shelf, err := blob.NewStore(tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p.Options.Ratings, err = ratings.New(ratings.Deps{
+		Engine: e, Store: db, Shelf: shelf, Images: images, Random: func() uint64 { return uint64(source.Uint32()) << 31 }, Now: p.Clock.Now, Log: log,
+	}, ratings.Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
 	door, err := apiv2.New(apiv2.Deps{
-		Engine: e, Blobs: images, Signer: links, Secret: []byte(Secret), IDs: source, Now: p.Clock.Now, Log: log,
+		Engine: e, Blobs: images, Signer: links, Secret: []byte(Secret), IDs: source, NewKey: source.APIKey, Now: p.Clock.Now,
+		Log: log,
 	}, p.Options)
 	if err != nil {
 		tb.Fatal(err)

@@ -39,6 +39,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"the ledger is found by key and by account", testLedger},
 		{"chat messages are kept and found", testMessages},
 		{"chat documents are kept by version", testDocs},
+		{"images, ratings and raters are kept", testRatings},
 		{"settings are kept and made once", testSettings},
 		{"everything works at once", testConcurrent},
 		{"a closed store says so", testClosed},
@@ -215,6 +216,7 @@ func testAtomic(t *testing.T, opts store.Options) {
 	before := *w.Rows
 	before.users, before.requests = cloneOf(w.Rows.users), cloneOf(w.Rows.requests)
 	before.workers, before.generations, before.system = cloneOf(w.Rows.workers), cloneOf(w.Rows.generations), cloneOf(w.Rows.system)
+	before.records = cloneOf(w.Rows.records)
 
 	good := live(t, w, 20)
 	for len(good.Ledger) == 0 || len(good.NewRequests) == 0 {
