@@ -58,8 +58,8 @@ func (s *Set) saveDraft(ctx context.Context, in *discord.Interaction, p params, 
 	return err
 }
 
-// draft reads it back.
-func (s *Set) draft(ctx context.Context, in *discord.Interaction) (p params, hidden bool, err error) {
+// openDraft reads it back.
+func (s *Set) openDraft(ctx context.Context, in *discord.Interaction) (p params, hidden bool, err error) {
 	d, ok, err := s.drafts.get(ctx, draftKey(in))
 	if err != nil {
 		return p, false, err
@@ -235,7 +235,7 @@ func (s *Set) switchPanel(e Effective, p params) discord.Message {
 
 // pressDraft changes a draft, or does what it says.
 func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	p, hidden, err := s.draft(ctx, in)
+	p, hidden, err := s.openDraft(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -362,7 +362,7 @@ func draftForm(e Effective, p *params, arg string) discord.Modal {
 
 // submitDraft takes a form of the panel.
 func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	p, hidden, err := s.draft(ctx, in)
+	p, hidden, err := s.openDraft(ctx, in)
 	if err != nil {
 		return err
 	}

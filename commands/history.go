@@ -24,8 +24,8 @@ const (
 
 // Bounds of histories.
 const (
-	historyPage = 10
-	maxHistory  = 200 // requests that are looked through
+	pastsPerPage = 10
+	maxPasts     = 200 // requests that are looked through
 )
 
 // past is an earlier request of a person, or a favourite.
@@ -55,7 +55,7 @@ func (s *Set) historyFamily() family {
 				s.optionOf("jobs.optkind", discord.OptionSpec{Name: "kind", Type: discord.OptionString, Choices: []discord.Choice{kind(jobImage), kind(jobText), kind(jobForms)}}),
 				s.optionOf("jobs.optfavourites", discord.OptionSpec{Name: "favourites", Type: discord.OptionBoolean}),
 				s.optionOf("jobs.optsearch", discord.OptionSpec{Name: "search", Type: discord.OptionString, MaxLength: new(40)}),
-				s.optionOf("jobs.optpage", discord.OptionSpec{Name: "page", Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(maxHistory / historyPage))}),
+				s.optionOf("jobs.optpage", discord.OptionSpec{Name: "page", Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(maxPasts / pastsPerPage))}),
 			),
 			sub("show", one), sub("repost", one),
 			sub("delete", some, s.optionOf("jobs.optall", discord.OptionSpec{Name: "all", Type: discord.OptionBoolean})),
@@ -108,7 +108,7 @@ func (s *Set) pasts(ctx context.Context, person string, q query) ([]past, error)
 	if err != nil {
 		return nil, fmt.Errorf("favourites: %w", err)
 	}
-	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, maxHistory)
+	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, maxPasts)
 	if err != nil {
 		return nil, fmt.Errorf("messages of a person: %w", err)
 	}
@@ -146,9 +146,9 @@ func (s *Set) historyList(ctx context.Context, w words.Words, person string, q q
 	if len(all) == 0 {
 		return private(w.T("jobs.historynone")), nil
 	}
-	pages := (len(all) + historyPage - 1) / historyPage
+	pages := (len(all) + pastsPerPage - 1) / pastsPerPage
 	q.page = min(max(q.page, 1), pages)
-	all = all[(q.page-1)*historyPage : min(len(all), q.page*historyPage)]
+	all = all[(q.page-1)*pastsPerPage : min(len(all), q.page*pastsPerPage)]
 	var text strings.Builder
 	sel := &discord.Select{CustomID: discord.CustomID{Verb: verbHistoryShow}.String(), Placeholder: w.T("jobs.showwhich")}
 	for i, x := range all {
@@ -156,7 +156,7 @@ func (s *Set) historyList(ctx context.Context, w words.Words, person string, q q
 		if x.favourite {
 			star = "⭐ "
 		}
-		number := (q.page-1)*historyPage + i + 1
+		number := (q.page-1)*pastsPerPage + i + 1
 		fmt.Fprintf(&text, "%d. %s**%s**\n-# %s · %s\n", number, star, escape(discord.Clip(plain(x.p.Prompt), 120)), x.p.look(), stamp(x.row.Created))
 		sel.Options = append(sel.Options, discord.SelectOption{Label: discord.Clip(strconv.Itoa(number)+". "+plain(x.p.Prompt), 100), Value: short(x.row)})
 	}

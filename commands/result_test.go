@@ -118,7 +118,7 @@ func TestAResultHasItsButtons(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.worker(nil)
-	more := []string{"Again", "Remix", "Info", "Favourite", "Delete", "Describe", "Send to DM"}
+	more := []string{"Again", "Remix", "Info", "Favourite", "Delete", "Describe", "Send to DM", "Gift"}
 	m := r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
 	if got, want := labels(m), append([]string{"Upscale", "Vary subtly", "Vary strongly"}, more...); !slices.Equal(got, want) {
 		t.Errorf("one image has the buttons %q, want %q", got, want)

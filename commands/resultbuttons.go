@@ -76,7 +76,10 @@ func (s *Set) resultRows(row chat.Message, p *params) []discord.Row {
 	id, w := short(row), s.bundle.For(p.Locale)
 	again, del := button(labelAgain, "🔁", verbAgain, id, discord.Primary), button(labelDelete, "🗑️", verbDelete, id, discord.Secondary)
 	there := p.there()
-	if len(there) == 0 {
+	switch {
+	case len(there) == 0 && len(p.Made) > 0:
+		return []discord.Row{{Buttons: []discord.Button{again, giftButton(row), del}}}
+	case len(there) == 0:
 		return []discord.Row{{Buttons: []discord.Button{again, del}}}
 	}
 	rows := s.imageRows(w, id, there)
@@ -87,7 +90,7 @@ func (s *Set) resultRows(row chat.Message, p *params) []discord.Row {
 		}},
 		discord.Row{Buttons: []discord.Button{
 			button(w.T("image.describe"), "💬", verbDescribe, id, discord.Secondary),
-			button(w.T("image.send"), "📨", verbSend, id, discord.Secondary),
+			button(w.T("image.send"), "📨", verbSend, id, discord.Secondary), giftButton(row),
 		}},
 	)
 }

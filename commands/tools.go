@@ -142,11 +142,11 @@ func (s *Set) given(ctx context.Context, in *discord.Interaction, w words.Words)
 	if u, ok := o.User("user"); ok {
 		return avatar(u), nil
 	}
-	return s.linked(ctx, in, w, strings.TrimSpace(o.String("link")))
+	return s.behind(ctx, in, w, strings.TrimSpace(o.String("link")))
 }
 
-// linked finds the image behind a link: a message of this channel, or a file of Discord's.
-func (s *Set) linked(ctx context.Context, in *discord.Interaction, w words.Words, link string) (*photo, error) {
+// behind finds the image behind a link: a message of this channel, or a file of Discord's.
+func (s *Set) behind(ctx context.Context, in *discord.Interaction, w words.Words, link string) (*photo, error) {
 	m := linkPattern.FindStringSubmatch(link)
 	if m == nil {
 		u, err := url.Parse(link)
