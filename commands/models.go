@@ -78,8 +78,8 @@ func (s *Set) modelFamilies() []discord.Choice {
 	return out
 }
 
-// favourites reads what somebody wants to see first; none when that cannot be read.
-func (s *Set) favourites(ctx context.Context, who string) chat.Favourites {
+// likes reads what somebody wants to see first; none when that cannot be read.
+func (s *Set) likes(ctx context.Context, who string) chat.Favourites {
 	f, _, err := s.liked.get(ctx, who)
 	if err != nil {
 		s.log.Warn().Err(err).Msg("cannot read favourites")
@@ -89,7 +89,7 @@ func (s *Set) favourites(ctx context.Context, who string) chat.Favourites {
 
 func (s *Set) modelFavourite(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	name, w := in.Command.Options.String("model"), s.say(in)
-	if _, ok := s.modelNamed(name); !ok {
+	if _, ok := s.servedNamed(name); !ok {
 		return tell(w.T("models.unknown", "Model", escape(name)))
 	}
 	added := false
@@ -107,35 +107,35 @@ func (s *Set) modelFavourite(ctx context.Context, in *discord.Interaction, r *di
 	return r.Reply(ctx, private(w.T(key, "Name", escape(name))))
 }
 
-// anyModel is a model with what it makes.
-type anyModel struct {
+// servedModel is a model with what it makes.
+type servedModel struct {
 	horde.ModelStatus
 	kind horde.WorkerType
 }
 
 // allModels lists what is served or waited for, most threads first, then by name.
-func (s *Set) allModels() []anyModel {
-	var out []anyModel
+func (s *Set) allModels() []servedModel {
+	var out []servedModel
 	for _, kind := range []horde.WorkerType{horde.Dreamer, horde.Scribe} {
 		for _, m := range s.engine.ModelsOf(kind) {
-			out = append(out, anyModel{m, kind})
+			out = append(out, servedModel{m, kind})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b anyModel) int { return cmp.Or(cmp.Compare(b.Threads, a.Threads), cmp.Compare(a.Name, b.Name)) })
+	slices.SortStableFunc(out, func(a, b servedModel) int { return cmp.Or(cmp.Compare(b.Threads, a.Threads), cmp.Compare(a.Name, b.Name)) })
 	return out
 }
 
-// modelNamed finds a model that is served, waited for, or in the reference.
-func (s *Set) modelNamed(name string) (anyModel, bool) {
+// servedNamed finds a model that is served, waited for, or in the reference.
+func (s *Set) servedNamed(name string) (servedModel, bool) {
 	for _, m := range s.allModels() {
 		if strings.EqualFold(m.Name, name) {
 			return m, true
 		}
 	}
 	if m, known := s.engine.Model(name); known {
-		return anyModel{horde.ModelStatus{Name: m.Name}, horde.Dreamer}, true
+		return servedModel{horde.ModelStatus{Name: m.Name}, horde.Dreamer}, true
 	}
-	return anyModel{}, false
+	return servedModel{}, false
 }
 
 // completeAnyModel suggests models, favourites first, and sizes where a size is asked for.
@@ -144,7 +144,7 @@ func (s *Set) completeAnyModel(ctx context.Context, in *discord.Interaction, r *
 	if in.Command.Focused == "size" {
 		return r.Autocomplete(ctx, s.completeSize(typed))
 	}
-	liked := s.favourites(ctx, in.User.ID).Models
+	liked := s.likes(ctx, in.User.ID).Models
 	var first, rest []discord.Choice
 	for _, m := range s.allModels() {
 		c := discord.Choice{Name: plain(m.Name), Value: discord.Clip(m.Name, maxModel)}
@@ -160,7 +160,7 @@ func (s *Set) completeAnyModel(ctx context.Context, in *discord.Interaction, r *
 
 func (s *Set) modelList(ctx context.Context, in *discord.Interaction, w words.Words, filter string) (sheet, error) {
 	kind, fam, search := horde.WorkerType(part(filter, 0)), horde.Family(part(filter, 1)), part(filter, 2)
-	liked := s.favourites(ctx, in.User.ID).Models
+	liked := s.likes(ctx, in.User.ID).Models
 	sh := sheet{title: w.T("models.title")}
 	for _, m := range s.allModels() {
 		if kind != "" && m.kind != kind || !contains(m.Name, search) || len(sh.rows) >= maxSheets {
@@ -194,10 +194,10 @@ func (s *Set) modelInfo(ctx context.Context, in *discord.Interaction, r *discord
 }
 
 func (s *Set) modelCard(_ context.Context, _ *discord.Interaction, w words.Words, filter string) (sheet, error) {
-	m, ok := s.modelNamed(filter)
+	m, ok := s.servedNamed(filter)
 	if !ok { // a long name that a button cut
 		all := s.allModels()
-		i := slices.IndexFunc(all, func(x anyModel) bool { return len(filter) > 20 && strings.HasPrefix(x.Name, filter) })
+		i := slices.IndexFunc(all, func(x servedModel) bool { return len(filter) > 20 && strings.HasPrefix(x.Name, filter) })
 		if i < 0 {
 			return sheet{}, tell(w.T("models.unknown", "Model", escape(filter)))
 		}
@@ -321,11 +321,11 @@ func sayModes(w words.Words, m horde.Modes) string {
 func (s *Set) hordePerformance(_ context.Context, _ *discord.Interaction, w words.Words, _ string) (sheet, error) {
 	p := s.engine.Performance()
 	sh := sheet{title: w.T("horde.performance")}
-	sh.fields = field(sh.fields, w.T("horde.queue.images"), fmt.Sprintf("%d · %s px", p.QueuedRequests, short(float64(p.QueuedThings))))
-	sh.fields = field(sh.fields, w.T("horde.queue.texts"), fmt.Sprintf("%d · %s", p.QueuedTexts, w.T("horde.tokens", "N", short(float64(p.QueuedTokens)))))
+	sh.fields = field(sh.fields, w.T("horde.queue.images"), fmt.Sprintf("%d · %s px", p.QueuedRequests, shortly(float64(p.QueuedThings))))
+	sh.fields = field(sh.fields, w.T("horde.queue.texts"), fmt.Sprintf("%d · %s", p.QueuedTexts, w.T("horde.tokens", "N", shortly(float64(p.QueuedTokens)))))
 	sh.fields = field(sh.fields, w.T("horde.queue.forms"), strconv.Itoa(p.QueuedForms))
-	sh.fields = field(sh.fields, w.T("horde.minute.images"), short(float64(p.PastMinuteThings))+" px")
-	sh.fields = field(sh.fields, w.T("horde.minute.texts"), w.T("horde.tokens", "N", short(float64(p.PastMinuteTokens))))
+	sh.fields = field(sh.fields, w.T("horde.minute.images"), shortly(float64(p.PastMinuteThings))+" px")
+	sh.fields = field(sh.fields, w.T("horde.minute.texts"), w.T("horde.tokens", "N", shortly(float64(p.PastMinuteTokens))))
 	sh.fields = field(sh.fields, w.T("sheet.workers"), fmt.Sprintf("🖼️ %d · 📝 %d · 🧪 %d", p.Workers, p.Scribes, p.Alchemists))
 	return sh, nil
 }

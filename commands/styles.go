@@ -75,7 +75,7 @@ func (s *Set) stylesFamily() family {
 				return s.showSheet(ctx, in, r, "styles", o.String("kind"), "", o.String("tag"), o.String("model"), o.String("text"))
 			},
 			"info": func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-				st, err := s.styleNamed(in, in.Command.Options.String("style"))
+				st, err := s.styleCalled(in, in.Command.Options.String("style"))
 				if err != nil {
 					return err
 				}
@@ -94,15 +94,15 @@ func (s *Set) stylesFamily() family {
 			},
 			"collection create": s.collectionCreate, "collection edit": s.collectionEdit, "collection delete": s.collectionDelete,
 		} {
-			rt.Command("styles "+path, discord.Route{Handle: s.answered(h), Autocomplete: s.completeStyle, Private: true})
+			rt.Command("styles "+path, discord.Route{Handle: s.answered(h), Autocomplete: s.completeStyles, Private: true})
 		}
 		rt.Modal(verbStyle, discord.Route{Handle: s.answered(s.submitStyleDelete), Private: true})
 		rt.Modal(verbCollection, discord.Route{Handle: s.answered(s.submitCollectionDelete), Private: true})
 	}}
 }
 
-// styleNamed finds a style by its ID, or one of the forms of its name.
-func (s *Set) styleNamed(in *discord.Interaction, text string) (horde.StyleView, error) {
+// styleCalled finds a style by its ID, or one of the forms of its name.
+func (s *Set) styleCalled(in *discord.Interaction, text string) (horde.StyleView, error) {
 	st, ok := s.engine.StyleNamed(strings.TrimSpace(text), horde.StyleImage)
 	if !ok {
 		return st, tell(s.say(in).T("styles.unknown", "Style", escape(discord.Clip(text, maxModel))))
@@ -143,8 +143,8 @@ func (s *Set) ownStyles(in *discord.Interaction) []horde.StyleView {
 	return nil
 }
 
-// completeStyle suggests favourites, then the person's own, then public ones. Who changes a style gets their own alone.
-func (s *Set) completeStyle(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+// completeStyles suggests favourites, then the person's own, then public ones. Who changes a style gets their own alone.
+func (s *Set) completeStyles(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	focused := in.Command.Focused
 	typed := in.Command.Options.String(focused)
 	if focused == "collection" {
@@ -160,7 +160,7 @@ func (s *Set) completeStyle(ctx context.Context, in *discord.Interaction, r *dis
 		}
 		return r.Autocomplete(ctx, suggest(typed, all))
 	}
-	liked := s.favourites(ctx, in.User.ID).Styles
+	liked := s.likes(ctx, in.User.ID).Styles
 	all := s.ownStyles(in)
 	if in.Command.Path != "styles edit" && in.Command.Path != "styles delete" {
 		all = append(all, s.publicStyles("")...)
@@ -191,7 +191,7 @@ func (s *Set) styleList(ctx context.Context, in *discord.Interaction, w words.Wo
 	if mine {
 		sh.title, all = w.T("styles.mine"), s.ownStyles(in)
 	}
-	liked := s.favourites(ctx, in.User.ID).Styles
+	liked := s.likes(ctx, in.User.ID).Styles
 	for _, st := range all {
 		tagged := tag == "" || slices.ContainsFunc(st.Tags, func(t string) bool { return strings.EqualFold(t, tag) })
 		modelled := model == "" || slices.ContainsFunc(st.Models, func(m string) bool { return contains(m, model) })
@@ -225,7 +225,7 @@ func sayStyle(w words.Words, st horde.StyleView, liked bool) string {
 }
 
 func (s *Set) styleCard(_ context.Context, in *discord.Interaction, w words.Words, filter string) (sheet, error) {
-	st, err := s.styleNamed(in, filter)
+	st, err := s.styleCalled(in, filter)
 	if err != nil {
 		return sheet{}, err
 	}
@@ -318,7 +318,7 @@ func (s *Set) styleEdit(ctx context.Context, in *discord.Interaction, r *discord
 		return err
 	}
 	o := in.Command.Options
-	st, err := s.styleNamed(in, o.String("style"))
+	st, err := s.styleCalled(in, o.String("style"))
 	if err != nil {
 		return err
 	}
@@ -353,7 +353,7 @@ func flagOf(o discord.OptionValues, name string) *bool {
 }
 
 func (s *Set) styleDelete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	st, err := s.styleNamed(in, in.Command.Options.String("style"))
+	st, err := s.styleCalled(in, in.Command.Options.String("style"))
 	if err != nil {
 		return err
 	}
@@ -365,7 +365,7 @@ func (s *Set) submitStyleDelete(ctx context.Context, in *discord.Interaction, r 
 	if err != nil {
 		return err
 	}
-	st, err := s.styleNamed(in, in.Modal.ID.ID)
+	st, err := s.styleCalled(in, in.Modal.ID.ID)
 	if err != nil {
 		return err
 	}
@@ -379,7 +379,7 @@ func (s *Set) submitStyleDelete(ctx context.Context, in *discord.Interaction, r 
 }
 
 func (s *Set) styleFavourite(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	st, err := s.styleNamed(in, in.Command.Options.String("style"))
+	st, err := s.styleCalled(in, in.Command.Options.String("style"))
 	if err != nil {
 		return err
 	}
