@@ -73,6 +73,7 @@ type roleQueue struct {
 	order   []string // people
 	looks   map[string]roleLook
 	passing bool
+	anew    bool // another pass begins after this one
 	running bool
 }
 
@@ -110,7 +111,7 @@ func (e *roleEngine) tick(ctx context.Context) error {
 		return fmt.Errorf("read role passes: %w", err)
 	}
 	for _, p := range passes {
-		e.startPass(p.key)
+		e.startPass(p.key, false)
 	}
 	members, err := e.members.due(ctx, now, dueAtOnce)
 	if err != nil {
@@ -124,12 +125,13 @@ func (e *roleEngine) tick(ctx context.Context) error {
 	return nil
 }
 
-// startPass makes a guild's goroutine look at everybody.
-func (e *roleEngine) startPass(guild string) {
+// startPass makes a guild's goroutine look at everybody; anew, when a pass that is under way has begun too early.
+func (e *roleEngine) startPass(guild string, anew bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.active[guild] = true
-	e.queue(guild).passing = true
+	q := e.queue(guild)
+	q.passing, q.anew = true, q.anew || anew
 	e.wake(guild)
 }
 
@@ -468,6 +470,9 @@ type passRun struct {
 // passStep looks at the next person of a pass. It reports whether Discord was asked.
 func (e *roleEngine) passStep(ctx context.Context, guild string, run *passRun) (bool, error) {
 	if !run.open {
+		e.mu.Lock()
+		e.queues[guild].anew = false // it begins now
+		e.mu.Unlock()
 		doc, found, err := e.passes.get(ctx, guild)
 		if err != nil {
 			return false, fmt.Errorf("read the pass: %w", err)
@@ -498,6 +503,11 @@ func (e *roleEngine) passStep(ctx context.Context, guild string, run *passRun) (
 	}
 	if len(run.page) == 0 {
 		run.doc.Running, run.doc.After, run.doc.Ended = false, "", e.s.now()
+		e.mu.Lock()
+		if e.queues[guild].anew {
+			run.doc.Ended = time.Time{} // another one was asked for
+		}
+		e.mu.Unlock()
 		err := e.savePass(ctx, guild, run.doc)
 		if err == nil {
 			e.endPass(guild)
@@ -518,12 +528,13 @@ func (e *roleEngine) passStep(ctx context.Context, guild string, run *passRun) (
 func (e *roleEngine) endPass(guild string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.queues[guild].passing = false
+	q := e.queues[guild]
+	q.passing, q.anew = q.anew, false
 }
 
 func (e *roleEngine) savePass(ctx context.Context, guild string, doc chat.RolePass) error {
 	a := about{guild: guild, due: e.s.now()}
-	if !doc.Running {
+	if !doc.Running && !doc.Ended.IsZero() {
 		a.due = nextPass(guild, e.s.now())
 	}
 	_, err := e.passes.change(ctx, guild, a, func(v *chat.RolePass) error { *v = doc; return nil })
@@ -554,6 +565,6 @@ func (e *roleEngine) requestPass(ctx context.Context, guild string) error {
 	if err != nil {
 		return fmt.Errorf("ask for a pass: %w", err)
 	}
-	e.startPass(guild)
+	e.startPass(guild, true)
 	return nil
 }
