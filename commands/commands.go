@@ -72,6 +72,8 @@ type Deps struct {
 	// NewKey makes a fresh API key; HashKey is the fingerprint that the core keeps of one.
 	NewKey  func() string
 	HashKey func(key string) horde.KeyHash
+	// History lists the last movements of an account of the ledger, newest first, at most limit.
+	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
 	Log     zerolog.Logger
 	Now     func() time.Time
 }
@@ -121,6 +123,7 @@ func (o *Options) defaults() {
 	setDefault(&o.CFG, 7.5)
 	setDefault(&o.Sampler, "k_euler")
 	setDefault(&o.KudosAmount, 10*kudos.One)
+	setDefault(&o.EmojiMost, 1000*kudos.One)
 	setDefault(&o.Keep, 30*24*time.Hour)
 	setDefault(&o.Following, 10_000)
 	setDefault(&o.Editors, 8)
@@ -143,6 +146,10 @@ type Set struct {
 	now    func() time.Time
 	gifts  *emojikudos.Gifts
 	book   *giftBook
+	rounds *rounds
+
+	giftDrafts *memory[chat.GiftDraft]
+
 	bundle *words.Bundle
 	follow *follower
 
@@ -171,8 +178,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 	switch {
 	case deps.Engine == nil, deps.Bot == nil, deps.Messages == nil, deps.Docs == nil, deps.Images == nil:
 		return nil, errors.New("commands: engine, bot, messages, documents and images are needed")
-	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.Now == nil:
-		return nil, errors.New("commands: seal, keys and clock are needed")
+	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Now == nil:
+		return nil, errors.New("commands: seal, keys, history and clock are needed")
 	}
 	deps.Docs = &watchedDocs{Docs: deps.Docs}
 	s := &Set{
@@ -202,10 +209,11 @@ func New(deps Deps, opts Options) (*Set, error) {
 		}
 		rules = append(rules, emojikudos.Rule{Emoji: key, Show: show, Amount: opts.KudosAmount})
 	}
-	s.book = newGiftBook(deps.Docs)
+	s.book, s.rounds = newGiftBook(deps.Docs), newRounds(s)
+	s.giftDrafts = newMemory[chat.GiftDraft](deps.Docs, chat.KindGiftDraft)
 	gifts, err := emojikudos.New(
 		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
-		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, RuleAmount: opts.EmojiMost},
+		emojikudos.Options{Default: rules, Grace: opts.GiftGrace},
 	)
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
@@ -223,8 +231,6 @@ func (s *Set) Register(rt *discord.Router) {
 	}
 	rt.Command("generate", discord.Route{Handle: s.answered(s.generate), Autocomplete: s.complete})
 	rt.Command("userinfo", discord.Route{Handle: s.answered(s.userInfo), Private: true})
-	rt.Command("kudos balance", discord.Route{Handle: s.answered(s.balance), Private: true})
-	rt.Command("kudos gift", discord.Route{Handle: s.answered(s.gift)})
 	rt.Component(verbCancel, discord.Route{Handle: s.answered(s.pressCancel), Private: true})
 	rt.Component(verbAgain, discord.Route{Handle: s.answered(s.pressAgain)})
 	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
@@ -260,6 +266,7 @@ func (s *Set) families() []family {
 	return []family{
 		s.serverConfigFamily(),
 		s.settingsFamily(),
+		s.kudosFamily(),
 		s.kudosEmojiFamily(),
 		s.statsFamily(),
 		s.loginFamily(),
@@ -290,17 +297,6 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
 			{Name: "user", Description: descUser, Type: discord.OptionUser},
 		}},
-		{Name: "kudos", Description: descKudos, DMs: true, Subcommands: []discord.SubcommandSpec{
-			{Name: "balance", Description: descBalance},
-			{Name: "gift", Description: descGift, Options: []discord.OptionSpec{
-				{Name: "user", Description: descTo, Type: discord.OptionUser, Required: true},
-				{
-					Name: "amount", Description: descGiven, Type: discord.OptionInteger, Required: true,
-					Min: new(1.0), Max: new(float64(maxGift)),
-				},
-				{Name: "note", Description: descNote, Type: discord.OptionString, MaxLength: new(maxNote)},
-			}},
-		}},
 	}
 }
 
@@ -310,6 +306,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.follow.run(ctx) })
 	group.Go(func() error { return s.gifts.Run(ctx) })
+	group.Go(func() error { return s.rounds.run(ctx) })
 	group.Go(func() error { s.diary.run(ctx); return nil })
 	group.Go(func() error { s.tallies.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
