@@ -202,12 +202,12 @@ func (s *Set) takeBackJob(ctx context.Context, w words.Words, person string, j *
 	}
 	done, err := s.cancel(ctx, j.p, j.id)
 	refusal, refused := errors.AsType[*horde.Error](err)
-	switch {
-	case refused && refusal.Code == horde.CodeRequestNotFound, err == nil && done:
-		return w.T("jobs.unknown"), nil
-	case err != nil:
+	if err != nil && !(refused && refusal.Code == horde.CodeRequestNotFound) {
 		undo()
 		return "", fmt.Errorf("cancel: %w", err)
+	}
+	if err != nil || done {
+		return w.T("jobs.unknown"), nil //nolint:nilerr // gone already, which is what was wanted
 	}
 	return w.T("jobs.cancelled", "Name", escape(j.name(w))), nil
 }
