@@ -180,7 +180,7 @@ func (s *Set) listJobs(ctx context.Context, in *discord.Interaction, r *discord.
 func (s *Set) takeBack(ctx context.Context, w words.Words, person, id string) (string, error) {
 	uuid, err := horde.ParseUUID(id)
 	if err != nil {
-		return w.T("jobs.unknown"), nil
+		return w.T("jobs.unknown"), nil //nolint:nilerr // it is told to the person
 	}
 	request := horde.RequestID{UUID: uuid}
 	all, err := s.jobs(ctx, person)
