@@ -23,6 +23,7 @@ import (
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
 	"stablemate/internal/discord"
+	"stablemate/ratings"
 )
 
 // Messages keeps the messages of requests. Lookups report false without an error when there is none.
@@ -72,6 +73,7 @@ type Deps struct {
 	HashKey func(key string) horde.KeyHash
 	Log     zerolog.Logger
 	Now     func() time.Time
+	Ratings *ratings.Ratings // nil: nobody rates here
 }
 
 // Size is an image size with a name to pick it by. Sides are multiples of 64 pixels.
@@ -231,7 +233,9 @@ type family struct {
 
 // families lists them, one line each.
 func (s *Set) families() []family {
-	return []family{}
+	return []family{
+		s.rateFamily(),
+	}
 }
 
 func (s *Set) firstCommands() []discord.CommandSpec {

@@ -31,6 +31,7 @@ import (
 	"stablemate/internal/discord"
 	"stablemate/internal/sandbox"
 	"stablemate/internal/store"
+	"stablemate/ratings"
 )
 
 func TestMain(m *testing.M) {
@@ -88,6 +89,7 @@ type rig struct {
 	t      *testing.T
 	sand   *sandbox.Server
 	images *blob.Store
+	shelf  *blob.Store // of images to rate
 	dir    string
 	aead   cipher.AEAD
 	logs   *logs
@@ -145,6 +147,9 @@ func newRig(t *testing.T, change func(*commands.Options)) *rig {
 	if r.images, err = blob.NewStore(filepath.Join(r.dir, "images")); err != nil {
 		t.Fatal(err)
 	}
+	if r.shelf, err = blob.NewStore(filepath.Join(r.dir, "shared")); err != nil {
+		t.Fatal(err)
+	}
 	if r.sand, err = sandbox.New(sandbox.Options{Now: r.now}); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +199,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		t.Fatal(err)
 	}
 	eng, err := engine.Open(ctx, st, engine.Options{
-		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hashKey("0000000000"), TransfersAllowed: true},
+		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hashKey("0000000000"), TransfersAllowed: true, Sharing: true},
 		Now:      r.now, IDs: ids{}, Log: log,
 	})
 	if err != nil {
@@ -207,8 +212,15 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rated, err := ratings.New(ratings.Deps{
+		Engine: eng, Store: st, Shelf: r.shelf, Images: r.images, Random: func() uint64 { return uint64(ids{}.Uint32()) << 31 }, Now: r.now, Log: log,
+	}, ratings.Options{Probes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	set, err := commands.New(commands.Deps{
-		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe}, Docs: st, Images: r.images, NewKey: newKey, HashKey: hashKey, Log: log, Now: r.now,
+		Ratings: rated,
+		Engine:  eng, Bot: bot, Messages: messages{st, &r.unsafe}, Docs: st, Images: r.images, NewKey: newKey, HashKey: hashKey, Log: log, Now: r.now,
 		Seal: func(secret, bind []byte) ([]byte, error) {
 			nonce := make([]byte, r.aead.NonceSize())
 			_, _ = rand.Read(nonce)
@@ -239,6 +251,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		return eng.Run(engineCtx)
 	})
 	run(&doors, "bot", func() error { return bot.Run(ctx) })
+	run(&doors, "ratings", func() error { return rated.Run(ctx) })
 	run(&doors, "commands", func() error { return set.Run(ctx) })
 	r.p = &process{store: st, engine: eng, bot: bot, stop: sync.OnceFunc(func() {
 		cancel()
@@ -352,7 +365,7 @@ func holds(m sandbox.Message, texts []string) bool {
 func (r *rig) result(who, id string, images int) sandbox.Message {
 	r.t.Helper()
 	return r.see(who, "result", func(m sandbox.Message) bool {
-		return m.ID == id && len(m.Attachments) == images && len(m.Buttons) == 2
+		return m.ID == id && len(m.Attachments) == images && len(m.Buttons) >= 2
 	})
 }
 

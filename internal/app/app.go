@@ -26,6 +26,7 @@ import (
 	"stablemate/internal/sandbox"
 	"stablemate/internal/schedule"
 	"stablemate/internal/web"
+	"stablemate/ratings"
 )
 
 // sandboxWelcome is what people in the sandbox start with, so that they can try giving.
@@ -55,6 +56,9 @@ func Run(ctx context.Context, p Program, cfg config.Config, out, logs io.Writer)
 		a.url = "http://" + reachable(listener.Addr())
 	}
 	a.add(0, "engine", c.engine.Run)
+	if err := a.openRatings(); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	door, err := a.door()
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -102,6 +106,8 @@ type assembly struct {
 	stages [3]stage
 	models []inference.Folder
 	api    *apiv2.Server
+
+	ratings *ratings.Ratings
 }
 
 func (a *assembly) add(at int, name string, run func(context.Context) error) {
@@ -129,6 +135,7 @@ func (a *assembly) door() (http.Handler, error) {
 		RateLimits: a.cfg.Server.RateLimits, TrustedProxy: a.cfg.Server.TrustedProxy, PublicURL: a.url, Node: a.node, Version: Version,
 		Papers:   papers{shelf},
 		Webhooks: hooks,
+		Ratings:  a.ratings,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the API: %w", err)
@@ -255,7 +262,7 @@ func (a *assembly) chat() (page string, err error) {
 	}
 	chat, err := commands.New(commands.Deps{
 		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
-		NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now,
+		NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, Ratings: a.ratings,
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)
