@@ -41,7 +41,15 @@ func (s *Set) open(ctx context.Context, person, name string) (u horde.User, open
 	if err != nil {
 		return horde.User{}, false, fmt.Errorf("open account: %w", err)
 	}
-	return u, u.Key == key, nil
+	if u.Key != key {
+		return u, false, nil
+	}
+	if claimed, err := s.claimGifts(ctx, person); err != nil { // a later login tries again
+		s.log.Warn().Err(err).Msg("cannot hand over what waited for a new account")
+	} else if claimed.Amount > 0 {
+		u.Balance += claimed.Amount
+	}
+	return u, true, nil
 }
 
 // account returns a person's account. With AutoAccount it opens one; ok is false where there is none.
@@ -73,7 +81,11 @@ func (s *Set) login(ctx context.Context, in *discord.Interaction, r *discord.Res
 		}
 		return r.Reply(ctx, private(textNewKey(key, s.opts.APIURL)))
 	}
-	return r.Reply(ctx, private(textLogin(u, opened, s.cmd, s.opts.APIURL, s.opts.KudosEmoji, s.opts.KudosAmount)))
+	m := private(textLogin(u, opened, s.cmd, s.opts.APIURL, s.opts.KudosEmoji, s.opts.KudosAmount))
+	if err := s.greetGifts(ctx, in, &m); err != nil {
+		return err
+	}
+	return r.Reply(ctx, m)
 }
 
 // logout makes the API key worthless. The account itself hangs on the Discord identity, so there is nothing to leave.

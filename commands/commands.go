@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
@@ -96,6 +97,9 @@ type Options struct {
 
 	KudosEmoji  string       // reacting with it gives kudos, see emojikudos.ParseEmoji; empty switches that off
 	KudosAmount kudos.Amount // per reaction; default 10 kudos
+	EmojiMost   kudos.Amount // most that an emoji of a guild's own may give; default 1,000 kudos
+	// GiftGrace is how long a kudos reaction can be taken back; default 10 s.
+	GiftGrace time.Duration
 
 	AutoAccount      bool         // the first command or reaction of a person opens their account
 	Welcome          kudos.Amount // given to new accounts above the floor
@@ -139,6 +143,7 @@ type Set struct {
 	log    zerolog.Logger
 	now    func() time.Time
 	gifts  *emojikudos.Gifts
+	book   *giftBook
 	bundle *words.Bundle
 	follow *follower
 
@@ -146,7 +151,9 @@ type Set struct {
 	people  *memory[chat.Person]
 	guilds  *memory[chat.Guild]
 	blocks  *memory[chat.Block]
+	presets *memory[chat.Preset]
 	parents *parents
+	diary   *diary
 
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
@@ -171,16 +178,22 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.bundle = bundle
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
+	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
+	s.diary = newDiary(s)
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
-		key, err := emojikudos.ParseEmoji(opts.KudosEmoji)
+		key, show, _, err := emojikudos.Parse(opts.KudosEmoji)
 		if err != nil {
 			return nil, fmt.Errorf("commands: kudos emoji: %w", err)
 		}
-		rules = append(rules, emojikudos.Rule{Emoji: key, Amount: opts.KudosAmount})
+		rules = append(rules, emojikudos.Rule{Emoji: key, Show: show, Amount: opts.KudosAmount})
 	}
-	gifts, err := emojikudos.New(emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Now: deps.Now}, emojikudos.Options{Rules: rules})
+	s.book = newGiftBook(deps.Docs)
+	gifts, err := emojikudos.New(
+		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
+		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, RuleAmount: opts.EmojiMost},
+	)
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
@@ -207,6 +220,7 @@ func (s *Set) Register(rt *discord.Router) {
 	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
 	rt.Component(verbShow, discord.Route{Handle: s.answered(s.pressShow), Private: true})
 	rt.ReactionAdd(s.reacted)
+	rt.ReactionRemove(s.unreacted)
 	rt.OnError(s.fault)
 	rt.Unknown(func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 		if in.Type == discord.CommandRun {
@@ -235,6 +249,9 @@ type family struct {
 func (s *Set) families() []family {
 	return []family{
 		s.rateFamily(),
+		s.serverConfigFamily(),
+		s.settingsFamily(),
+		s.kudosEmojiFamily(),
 	}
 }
 
@@ -255,6 +272,7 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			{Name: "seed", Description: descSeed, Type: discord.OptionString, MaxLength: new(maxSeed)},
 			{Name: "amount", Description: descAmount, Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(maxAmount))},
 			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
+			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
 		}},
 		{Name: "login", Description: descLogin, DMs: true, Options: []discord.OptionSpec{
 			{Name: "key", Description: descKey, Type: discord.OptionString, Choices: []discord.Choice{{Name: choiceNewKey, Value: keyNew}}},
@@ -279,7 +297,13 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 }
 
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
-func (s *Set) Run(ctx context.Context) error { return s.follow.run(ctx) }
+func (s *Set) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.follow.run(ctx) })
+	group.Go(func() error { return s.gifts.Run(ctx) })
+	group.Go(func() error { s.diary.run(ctx); return nil })
+	return group.Wait()
+}
 
 // say picks the language of the person who sent an interaction: the one they chose, or Discord's.
 func (s *Set) say(in *discord.Interaction) words.Words {

@@ -27,7 +27,7 @@ const (
 	maxNegative = 2000
 	maxSeed     = 100
 	maxModel    = 100 // what Discord lets a suggestion have
-	maxAmount   = 10 // Discord shows no more; defaultAmount counts where nobody says more
+	maxAmount   = 10  // Discord shows no more; defaultAmount counts where nobody says more
 )
 
 // checkTime is how long checks may take before the acknowledgement; what is slower goes on after it.
@@ -184,7 +184,15 @@ func (s *Set) generate(ctx context.Context, in *discord.Interaction, r *discord.
 	if err != nil {
 		return err
 	}
-	p, err := s.read(in.Command.Options, e.person.Defaults)
+	defaults := e.person.Defaults
+	if name := in.Command.Options.String("preset"); name != "" {
+		preset, err := s.preset(ctx, in, name)
+		if err != nil {
+			return err
+		}
+		defaults = over(defaults, preset.value.Defaults)
+	}
+	p, err := s.read(in.Command.Options, defaults)
 	if err != nil {
 		return err
 	}
@@ -356,6 +364,8 @@ func (s *Set) complete(ctx context.Context, in *discord.Interaction, r *discord.
 		choices = s.completeModel(typed)
 	case "size":
 		choices = s.completeSize(typed)
+	case "preset":
+		return s.completePreset(ctx, in, r)
 	}
 	err := r.Autocomplete(ctx, choices)
 	if errors.Is(err, discord.ErrTooLate) {

@@ -105,6 +105,11 @@ type about struct {
 // change reads a document, or its zero value, lets f change it, and saves it. It starts over when another change came
 // in between; f may then run again. An error of f stops it.
 func (m *memory[V]) change(ctx context.Context, key string, a about, f func(v *V) error) (V, error) {
+	return m.changeAs(ctx, key, func(*V) about { return a }, f)
+}
+
+// changeAs is change for documents whose content says whom they are about and when they are due.
+func (m *memory[V]) changeAs(ctx context.Context, key string, who func(v *V) about, f func(v *V) error) (V, error) {
 	for range changeTries {
 		m.forget(key)
 		r, err := m.read(ctx, key)
@@ -119,6 +124,7 @@ func (m *memory[V]) change(ctx context.Context, key string, a about, f func(v *V
 		if err != nil {
 			return r.value, fmt.Errorf("write %s %s: %w", m.kind, key, err)
 		}
+		a := who(&v)
 		d := chat.Doc{Kind: m.kind, Key: key, Person: a.person, Guild: a.guild, Due: a.due, Value: value, Version: r.doc.Version}
 		d.Version, err = m.docs.SaveDoc(ctx, d)
 		switch {

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"stablemate/commands/chat"
+	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/internal/discord"
 )
@@ -53,7 +54,11 @@ func FuzzShown(f *testing.F) {
 
 func set(t *testing.T) *Set {
 	t.Helper()
-	s := &Set{now: time.Now}
+	b, err := words.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Set{now: time.Now, bundle: b}
 	s.opts.defaults()
 	return s
 }
@@ -147,7 +152,7 @@ func TestMessagesFit(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, spec := range (&Set{}).Commands() {
+	for _, spec := range set(t).Commands() {
 		if err := spec.Validate(); err != nil {
 			t.Error(err)
 		}

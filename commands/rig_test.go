@@ -150,7 +150,7 @@ func newRig(t *testing.T, change func(*commands.Options)) *rig {
 	if r.shelf, err = blob.NewStore(filepath.Join(r.dir, "shared")); err != nil {
 		t.Fatal(err)
 	}
-	if r.sand, err = sandbox.New(sandbox.Options{Now: r.now}); err != nil {
+	if r.sand, err = sandbox.New(sandbox.Options{Now: r.now, Validate: rules(t)}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -4,9 +4,25 @@ package commands_test
 
 import (
 	"slices"
+	"sync"
+	"testing"
 
 	"stablemate/internal/sandbox"
+	"stablemate/internal/sandbox/apirules"
 )
+
+// loadRules reads Discord's own API description once for all tests.
+var loadRules = sync.OnceValues(apirules.Load)
+
+// rules checks everything that the bot sends with Discord's API description.
+func rules(t *testing.T) func(sandbox.Exchange) []string {
+	t.Helper()
+	r, err := loadRules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Check
+}
 
 // runIn runs a command in some channel and expects an answer in time.
 func (r *rig) runIn(who, channel, path string, options map[string]any) sandbox.Outcome {

@@ -1,48 +1,80 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package emojikudos lets people thank each other with an emoji: whoever reacts to a message with the kudos emoji gives
-// its author kudos, once for each message, emoji and person. On an image that the bot made, the kudos go to the person
-// who asked for it.
+// Package emojikudos lets people thank each other with an emoji: whoever reacts to a message with a kudos emoji of the
+// guild gives its author kudos, once for each message, emoji and person. On an image that the bot made, the kudos go to
+// the person who asked for it.
+//
+// A reaction becomes a row before anything else happens. Its person must have agreed to gifts by emoji once; then the row
+// waits for its grace, in which taking the reaction back undoes it, and is settled: the row's key is the idempotency key
+// of the transfer, so that a crash in the middle, or a store that fails, leads to one gift and not to two. Somebody
+// without an account has the gift set aside.
 package emojikudos
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
+
+	"github.com/rs/zerolog"
 
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
 )
 
-// Bounds of what is remembered about explanations.
+// Bounds of gifts by emoji.
 const (
-	quietTime = time.Hour // a person hears a reason once in this time
-	maxTold   = 10_000    // persons and reasons remembered; beyond it nobody is told anything new
+	quietTime   = time.Hour           // a person hears a reason once in this time
+	askAgain    = 7 * 24 * time.Hour  // who did not answer is asked again
+	askLife     = 24 * time.Hour      // a gift waits so long for its person to agree
+	inviteAgain = 7 * 24 * time.Hour  // between two invitations of one recipient
+	newsGap     = time.Minute         // gifts in it are told in one message
+	keepFor     = 30 * 24 * time.Hour // a settled gift stays in the log
+	giveUpAfter = 24 * time.Hour      // of trying to settle
+	leastTries  = 5                   // before that
+	fastPause   = time.Minute         // before a gift is tried again that came too soon after the other's
+	maxFast     = 5                   // times that happens
+	retryFirst  = 2 * time.Second     // before a gift is tried again that something broken kept from happening; doubles
+	retryMost   = time.Minute
+
+	maxAsking    = 20     // gifts of one person that wait for them to agree
+	perHour      = 90     // gifts of one person
+	perMinute    = 600    // of one guild
+	allPerMinute = 3_000  // of all
+	maxCounted   = 10_000 // persons and guilds counted at once; beyond it reactions give nothing for a while
 )
 
-// Rule is an emoji that gives kudos. Emoji is a Key.
-type Rule struct {
-	Emoji  string
-	Amount kudos.Amount
-}
+// Codes of refusals by what a person or guild set, not by the core.
+const (
+	CodeOverGift  horde.Code = "GiftOverLimit"    // more than the person's own limit for one reaction
+	CodeOverDay   horde.Code = "GiftOverDay"      // more than the person's own limit for a day
+	CodeOverGuild horde.Code = "GiftOverGuildDay" // more than what reactions of a guild give on a day
+	CodeTooMany   horde.Code = "GiftTooMany"      // too many reactions in an hour
+)
 
-// Reaction is what Discord tells about a reaction that was added. Texts are Discord's IDs unless they are names.
+// Reaction is what Discord tells about a reaction. Texts are Discord's IDs unless they are names.
 type Reaction struct {
 	Guild, Channel, Message string // Guild is empty in direct messages
 	Person                  string // who reacted
 	PersonName              string // may be empty
 	PersonBot               bool
-	EmojiID, EmojiName      string // EmojiID is empty for a Unicode emoji
-	Author                  string // who wrote the message; empty when Discord did not say
+	Roles                   []string // of the person in the guild
+	EmojiID, EmojiName      string   // EmojiID is empty for a Unicode emoji
+	Author                  string   // who wrote the message; empty when Discord did not say
 }
 
 // Author is who wrote a message.
 type Author struct {
 	ID, Name string
 	Robot    bool // another bot, or a webhook
+}
+
+// Limits are what one person's reactions may give.
+type Limits struct {
+	Off             bool // nothing
+	PerGift, PerDay kudos.Amount
+	NewsGap         time.Duration // gifts in it are told in one message; default one minute
 }
 
 // Chat is what gifts need to know about Discord.
@@ -53,196 +85,414 @@ type Chat interface {
 	Author(ctx context.Context, channel, message string) (Author, error)
 	// Requester finds who asked for the image in one of the bot's own messages; ok is false for its other messages.
 	Requester(ctx context.Context, channel, message string) (person string, ok bool, err error)
-	// Account returns a person's account. Where people need not log in first, it opens one; ok is false where they must.
-	Account(ctx context.Context, person, name string) (id horde.UserID, ok bool, err error)
+	// Within reports whether a channel is one of some, or a thread in one.
+	Within(ctx context.Context, channel string, channels []string) (bool, error)
+	// Open returns a person's account. Where people need not log in first, it opens one; ok is false where they must.
+	Open(ctx context.Context, person, name string) (id horde.UserID, ok bool, err error)
+	// Find returns a person's account, if there is one.
+	Find(ctx context.Context, person string) (id horde.UserID, ok bool, err error)
+	// Limits reads what a person set beside what is in the Book. Zero fields say nothing.
+	Limits(ctx context.Context, person string) (Limits, error)
+	// Ask asks a person privately whether their reactions may give kudos. told is false when they cannot be reached.
+	Ask(ctx context.Context, g Gift) (told bool, err error)
 	// Tell explains to a person, privately, why a gift did not happen.
 	Tell(ctx context.Context, person string, why *horde.Error) error
+	// Invite tells a person privately that a gift waits for them.
+	Invite(ctx context.Context, person string, g Gift) error
+	// Report tells a person privately about gifts.
+	Report(ctx context.Context, person string, n News) error
 }
 
-// Ending says how a reaction ended.
+// Ending says what a reaction led to, right away.
 type Ending int
 
 // Endings of a reaction.
 const (
-	Ignored  Ending = iota // not ours, or not to be paid: other emoji, robots, oneself
-	Paid                   // kudos moved
-	Repeated               // this person had paid with this emoji on this message before
-	Refused                // the rules forbade it; Outcome.Why says why
+	Ignored  Ending = iota // not ours, or not to be paid: other emoji, robots, other roles or channels
+	Planned                // it is paid when its grace is over
+	Asked                  // it is paid when its person agrees
+	Repeated               // it is planned or paid already
+	Stopped                // too many reactions, or its person wants none of this
 )
-
-// Outcome is what a reaction led to.
-type Outcome struct {
-	Ending Ending
-	To     string // Discord ID of the recipient, when there is one
-	Amount kudos.Amount
-	Why    *horde.Error // of Refused
-	Told   bool         // the person was told why just now
-}
 
 // Deps is what Gifts needs.
 type Deps struct {
 	Engine *engine.Engine
 	Chat   Chat
+	Book   Book
 	Now    func() time.Time
+	Log    zerolog.Logger
 }
 
-// Options say which emoji give how much. Without rules nothing does.
+// Options tune Gifts. Zero values of the named defaults are replaced.
 type Options struct {
-	Rules []Rule
+	Default    []Rule        // of guilds that set up none
+	Grace      time.Duration // in which a reaction can be taken back; default 10 s
+	PerGift    kudos.Amount  // of a person who set no limit; default 1,000 kudos
+	PerDay     kudos.Amount  // likewise; default 10,000 kudos
+	GuildDay   kudos.Amount  // what the reactions of a guild give on a day; default 100,000 kudos
+	RuleAmount kudos.Amount  // most that a guild's emoji may give; default 1,000 kudos
+}
+
+func (o *Options) defaults() {
+	for _, d := range []struct {
+		at   *kudos.Amount
+		most kudos.Amount
+	}{{&o.PerGift, kudos.Whole(1000)}, {&o.PerDay, kudos.Whole(10_000)}, {&o.GuildDay, kudos.Whole(100_000)}, {&o.RuleAmount, kudos.Whole(1000)}} {
+		if *d.at == 0 {
+			*d.at = d.most
+		}
+	}
+	if o.Grace == 0 {
+		o.Grace = 10 * time.Second
+	}
 }
 
 // Gifts turns reactions into gifts. It is safe for concurrent use; callers bring reactions of one person to one message
-// in their order.
+// in their order. Run must be running for gifts to be settled.
 type Gifts struct {
-	deps  Deps
-	rules map[string]kudos.Amount
+	deps Deps
+	opts Options
+	wake chan struct{} // holds 1: something became due
 
-	mu   sync.Mutex // guards told
-	told map[reason]time.Time
-}
-
-// reason is what somebody was told.
-type reason struct {
-	person string
-	code   horde.Code
+	lanes   lanes
+	persons *window
+	guilds  *window
+	all     *window
+	flying  flying
 }
 
 // New checks the rules.
 func New(deps Deps, opts Options) (*Gifts, error) {
-	if deps.Engine == nil || deps.Chat == nil || deps.Now == nil {
-		return nil, errors.New("emojikudos: engine, chat and clock are needed")
+	if deps.Engine == nil || deps.Chat == nil || deps.Book == nil || deps.Now == nil {
+		return nil, errors.New("emojikudos: engine, chat, book and clock are needed")
 	}
-	g := &Gifts{deps: deps, rules: make(map[string]kudos.Amount, len(opts.Rules)), told: make(map[reason]time.Time)}
-	for _, r := range opts.Rules {
+	opts.defaults()
+	for _, r := range opts.Default {
 		if r.Emoji == "" || r.Amount <= 0 || r.Amount > kudos.MaxAmount {
 			return nil, fmt.Errorf("emojikudos: rule %q gives %s kudos", r.Emoji, r.Amount)
 		}
-		g.rules[r.Emoji] = r.Amount
 	}
-	return g, nil
+	return &Gifts{
+		deps: deps, opts: opts, wake: make(chan struct{}, 1),
+		persons: newWindow(time.Hour, perHour, maxCounted), guilds: newWindow(time.Minute, perMinute, maxCounted),
+		all: newWindow(time.Minute, allPerMinute, 1), flying: newFlying(),
+	}, nil
 }
 
-// React pays for a reaction, at most once for ever. A refusal is told to the person, each reason at most once an hour,
-// and is an outcome, not an error. An error means that nothing was decided; the person may take the reaction back and
-// add it again.
-func (g *Gifts) React(ctx context.Context, r Reaction) (Outcome, error) {
+// MostPerEmoji is the most that a guild's emoji may give.
+func (g *Gifts) MostPerEmoji() kudos.Amount { return g.opts.RuleAmount }
+
+// Rules lists the kudos emoji of a guild, and whether they are its own.
+func (g *Gifts) Rules(ctx context.Context, guild string) (rules []Rule, own bool, err error) {
+	set, err := g.deps.Book.Guild(ctx, guild)
+	if err != nil {
+		return nil, false, fmt.Errorf("kudos emoji of the guild: %w", err)
+	}
+	if !set.Own {
+		return g.opts.Default, false, nil
+	}
+	return set.Rules, true, nil
+}
+
+// rule finds the rule for a reaction.
+func (g *Gifts) rule(ctx context.Context, guild, emoji string) (Rule, bool, error) {
+	rules, _, err := g.Rules(ctx, guild)
+	if err != nil {
+		return Rule{}, false, err
+	}
+	for _, r := range rules {
+		if r.Emoji == emoji {
+			return r, true, nil
+		}
+	}
+	return Rule{}, false, nil
+}
+
+// KeyOf is the row and the idempotency key of a person's reaction.
+func KeyOf(message, emoji, person string) string {
+	return "emoji:" + message + ":" + emoji + ":" + person
+}
+
+// React writes a reaction down. An error means that nothing was decided; the person may take the reaction back and add it
+// again.
+func (g *Gifts) React(ctx context.Context, r Reaction) (Ending, error) {
+	if r.Guild == "" || r.PersonBot || r.Person == "" || r.Person == g.deps.Chat.Self() {
+		return Ignored, nil
+	}
 	emoji := Key(r.EmojiID, r.EmojiName)
-	amount, ours := g.rules[emoji]
-	if !ours || r.Guild == "" || r.PersonBot || r.Person == "" || r.Person == g.deps.Chat.Self() {
-		return Outcome{}, nil
+	rule, ours, err := g.rule(ctx, r.Guild, emoji)
+	if err != nil || !ours {
+		return Ignored, err
 	}
-	to, err := g.recipient(ctx, r)
-	if err != nil {
-		return Outcome{}, err
+	if fits, err := g.fits(ctx, rule, r.Channel, r.Roles); err != nil || !fits {
+		return Ignored, err
 	}
-	if to.ID == "" || to.ID == r.Person {
-		return Outcome{}, nil
-	}
-	out := Outcome{To: to.ID, Amount: amount}
-	sender, ok, err := g.deps.Chat.Account(ctx, r.Person, r.PersonName)
-	if err != nil {
-		return Outcome{}, fmt.Errorf("account of the giver: %w", err)
-	}
-	if !ok {
-		return g.refused(ctx, r.Person, out, horde.Refuse(horde.CodeAnonForbidden, "giving kudos needs an account"))
-	}
-	receiver, ok, err := g.deps.Chat.Account(ctx, to.ID, to.Name)
-	if err != nil {
-		return Outcome{}, fmt.Errorf("account of the recipient: %w", err)
-	}
-	if !ok {
-		return g.refused(ctx, r.Person, out, horde.Refuse(horde.CodeInvalidTargetUsername, "the author of this message has no account yet"))
-	}
-	done, err := g.deps.Engine.Transfer(ctx, horde.Transfer{
-		From: sender, To: receiver, Amount: amount, Key: "emoji:" + r.Message + ":" + emoji + ":" + r.Person,
-	})
-	if why, ok := errors.AsType[*horde.Error](err); ok {
-		switch why.Code {
-		case horde.CodeTransferToSelf: // two identities of one account
-			return Outcome{}, nil
-		case horde.CodeIdempotencyKeyConflict: // paid when the emoji was worth something else
-			out.Ending = Repeated
-			return out, nil
-		default:
-			return g.refused(ctx, r.Person, out, why)
-		}
-	}
-	if err != nil {
-		return Outcome{}, fmt.Errorf("give kudos: %w", err)
-	}
-	out.Ending = Paid
-	if done.Repeated {
-		out.Ending = Repeated
-	}
-	return out, nil
-}
-
-// recipient finds whom a reaction thanks. An empty ID means nobody.
-func (g *Gifts) recipient(ctx context.Context, r Reaction) (Author, error) {
-	author := Author{ID: r.Author}
-	self := g.deps.Chat.Self()
-	if author.ID != self && !g.known(author.ID) {
-		// Only the message itself tells a person from a robot.
-		var err error
-		if author, err = g.deps.Chat.Author(ctx, r.Channel, r.Message); err != nil {
-			return Author{}, fmt.Errorf("author of the message: %w", err)
-		}
-	}
-	switch {
-	case author.ID == self:
-		person, ok, err := g.deps.Chat.Requester(ctx, r.Channel, r.Message)
-		if err != nil {
-			return Author{}, fmt.Errorf("who asked for the image: %w", err)
-		}
-		if !ok {
-			return Author{}, nil
-		}
-		return Author{ID: person}, nil
-	case author.Robot:
-		return Author{}, nil
-	}
-	return author, nil
-}
-
-// known reports whether an ID has an account: then it is a person's.
-func (g *Gifts) known(person string) bool {
-	if person == "" {
-		return false
-	}
-	_, ok := g.deps.Engine.UserByExternal("d_" + person)
-	return ok
-}
-
-func (g *Gifts) refused(ctx context.Context, person string, out Outcome, why *horde.Error) (Outcome, error) {
-	out.Ending, out.Why = Refused, why
-	if !g.mayTell(reason{person, why.Code}) {
-		return out, nil
-	}
-	if err := g.deps.Chat.Tell(ctx, person, why); err != nil {
-		return out, fmt.Errorf("explain a refused gift: %w", err)
-	}
-	out.Told = true
-	return out, nil
-}
-
-// mayTell reports whether a person has not heard this reason lately, and notes that they hear it now.
-func (g *Gifts) mayTell(what reason) bool {
 	now := g.deps.Now()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if at, ok := g.told[what]; ok && now.Sub(at) < quietTime {
-		return false
+	person, err := g.person(ctx, r.Person)
+	switch {
+	case err != nil:
+		return Ignored, err
+	case person.Consent == Declined:
+		return Stopped, nil
 	}
-	if len(g.told) >= maxTold {
-		for k, at := range g.told {
-			if now.Sub(at) >= quietTime {
-				delete(g.told, k)
+	if !g.persons.take(r.Person, now) {
+		return Stopped, g.tell(ctx, r.Person, horde.Refuse(CodeTooMany, "that were more than %d kudos reactions in an hour", perHour))
+	}
+	if !g.guilds.take(r.Guild, now) || !g.all.take("", now) {
+		g.deps.Log.Warn().Msg("a storm of kudos reactions: some give nothing")
+		return Stopped, nil
+	}
+	ending := Planned
+	state, due := Waiting, now.Add(g.opts.Grace)
+	if person.Consent != Agreed {
+		ending, state, due = Asked, Asking, now.Add(askLife)
+		if full, err := g.asking(ctx, r.Person); err != nil || full {
+			return Stopped, err
+		}
+	}
+	key := KeyOf(r.Message, emoji, r.Person)
+	gift, err := g.deps.Book.ChangeGift(ctx, key, func(x *Gift) error {
+		if x.moved() || x.State == Waiting || x.State == state {
+			return ErrSame
+		}
+		*x = Gift{
+			Guild: r.Guild, Channel: r.Channel, Message: r.Message, Emoji: emoji, Show: rule.Show,
+			Person: r.Person, PersonName: r.PersonName, Author: r.Author,
+			Amount: rule.Amount, Title: rule.Title, Text: rule.Message, State: state, At: now, Due: due,
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrSame):
+		return Repeated, nil
+	case err != nil:
+		return Ignored, fmt.Errorf("write a gift down: %w", err)
+	case state == Asking:
+		return ending, g.ask(ctx, gift)
+	}
+	g.ring()
+	return ending, nil
+}
+
+// fits reports whether a rule holds for a member and a place.
+func (g *Gifts) fits(ctx context.Context, rule Rule, channel string, roles []string) (bool, error) {
+	if rule.Role != "" {
+		has := false
+		for _, id := range roles {
+			has = has || id == rule.Role
+		}
+		if !has {
+			return false, nil
+		}
+	}
+	if len(rule.Channels) == 0 {
+		return true, nil
+	}
+	in, err := g.deps.Chat.Within(ctx, channel, rule.Channels)
+	if err != nil {
+		return false, fmt.Errorf("find the channel: %w", err)
+	}
+	return in, nil
+}
+
+// person reads what somebody decided, with what they set elsewhere.
+func (g *Gifts) person(ctx context.Context, id string) (Person, error) {
+	p, err := g.deps.Book.Person(ctx, id)
+	if err != nil {
+		return p, fmt.Errorf("read a person: %w", err)
+	}
+	l, err := g.deps.Chat.Limits(ctx, id)
+	if err != nil {
+		return p, fmt.Errorf("read a person's limits: %w", err)
+	}
+	if l.Off {
+		p.Consent = Declined
+	}
+	for _, x := range []struct {
+		at          *kudos.Amount
+		set, common kudos.Amount
+	}{{&p.PerGift, l.PerGift, g.opts.PerGift}, {&p.PerDay, l.PerDay, g.opts.PerDay}} {
+		if x.set > 0 {
+			*x.at = x.set
+		}
+		if *x.at == 0 {
+			*x.at = x.common
+		}
+	}
+	return p, nil
+}
+
+// Person reads what somebody decided about gifts, with the limits that hold for them.
+func (g *Gifts) Person(ctx context.Context, id string) (Person, error) { return g.person(ctx, id) }
+
+// asking reports whether as many gifts as may be wait for a person to agree.
+func (g *Gifts) asking(ctx context.Context, person string) (bool, error) {
+	rows, err := g.deps.Book.GiftsOf(ctx, person)
+	if err != nil {
+		return false, fmt.Errorf("read the gifts of a person: %w", err)
+	}
+	n := 0
+	for i := range rows {
+		if rows[i].State == Asking {
+			n++
+		}
+	}
+	return n >= maxAsking, nil
+}
+
+// ask asks a person for their consent, once in a while.
+func (g *Gifts) ask(ctx context.Context, gift Gift) error {
+	now := g.deps.Now()
+	_, err := g.deps.Book.ChangePerson(ctx, gift.Person, func(p *Person) error {
+		if !p.Asked.IsZero() && now.Sub(p.Asked) < askAgain {
+			return ErrSame
+		}
+		p.Asked = now
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrSame):
+		return nil
+	case err != nil:
+		return fmt.Errorf("note that a person is asked: %w", err)
+	}
+	told, err := g.deps.Chat.Ask(ctx, gift)
+	if err == nil && told {
+		return nil
+	}
+	if _, owed := g.deps.Book.ChangePerson(ctx, gift.Person, func(p *Person) error { p.Owed = true; return nil }); owed != nil {
+		return errors.Join(err, owed)
+	}
+	return err
+}
+
+// Consent notes what a person answered. With Agreed, what waited for the answer is given now; it tells how many gifts.
+func (g *Gifts) Consent(ctx context.Context, person, locale string, answer Consent) (gifts int, err error) {
+	_, err = g.deps.Book.ChangePerson(ctx, person, func(p *Person) error {
+		p.Consent, p.Owed = answer, false
+		if locale != "" {
+			p.Locale = locale
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("note a person's consent: %w", err)
+	}
+	rows, err := g.deps.Book.GiftsOf(ctx, person)
+	if err != nil {
+		return 0, fmt.Errorf("read the gifts of a person: %w", err)
+	}
+	now := g.deps.Now()
+	for i := range rows {
+		if rows[i].State != Asking {
+			continue
+		}
+		_, err := g.deps.Book.ChangeGift(ctx, rows[i].Key, func(x *Gift) error {
+			if x.State != Asking {
+				return ErrSame
+			}
+			x.State, x.Due = Waiting, now
+			if answer != Agreed {
+				x.end(Lapsed, now)
+			}
+			return nil
+		})
+		switch {
+		case errors.Is(err, ErrSame):
+		case err != nil:
+			return gifts, fmt.Errorf("change a gift: %w", err)
+		default:
+			gifts++
+		}
+	}
+	g.ring()
+	return gifts, nil
+}
+
+// SetLimits notes a person's own limits; zero leaves one as it is.
+func (g *Gifts) SetLimits(ctx context.Context, person string, perGift, perDay, confirm kudos.Amount) error {
+	_, err := g.deps.Book.ChangePerson(ctx, person, func(p *Person) error {
+		for _, x := range []struct {
+			at  *kudos.Amount
+			set kudos.Amount
+		}{{&p.PerGift, perGift}, {&p.PerDay, perDay}, {&p.Confirm, confirm}} {
+			if x.set > 0 {
+				*x.at = x.set
 			}
 		}
-		if len(g.told) >= maxTold {
-			return false
-		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note a person's limits: %w", err)
 	}
-	g.told[what] = now
-	return true
+	return nil
+}
+
+// Unreact takes a reaction back. It reports whether that was in time.
+func (g *Gifts) Unreact(ctx context.Context, message, emojiID, emojiName, person string) (bool, error) {
+	now := g.deps.Now()
+	key := KeyOf(message, Key(emojiID, emojiName), person)
+	_, err := g.deps.Book.ChangeGift(ctx, key, func(x *Gift) error {
+		// From its due time on a gift may be on its way: what is decided then is not taken back.
+		if x.State != Asking && (x.State != Waiting || !now.Before(x.Due) || x.Tried) {
+			return ErrSame
+		}
+		x.end(Cancelled, now)
+		return nil
+	})
+	if errors.Is(err, ErrSame) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("take a gift back: %w", err)
+	}
+	return true, nil
+}
+
+// end makes a gift final.
+func (g *Gift) end(s State, now time.Time) {
+	g.State, g.Ended, g.Due = s, now, now.Add(keepFor)
+}
+
+// tell explains a refusal, each reason at most once in quietTime.
+func (g *Gifts) tell(ctx context.Context, person string, why *horde.Error) error {
+	now := g.deps.Now()
+	_, err := g.deps.Book.ChangePerson(ctx, person, func(p *Person) error {
+		if at, ok := p.Told[string(why.Code)]; ok && now.Sub(at) < quietTime {
+			return ErrSame
+		}
+		told := map[string]time.Time{string(why.Code): now}
+		for code, at := range p.Told {
+			if now.Sub(at) < quietTime {
+				told[code] = max2(told[code], at)
+			}
+		}
+		p.Told = told
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrSame):
+		return nil
+	case err != nil:
+		return fmt.Errorf("note what a person was told: %w", err)
+	}
+	if err := g.deps.Chat.Tell(ctx, person, why); err != nil {
+		return fmt.Errorf("explain a refused gift: %w", err)
+	}
+	return nil
+}
+
+func max2(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (g *Gifts) ring() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
 }

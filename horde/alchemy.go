@@ -135,7 +135,8 @@ type NewAlchemy struct {
 	Identity string
 	Tiles    int // of 512 × 512 pixels; 0 when the size is not known
 	Forms    []NewForm
-	DryRun   bool // only say whether it would be taken
+	DryRun   bool    // only say whether it would be taken
+	Address  Address // what is known about where the request comes from; it counts during a raid
 
 	TrustedWorkers, SlowWorkers bool
 }
@@ -164,6 +165,9 @@ func (op EnqueueForms) apply(s *State, c *Change) (Alchemized, error) {
 		return Alchemized{}, err
 	}
 	if err := s.mayAsk(op.Origin, c.Now); err != nil {
+		return Alchemized{}, err
+	}
+	if err := s.mayComeFrom(u, op.Address); err != nil {
 		return Alchemized{}, err
 	}
 	a := &Alchemy{

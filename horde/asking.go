@@ -27,6 +27,25 @@ func checkAsker(u *User, proxied string) error {
 	return nil
 }
 
+// mayBring refuses more source images beside the first than an account may send.
+func mayBring(u *User, images int) error {
+	switch {
+	case images > MaxExtraSources:
+		return refuse(CodeTooManyExtraSources, "%d extra source images, at most %d are allowed", images, MaxExtraSources)
+	case images > MaxExtraSourcesUsual && !u.Has(RoleTrusted):
+		return refuse(CodeMoreExtraSources, "only trusted accounts may send more than one extra source image")
+	}
+	return nil
+}
+
+// mayComeFrom refuses unsafe addresses during a raid. Clients look for these very words.
+func (s *State) mayComeFrom(u *User, at Address) error {
+	if s.modes.Raid && at == AddressUnsafe && ChecksAddress(u) {
+		return refuse(CodeUntrustedUnsafeIP, "Only Trusted users are allowed to perform this operation")
+	}
+	return nil
+}
+
 // bend makes a request what its account may ask for: safe and for trusted workers alone from schools, and shared or not
 // as this horde has it.
 func (s *State) bend(u *User, n *NewImage) {

@@ -97,6 +97,7 @@ const (
 	CodeLocked              Code = "Locked"
 	CodeWorkerInviteOnly    Code = "WorkerInviteOnly"
 	CodeUnsafeIP            Code = "UnsafeIP"
+	CodeUntrustedUnsafeIP   Code = "UntrustedUnsafeIP"
 	CodeTooManyNewIPs       Code = "TooManyNewIPs"
 	CodeNoWorkerMod         Code = "NoWorkerModSelected"
 	CodeWorkerNameExists    Code = "WorkerNameAlreadyExists"

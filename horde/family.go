@@ -102,6 +102,9 @@ func (s *State) checkSpecial(u *User, n *NewImage) error {
 			return refuse(CodeSpecialPayload, "a special model needs a special payload")
 		}
 	}
+	if err := s.mayComeFrom(u, n.Address); err != nil {
+		return err
+	}
 	if len(n.Image.Special) > 0 && !u.Has(RoleSpecial) {
 		return refuse(CodeBadRequest, "only special accounts may send a special payload")
 	}

@@ -124,6 +124,13 @@ func receiptOf(e kudos.Event) receipt {
 	var r receipt
 	switch e.Kind {
 	case kudos.KindTransfer:
+	case kudos.KindReserve:
+		for _, p := range e.Postings {
+			if id, _, ok := p.Account.User(); ok {
+				r = receipt{UserID(id), reservedOwner, -p.Amount}
+			}
+		}
+		return r
 	case kudos.KindAward, kudos.KindRating:
 		r.from = UserID(kudos.Treasury)
 		for _, p := range e.Postings {

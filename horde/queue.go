@@ -291,6 +291,7 @@ type deadline struct {
 	request    RequestID
 	generation GenerationID
 	message    MessageID
+	gift       GiftID
 	alchemy    RequestID
 	form       FormID
 }

@@ -97,6 +97,7 @@ func (s *State) keepers() []keeper {
 		&s.collections,
 		&s.teams,
 		&s.messages,
+		&s.gifts.book,
 		&s.guard.filters,
 		&s.guard.lists,
 		&s.guard.timeouts,
@@ -113,6 +114,7 @@ func (s *State) newBooks() {
 	s.collections = newBook[Collection](KindCollection)
 	s.teams = newBook[Team](KindTeam)
 	s.messages = newBook[Message](KindMessage)
+	s.gifts = newGifts()
 	s.guard = newGuard()
 	s.alchemies = newBook[Alchemy](KindAlchemy)
 }

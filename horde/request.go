@@ -216,6 +216,7 @@ type NewImage struct {
 	Key       string // optional idempotency key: the same key returns the same request
 	Webhook   string // optional https address to call with each delivered generation
 	DryRun    bool
+	Address   Address // what is known about where it comes from; it counts during a raid
 
 	NSFW, CensorNSFW, TrustedWorkers, SlowWorkers, ExtraSlowWorkers bool
 	R2, Shared, DisableBatching, AllowDowngrade                     bool
@@ -257,6 +258,9 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	case s.modes.Maintenance:
 		return Enqueued{}, refuse(CodeMaintenanceMode, "this horde is in maintenance mode; please try again later")
 	}
+	if err := mayBring(u, len(op.Image.Extra)); err != nil {
+		return Enqueued{}, err
+	}
 	// An empty name names no model.
 	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
 	op.Workers = unique(op.Workers)
@@ -282,9 +286,6 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		if _, ok := s.workers[id]; !ok {
 			return Enqueued{}, refuse(CodeWorkerNotFound, "no worker with ID %s", id)
 		}
-	}
-	if len(op.Image.Extra) > MaxExtraSourcesUsual && !u.Has(RoleTrusted) {
-		return Enqueued{}, refuse(CodeMoreExtraSources, "only trusted accounts may send more than one extra source image")
 	}
 	if op.DisableBatching && op.N > 1 && !u.Has(RoleTrusted) {
 		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several images")

@@ -347,7 +347,7 @@ func (s *State) bindSharedKey(st *Style, now time.Time) error {
 	k := s.sharedKey(SharedKeyID{id})
 	switch {
 	case err != nil || k == nil || k.Owner != st.Owner:
-		return refuse(CodeBadRequest, "You have no such shared key.")
+		return refuse(CodeBadRequest, "This horde knows no such shared key.")
 	case k.Expired(now):
 		return refuse(CodeBadRequest, "This shared key has expired.")
 	case k.Budget == 0:

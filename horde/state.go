@@ -80,6 +80,7 @@ type State struct {
 	modes     Modes
 	guard     guard
 
+	gifts       gifts
 	stats       book[statBucket]
 	recent      [statKinds]recently
 	styles      book[Style]
@@ -148,6 +149,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	}
 	s.indexTeams()
 	s.indexMessages()
+	s.indexGifts()
 	s.models = make(map[string]*Model, len(settings.Models))
 	for i := range settings.Models {
 		s.models[settings.Models[i].Name] = &settings.Models[i]

@@ -284,6 +284,9 @@ func (op Expire) apply(s *State, c *Change) (int, error) { //nolint:unparam // a
 		if s.expireMessage(c, d.message) || s.expireForm(c, d.form) || s.expireAlchemy(c, d.alchemy) {
 			ended++
 		}
+		if s.expireGift(c, d.gift) {
+			ended++
+		}
 		r, ok := s.requests[d.request]
 		switch {
 		case !ok:

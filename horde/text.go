@@ -22,6 +22,7 @@ type NewText struct {
 	SharedKey SharedKeyID
 	Proxied   string // whom a service account asks for, in its own words
 	Text      Text
+	Images    int // source images that came along; texts take none, and the refusal says so
 	N         int
 	Models    []string // empty means any
 	Workers   []WorkerID
@@ -46,10 +47,13 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	if err := checkAsker(u, op.Proxied); err != nil {
 		return Enqueued{}, err
 	}
-	switch {
-	case s.modes.Maintenance:
+	if s.modes.Maintenance {
 		return Enqueued{}, refuse(CodeMaintenanceMode, "this horde is in maintenance mode; please try again later")
-	case op.Text.Prompt == "":
+	}
+	if err := mayBring(u, op.Images); err != nil {
+		return Enqueued{}, err
+	}
+	if op.Text.Prompt == "" {
 		return Enqueued{}, refuse(CodeMissingPrompt, "you cannot specify an empty prompt")
 	}
 	op.TrustedWorkers = op.TrustedWorkers || u.Has(RoleEducation) // a classroom gets people who are known
@@ -177,6 +181,8 @@ func checkText(n *NewText) error {
 		return refuse(CodeTooManyStops, "%d stop sequences, at most %d are allowed", len(stops), MaxStopSequences)
 	case characters > MaxStopCharacters:
 		return refuse(CodeStopTooLong, "the stop sequences have %d characters together, at most %d are allowed", characters, MaxStopCharacters)
+	case n.Images > 0:
+		return refuse(CodeExtraSourceImages, "texts take no extra source images")
 	}
 	return nil
 }

@@ -83,8 +83,6 @@ func checkImage(n *NewImage) error {
 		return refuse(CodeTooManyLoras, "%d LoRAs, at most %d are allowed", len(i.Loras), MaxLoras)
 	case len(i.TIs) > MaxTIs:
 		return refuse(CodeTooManyTIs, "%d textual inversions, at most %d are allowed", len(i.TIs), MaxTIs)
-	case len(i.Extra) > MaxExtraSources:
-		return refuse(CodeTooManyExtraSources, "%d extra source images, at most %d are allowed", len(i.Extra), MaxExtraSources)
 	case len(i.ExtraTexts) > MaxExtraTexts:
 		return refuse(CodeBadRequest, "%d extra texts, at most %d are allowed", len(i.ExtraTexts), MaxExtraTexts)
 	case i.Workflow != "" && i.Workflow != WorkflowQRCode:

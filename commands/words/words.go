@@ -96,12 +96,9 @@ func (b *Bundle) For(locale ...string) Words {
 }
 
 // Locales gives a text in all languages but English under Discord's names, for the definitions of commands. Languages
-// without it are left out; a nil bundle knows none.
+// without it are left out.
 func (b *Bundle) Locales(key string) map[string]string {
 	out := make(map[string]string)
-	if b == nil {
-		return out
-	}
 	for lang, names := range locales() {
 		text, ok := b.plain[lang][key]
 		if lang == "en" || !ok {

@@ -45,7 +45,7 @@ func (s *Server) interrogate(c *call) error {
 	}
 	n := horde.NewAlchemy{
 		User: u.ID, Origin: s.clientOrigin(c.r), Client: c.clientAgent(), Webhook: body.text("webhook", ""),
-		TrustedWorkers: body.truth("trusted_workers", false), SlowWorkers: body.truth("slow_workers", true),
+		TrustedWorkers: body.truth("trusted_workers", false), SlowWorkers: body.truth("slow_workers", true), Address: s.askerAddress(c, &u),
 	}
 	if n.Forms, err = formsOf(body); err != nil {
 		return err

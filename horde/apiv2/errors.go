@@ -54,7 +54,7 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeAnonUserMod, horde.CodeAnonUser, horde.CodeNonService, horde.CodeCannotDeleteMod,
 		horde.CodeNotUserOrMod, horde.CodeCannotWipeActive, horde.CodeNotAllowedAwards,
 		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer,
-		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP,
+		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP, horde.CodeUntrustedUnsafeIP,
 		horde.CodeTooManyNewIPs, horde.CodeUntrustedTeam, horde.CodeMessagesOnlyOwnWork:
 		return http.StatusForbidden, true
 	case horde.CodeBadRequest, horde.CodeDuplicateGen, horde.CodeAbortedGen, horde.CodePolymorphicName,

@@ -49,7 +49,7 @@ func (s *Server) generate(c *call) error {
 	if err != nil {
 		return err
 	}
-	n.SharedKey = who.shared
+	n.SharedKey, n.Address = who.shared, s.askerAddress(c, &u)
 	if style != nil {
 		horde.ApplyImageStyle(style, &n)
 	}

@@ -68,13 +68,12 @@ func newText(u horde.User, from origin.Origin, agent string, body object) (horde
 	switch {
 	case body.has("proxied_account") && !u.Has(horde.RoleService):
 		return horde.NewText{}, horde.Refuse(codeServiceOnly, "Only service accounts may name a proxied account.")
-	case len(body.objects("extra_source_images")) > 0:
-		return horde.NewText{}, horde.Refuse(horde.CodeExtraSourceImages, "Texts take no extra source images.")
 	case nul(body):
 		return horde.NewText{}, horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
 	n := horde.NewText{
 		User: u.ID, Origin: from, Client: agent, Proxied: body.text("proxied_account", ""), N: int(params.integer("n", 1)),
+		Images: len(body.objects("extra_source_images")),
 		Models: body.texts("models"), Exclude: body.truth("worker_blacklist", false), DryRun: body.truth("dry_run", false),
 		Webhook:        body.text("webhook", ""),
 		TrustedWorkers: body.truth("trusted_workers", false), SlowWorkers: body.truth("slow_workers", true),
@@ -273,7 +272,7 @@ func (s *Server) popOf(c *call, body object) (horde.Pop, error) {
 	if nul(body) {
 		return horde.Pop{}, horde.Refuse(horde.CodeNulByte, "texts may not hold NUL characters")
 	}
-	op := horde.Pop{Owner: u.ID, Origin: s.Origin(c.r), Amount: int(max(1, min(math.MaxInt32, body.integer("amount", 1))))}
+	op := horde.Pop{Owner: u.ID, Origin: s.Origin(c.r), Address: s.addressOf(c, &u), Amount: int(max(1, min(math.MaxInt32, body.integer("amount", 1))))}
 	for _, alias := range friends {
 		if id, ok := horde.ParseAlias(alias); ok {
 			op.Priority = append(op.Priority, id)

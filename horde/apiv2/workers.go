@@ -39,6 +39,14 @@ func (s *Server) addressOf(c *call, owner *horde.User) horde.Address {
 	return s.opts.Addresses(c.r.Context(), CallerAddr(c.r, s.opts.TrustedProxy))
 }
 
+// askerAddress judges where a request comes from, while there is a raid.
+func (s *Server) askerAddress(c *call, u *horde.User) horde.Address {
+	if s.opts.Addresses == nil || !s.deps.Engine.Modes().Raid || !horde.ChecksAddress(u) {
+		return horde.AddressSafe
+	}
+	return s.opts.Addresses(c.r.Context(), s.clientOrigin(c.r).Addr())
+}
+
 // pathWorker finds the worker a path names by ID.
 func (s *Server) pathWorker(c *call) (horde.Worker, error) {
 	text := c.r.PathValue("worker_id")

@@ -16,6 +16,7 @@ const (
 	Treasury Account = -1 // where new kudos come from
 	Burn     Account = -2 // where kudos go that nobody receives
 	Subsidy  Account = -3 // pays what a floor forgives
+	Reserved Account = -4 // gifts that wait for recipients who have no account yet
 )
 
 // Pocket says which of a person's balances an account is.
@@ -49,6 +50,8 @@ func (a Account) String() string {
 		return "burn"
 	case Subsidy:
 		return "subsidy"
+	case Reserved:
+		return "reserved"
 	}
 	user, p, _ := a.User()
 	return fmt.Sprintf("user %d/%d", user, p)
@@ -71,6 +74,13 @@ const (
 
 	KindMonthly Kind = 20 // what an account is given each month
 	KindStyle   Kind = 24 // thanks to the maker of a style that somebody else used
+)
+
+// Kinds of gifts that wait for their recipient.
+const (
+	KindReserve Kind = 32 // set aside
+	KindClaim   Kind = 33 // handed over
+	KindReturn  Kind = 34 // nobody came for it, or its giver took it back
 )
 
 // Posting changes one account. Postings of an event sum to zero.

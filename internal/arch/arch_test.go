@@ -69,8 +69,9 @@ func table() map[string][]string {
 		"cmd/bot":            {"internal/app", "internal/config"},
 		"cmd/server":         {"internal/app", "internal/config"},
 
-		"internal/store/storetest": slices.Concat(rows, []string{"horde/engine", "internal/store"}),
-		"internal/sim":             engine,
+		"internal/sandbox/apirules": {"internal/sandbox"},
+		"internal/store/storetest":  slices.Concat(rows, []string{"horde/engine", "internal/store"}),
+		"internal/sim":              engine,
 		"horde/apiv2/apitest": slices.Concat(engine, []string{
 			"horde/apiv2", "horde/apiv2/client", "horde/apiv2/wire", "internal/blob", "internal/clock", "internal/idgen", "internal/store", "ratings",
 		}),

@@ -132,6 +132,9 @@ func (b *Bot) receive(s *session, e *discordgo.Event) {
 			Application struct {
 				ID string `json:"id"`
 			} `json:"application"`
+			Guilds []struct {
+				ID string `json:"id"`
+			} `json:"guilds"`
 		}
 		if err := json.Unmarshal(e.RawData, &ready); err != nil {
 			b.undecodable(fmt.Errorf("decode READY: %w", err))
@@ -142,11 +145,22 @@ func (b *Bot) receive(s *session, e *discordgo.Event) {
 			id.appID = id.userID // they are equal for every application made since 2016
 		}
 		b.identity.Store(id)
+		ids := make([]string, 0, len(ready.Guilds))
+		for _, g := range ready.Guilds {
+			ids = append(ids, g.ID)
+		}
+		for _, gone := range b.guilds.ready(s.shard, s.of, ids) {
+			b.left(gone)
+		}
 		b.log.Info().Str("user", id.name).Msg("connected to Discord")
 		signal(s.up)
 	case "RESUMED":
 		b.log.Info().Msg("gateway connection resumed")
 		signal(s.up)
+	case "GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE":
+		b.receiveGuild(e.Type, e.RawData)
+	case "GUILD_MEMBER_REMOVE":
+		b.receiveMemberRemoved(e.RawData)
 	case "INTERACTION_CREATE":
 		b.receiveInteraction(e.RawData)
 	case "MESSAGE_REACTION_ADD":

@@ -273,6 +273,7 @@ type ReactionAdd struct {
 	MessageAuthorID                       string
 	UserBot                               bool
 	UserName                              string // display name, known in guilds only
+	MemberRoles                           []string
 	Received                              time.Time
 }
 
@@ -521,8 +522,9 @@ type wireReaction struct {
 	Emoji     Emoji  `json:"emoji"`
 	AuthorID  string `json:"message_author_id"`
 	Member    *struct {
-		Nick string `json:"nick"`
-		User *User  `json:"user"`
+		Nick  string   `json:"nick"`
+		User  *User    `json:"user"`
+		Roles []string `json:"roles"`
 	} `json:"member"`
 }
 
@@ -544,6 +546,7 @@ func (w wireReaction) added(received time.Time) ReactionAdd {
 	}
 	if w.Member != nil && w.Member.User != nil {
 		ev.UserBot, ev.UserName = w.Member.User.Bot, w.Member.User.DisplayName()
+		ev.MemberRoles = w.Member.Roles
 		if w.Member.Nick != "" {
 			ev.UserName = w.Member.Nick
 		}

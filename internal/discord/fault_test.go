@@ -253,6 +253,7 @@ func TestRunGivesUp(t *testing.T) {
 			for _, f := range c.arm {
 				sand.Arm(f)
 			}
+			c.opts.IdentifyWindow = 100 * time.Millisecond
 			c.opts.Token, c.opts.BaseURL, c.opts.Log = sand.Token(), sand.APIURL(), zerolog.Nop()
 			if c.token != "" {
 				c.opts.Token = c.token

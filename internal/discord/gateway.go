@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/bwmarrin/discordgo"
-	"github.com/gorilla/websocket"
 	"github.com/rs/zerolog"
 )
 
@@ -35,6 +34,9 @@ type Options struct {
 	HandlerTimeout time.Duration // context of a handler; default 1 min
 
 	AnswerWindow   time.Duration // from an interaction until Discord forgets it; default 2.9 s, larger only beside a patient stand-in
+	Shards         int           // gateway connections; 0 takes Discord's advice
+	Members        bool          // hear of people who leave; needs the privileged intent for members
+	IdentifyWindow time.Duration // between new sessions, default Discord's 5 s
 	OpenTimeout    time.Duration // one attempt to connect until Discord says ready; default 30 s
 	GatewaySilence time.Duration // a connection that sends nothing for so long is dropped; default 100 s, over two heartbeats
 	GatewayDead    time.Duration // Run gives up after so long without a connection; default 5 min
@@ -46,6 +48,7 @@ func (o *Options) defaults() {
 	setDefault(&o.Queue, 1024)
 	setDefault(&o.HandlerTimeout, time.Minute)
 	setDefault(&o.AnswerWindow, answerWindow)
+	setDefault(&o.IdentifyWindow, 5*time.Second)
 	setDefault(&o.OpenTimeout, 30*time.Second)
 	setDefault(&o.GatewaySilence, 100*time.Second)
 	setDefault(&o.GatewayDead, 5*time.Minute)
@@ -65,7 +68,7 @@ func setDefault[T comparable](p *T, v T) {
 // intents: guilds, reactions in guilds and in direct messages. None of them is privileged; interactions need none.
 const intents = discordgo.IntentsGuilds | discordgo.IntentsGuildMessageReactions | discordgo.IntentsDirectMessageReactions
 
-// Bot is one connection to Discord. Its methods are safe for concurrent use.
+// Bot is the bot's connection to Discord, of one or more shards. Its methods are safe for concurrent use.
 type Bot struct {
 	opts   Options
 	log    zerolog.Logger
@@ -81,8 +84,10 @@ type Bot struct {
 	ready    chan struct{} // closed when the gateway is ready and the commands are registered
 	identity atomic.Pointer[identity]
 
-	conn       atomic.Pointer[wire]
-	connected  atomic.Bool
+	gate       *gate
+	shards     atomic.Int32 // how many there are, 0 before that is known
+	up         atomic.Int32 // and how many of them are connected
+	guilds     guilds
 	commandIDs atomic.Pointer[map[string]string]
 	nonces     atomic.Uint64
 
@@ -123,6 +128,7 @@ func New(deps Deps, opts Options) (*Bot, error) {
 	}
 	b.files = &http.Client{Transport: next, CheckRedirect: noRedirect}
 	b.nonces.Store(uint64(opts.Now().UnixNano()))
+	b.gate = newGate(b)
 	b.pool = newPool(b)
 	return b, nil
 }
@@ -156,7 +162,7 @@ func (b *Bot) Stats() Stats {
 		AckFailed: c.AckFailed.Load(), AckMax: time.Duration(c.ackMax.Load()), Reactions: c.Reactions.Load(),
 		Dropped: c.Dropped.Load(), HandlerErrors: c.HandlerErrors.Load(), Panics: c.Panics.Load(),
 		Undecodable: c.Undecodable.Load(), Connections: c.Connections.Load(),
-		Connected: b.connected.Load(), InFlight: int(b.pool.inFlight.Load()), RefusedLately: b.limit.refused(),
+		Connected: b.shards.Load() > 0 && b.up.Load() == b.shards.Load(), Shards: int(b.shards.Load()), ShardsUp: int(b.up.Load()), InFlight: int(b.pool.inFlight.Load()), RefusedLately: b.limit.refused(),
 	}
 	if s.Acknowledged > 0 {
 		s.AckMean = time.Duration(c.ackNanos.Load() / s.Acknowledged)
@@ -166,16 +172,9 @@ func (b *Bot) Stats() Stats {
 
 func (b *Bot) nonce() string { return strconv.FormatUint(b.nonces.Add(1), 36) }
 
-// Errors of Run.
-var (
-	errDead      = errors.New("no gateway connection for too long")
-	errStuck     = errors.New("gateway library is stuck")
-	errReadyLost = errors.New("gateway did not become ready")
-)
-
 // Run connects, registers the commands when they differ from what Discord has, and handles events until ctx ends; then it
 // disconnects, lets running handlers finish within Options.Grace and returns nil. It returns an error when Discord
-// refuses the bot for good (wrong token, forbidden intents, invalid commands) and when there was no connection for
+// refuses the bot for good (wrong token, forbidden intents, invalid commands) and when a shard had no connection for
 // Options.GatewayDead. It can be called once.
 func (b *Bot) Run(ctx context.Context) error {
 	if !b.started.CompareAndSwap(false, true) {
@@ -185,9 +184,8 @@ func (b *Bot) Run(ctx context.Context) error {
 		return fmt.Errorf("discord: %w", err)
 	}
 	b.pool.start(ctx)
-	err := b.stayConnected(ctx)
+	err := b.runShards(ctx)
 	b.stopping.Store(true)
-	b.connected.Store(false)
 	b.pool.stop(b.opts.Grace)
 	b.timers.Wait()
 	b.rest.client.CloseIdleConnections()
@@ -195,190 +193,6 @@ func (b *Bot) Run(ctx context.Context) error {
 		return fmt.Errorf("discord: %w", err)
 	}
 	return nil
-}
-
-// stayConnected opens the gateway again and again. discordgo's own reconnecting is off: it tries for ever where it must
-// not, and has states from which it never returns; a session in such a state is abandoned here.
-func (b *Bot) stayConnected(ctx context.Context) error {
-	s := b.newSession() //nolint:contextcheck // events come without a context
-	defer func() { b.close(s) }()
-	lost := b.opts.Now() // since when there is no connection
-	for wait := time.Duration(0); ; {
-		if wait > 0 {
-			if err := sleep(ctx, wait); err != nil {
-				return err
-			}
-		}
-		err := b.open(ctx, s)
-		switch {
-		case err == nil:
-			wait = 0
-			if err := b.registerOnce(ctx); err != nil {
-				return err
-			}
-			select {
-			case <-ctx.Done():
-				return ctx.Err()
-			case <-s.lost:
-			}
-			b.connected.Store(false)
-			lost = b.opts.Now()
-			b.log.Info().Msg("gateway connection lost, reconnecting")
-			continue
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case fatal(err):
-			return fmt.Errorf("gateway refused the bot: %w", err)
-		case errors.Is(err, errStuck), errors.Is(err, errReadyLost):
-			b.abandon()
-			s = b.newSession() //nolint:contextcheck // as above
-		case isClose(err):
-			// Whatever Discord dislikes about resuming, it cannot dislike about a new session.
-			s = b.newSession() //nolint:contextcheck // as above
-		}
-		wait = min(max(2*wait, time.Second), time.Minute)
-		if b.opts.Now().Sub(lost) > b.opts.GatewayDead {
-			return fmt.Errorf("%w (%s): %w", errDead, b.opts.GatewayDead, err)
-		}
-		wait = min(wait, b.opts.GatewayDead)
-		b.log.Warn().Err(err).Dur("wait", wait).Msg("cannot open the gateway, trying again")
-	}
-}
-
-// session is one discordgo session and what we keep beside it.
-type session struct {
-	dg   *discordgo.Session
-	lost chan struct{} // 1: the connection ended; more news of the same kind is no news
-	up   chan struct{} // 1: READY or RESUMED arrived
-}
-
-func (b *Bot) newSession() *session {
-	dg, err := discordgo.New("Bot " + b.opts.Token)
-	if err != nil {
-		panic(err) // it only returns errors for parameters we do not pass
-	}
-	s := &session{dg: dg, lost: make(chan struct{}, 1), up: make(chan struct{}, 1)}
-	dg.Client = &http.Client{Transport: b.rest.client.Transport, Timeout: attemptTimeout}
-	dialer := &websocket.Dialer{NetDialContext: b.dial, HandshakeTimeout: b.opts.OpenTimeout}
-	if b.base == nil {
-		dialer.Proxy = http.ProxyFromEnvironment
-	}
-	dg.Dialer = dialer
-	dg.Identify.Intents = intents
-	dg.StateEnabled = false // our events carry what we need; the library's cache is shared and racy
-	dg.SyncEvents = true    // keeps the order; our handler only queues
-	dg.ShouldReconnectOnError = false
-	dg.ShouldReconnectVoiceOnSessionError = false
-	dg.ShouldRetryOnRateLimit = false
-	dg.LogLevel = -1 // its log quotes packets, tokens included
-	dg.AddHandler(func(_ *discordgo.Session, e *discordgo.Event) { b.receive(s, e) })
-	dg.AddHandler(func(*discordgo.Session, *discordgo.Disconnect) { signal(s.lost) })
-	return s
-}
-
-func signal(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}
-
-func drain(c chan struct{}) {
-	select {
-	case <-c:
-	default:
-	}
-}
-
-// open connects or resumes a session and waits until Discord says that it is ready. It never blocks for longer than
-// Options.OpenTimeout and a moment.
-func (b *Bot) open(ctx context.Context, s *session) error {
-	drain(s.lost)
-	drain(s.up)
-	done := make(chan error, 1) // the library cannot be interrupted: its goroutine may outlive this call
-	go func() { done <- s.dg.Open() }()
-	limit := time.NewTimer(b.opts.OpenTimeout)
-	defer limit.Stop()
-	cut := func() {
-		if c := b.conn.Load(); c != nil {
-			_ = c.Close() // makes the reads inside Open fail
-		}
-	}
-	var err error
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		cut()
-		return ctx.Err()
-	case <-limit.C:
-		cut()
-		patience := time.NewTimer(2 * time.Second)
-		defer patience.Stop()
-		select {
-		case err = <-done:
-			if err == nil {
-				err = errReadyLost
-			}
-			return err
-		case <-patience.C:
-			return errStuck
-		}
-	}
-	if err != nil && !errors.Is(err, discordgo.ErrWSAlreadyOpen) {
-		return err
-	}
-	select {
-	case <-s.up:
-	case <-s.lost:
-		return errors.New("gateway closed before it was ready")
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-limit.C:
-		cut()
-		return errReadyLost
-	}
-	b.connected.Store(true)
-	b.stats.Connections.Add(1)
-	return nil
-}
-
-func isClose(err error) bool {
-	_, ok := errors.AsType[*websocket.CloseError](err)
-	return ok
-}
-
-// fatal reports errors that trying again cannot mend.
-func fatal(err error) bool {
-	if websocket.IsCloseError(err, 4004, 4010, 4011, 4012, 4013, 4014) {
-		return true
-	}
-	rest, ok := errors.AsType[*discordgo.RESTError](err)
-	return ok && rest.Response != nil && rest.Response.StatusCode == http.StatusUnauthorized
-}
-
-// close disconnects. The library takes a second for it; one that is stuck is left behind.
-func (b *Bot) close(s *session) {
-	b.stopping.Store(true)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = s.dg.Close() // nothing to be done about it
-	}()
-	t := time.NewTimer(3 * time.Second)
-	defer t.Stop()
-	select {
-	case <-done:
-	case <-t.C:
-		b.abandon()
-	}
-}
-
-// abandon gives a session up that may be stuck: its connection is cut; a goroutine that waits for itself is lost.
-func (b *Bot) abandon() {
-	if c := b.conn.Load(); c != nil {
-		_ = c.Close()
-	}
-	b.log.Warn().Msg("gateway session is stuck and was given up")
 }
 
 // registerOnce registers the commands after the first connection. Discord being unwell is waited out.

@@ -93,6 +93,9 @@ func startBot(t *testing.T, sand *sandbox.Server, opts discord.Options, fill fun
 	if opts.AnswerWindow == 0 {
 		opts.AnswerWindow = wait / 2
 	}
+	if opts.IdentifyWindow == 0 {
+		opts.IdentifyWindow = 200 * time.Millisecond
+	}
 	router := discord.NewRouter()
 	bot, err := discord.New(discord.Deps{Router: router}, opts)
 	if err != nil {

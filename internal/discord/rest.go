@@ -292,7 +292,9 @@ type Stats struct {
 	Undecodable   int64 // events that could not be read
 	Connections   int64 // gateway connections that became ready or resumed
 
-	Connected     bool
+	Connected     bool // every shard is
+	Shards        int  // 0 before Discord was asked
+	ShardsUp      int
 	InFlight      int // interactions being handled or waiting for a handler
 	RefusedLately int // 401, 403 and 429 within ten minutes; Discord blocks at 10,000
 }

@@ -32,6 +32,9 @@ type Router struct {
 	modals         map[string]Route
 	reactionAdd    func(ctx context.Context, ev ReactionAdd) error
 	reactionRemove func(ctx context.Context, ev ReactionRemove) error
+	guildJoined    func(ctx context.Context, g Guild) error
+	guildLeft      func(ctx context.Context, guildID string) error
+	memberRemoved  func(ctx context.Context, guildID, userID string) error
 	onError        func(ctx context.Context, in *Interaction, r *Responder, err error)
 	unknown        HandlerFunc
 }
@@ -64,6 +67,20 @@ func (rt *Router) ReactionAdd(h func(ctx context.Context, ev ReactionAdd) error)
 // ReactionRemove sets the handler of removed reactions; see ReactionAdd.
 func (rt *Router) ReactionRemove(h func(ctx context.Context, ev ReactionRemove) error) {
 	rt.reactionRemove = h
+}
+
+// GuildJoined sets what is done when the bot is added to a guild. Guilds it is in already when it connects do not count;
+// what was missed while it was away does not come later.
+func (rt *Router) GuildJoined(h func(ctx context.Context, g Guild) error) { rt.guildJoined = h }
+
+// GuildLeft sets what is done when the bot is removed from a guild, or the guild is deleted. An outage of Discord is
+// neither. Compare with Bot.InGuild for what was missed while the bot was away.
+func (rt *Router) GuildLeft(h func(ctx context.Context, guildID string) error) { rt.guildLeft = h }
+
+// MemberRemoved sets what is done when a person leaves a guild or is removed from it. Without Options.Members Discord does
+// not tell.
+func (rt *Router) MemberRemoved(h func(ctx context.Context, guildID, userID string) error) {
+	rt.memberRemoved = h
 }
 
 // OnError sets what is done with the error of a handler; the default tells the person in neutral words. Either way the

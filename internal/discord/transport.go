@@ -2,6 +2,7 @@ package discord
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -71,10 +72,12 @@ func loopback(host string) bool {
 }
 
 // wire is one gateway connection at the level of bytes. Discord acknowledges every heartbeat, so a connection that stays
-// silent for longer is dead, and its reads fail.
+// silent for longer is dead, and its reads fail. They fail as well when Discord ends the session.
 type wire struct {
 	net.Conn
 	silence time.Duration
+	frames  frames
+	ended   func() // called when Discord ends the session; nil when the bytes cannot be read
 }
 
 // Read implements net.Conn.
@@ -83,23 +86,55 @@ func (w *wire) Read(p []byte) (int, error) {
 	if err := w.SetReadDeadline(deadline); err != nil {
 		return 0, err
 	}
-	return w.Conn.Read(p)
+	n, err := w.Conn.Read(p)
+	if w.ended != nil && w.frames.ends(p[:n]) {
+		w.ended()
+		return 0, errInvalid
+	}
+	return n, err
 }
 
+type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
 // dial opens the gateway's TCP connections; with a stand-in it refuses to leave this machine.
-func (b *Bot) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if b.base != nil {
-		host, _, err := net.SplitHostPort(addr)
-		if err != nil || !loopback(host) {
-			return nil, fmt.Errorf("refused to dial %s", addr)
+func (b *shard) dial(ended func()) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := b.connect(ctx, network, addr)
+		if err != nil {
+			return nil, err
 		}
+		return b.watch(conn, ended), nil
+	}
+}
+
+// dialTLS does the same for encrypted ones.
+func (b *shard) dialTLS(ended func()) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := b.connect(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		host, _, _ := net.SplitHostPort(addr) // connect has looked at it
+		secure := tls.Client(conn, &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		return b.watch(secure, ended), nil
+	}
+}
+
+func (b *shard) connect(ctx context.Context, network, addr string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil || (b.base != nil && !loopback(host)) {
+		return nil, fmt.Errorf("refused to dial %s", addr)
 	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, addr)
-	if err != nil {
-		return nil, err
-	}
-	w := &wire{Conn: conn, silence: b.opts.GatewaySilence}
+	return d.DialContext(ctx, network, addr)
+}
+
+func (b *shard) watch(conn net.Conn, ended func()) *wire {
+	w := &wire{Conn: conn, silence: b.opts.GatewaySilence, ended: ended}
 	b.conn.Store(w)
-	return w, nil
+	return w
 }

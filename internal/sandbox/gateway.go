@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -57,6 +58,7 @@ func (s *Server) intentOf(channel string, guild, dm int) int {
 type dispatch struct {
 	name   string
 	intent int
+	guild  string // "" for direct messages
 	data   json.RawMessage
 }
 
@@ -64,6 +66,7 @@ type dispatch struct {
 type session struct {
 	id      string
 	intents int
+	shard   [2]int // its number, and of how many
 	seq     int64
 	replay  []packet // the last events, oldest first
 	conn    *gatewayConn
@@ -211,6 +214,7 @@ func (s *Server) enter(c *gatewayConn, op int, data json.RawMessage) *session {
 		Seq      int64  `json:"seq"`
 		Intents  int    `json:"intents"`
 		Compress bool   `json:"compress"`
+		Shard    [2]int `json:"shard"`
 	}
 	if json.Unmarshal(data, &in) != nil {
 		c.closeWith(4002)
@@ -232,28 +236,37 @@ func (s *Server) enter(c *gatewayConn, op int, data json.RawMessage) *session {
 	if op == opResume {
 		return s.resume(c, in.Session, in.Seq)
 	}
-	if in.Intents&(intentMembers|1<<8|1<<15) != 0 {
-		s.note("gateway identify", "privileged intents are not needed")
+	switch {
+	case in.Intents&(1<<8|1<<15) != 0, in.Intents&intentMembers != 0 && !s.opts.Members:
+		s.note("gateway identify", "the privileged intents are not switched on")
+		c.closeWith(4014)
+		return nil
+	case in.Shard[1] > 0 && (in.Shard[0] < 0 || in.Shard[0] >= in.Shard[1]):
+		c.closeWith(4010)
+		return nil
+	case !s.turn(in.Shard[0]):
+		c.send(packet{Op: opInvalidSession, Data: raw(false)})
+		return nil
 	}
 	s.forgetSessions()
-	sess := &session{id: randomHex(16), intents: in.Intents, conn: c}
+	sess := &session{id: randomHex(16), intents: in.Intents, shard: [2]int{in.Shard[0], max(in.Shard[1], 1)}, conn: c}
 	c.compress = in.Compress && s.opts.Compress
 	s.sessions[sess.id] = sess
 	bot, _ := s.w.person(BotID)
 	guilds := []any{}
 	for _, g := range s.w.Guilds {
-		if s.w.guild(g.ID) != nil {
+		if s.w.guild(g.ID) != nil && sess.hears(g.ID) {
 			guilds = append(guilds, obj{"id": g.ID, "unavailable": true})
 		}
 	}
 	s.deliver(sess, "READY", raw(obj{
 		"v": 10, "user": bot.api(), "session_id": sess.id, "resume_gateway_url": "ws" + strings.TrimPrefix(s.origin, "http") + "/gw",
 		"guilds": guilds, "application": obj{"id": BotID, "flags": 0},
-		"private_channels": []any{}, "relationships": []any{}, "session_type": "normal", "geo_ordered_rtc_regions": []any{},
+		"shard": sess.shard, "private_channels": []any{}, "relationships": []any{}, "session_type": "normal", "geo_ordered_rtc_regions": []any{},
 	}))
 	if sess.intents&intentGuilds != 0 {
 		for _, g := range s.w.Guilds {
-			if s.w.guild(g.ID) != nil {
+			if s.w.guild(g.ID) != nil && sess.hears(g.ID) {
 				s.deliver(sess, "GUILD_CREATE", raw(s.guildCreate(g)))
 			}
 		}
@@ -262,6 +275,39 @@ func (s *Server) enter(c *gatewayConn, op int, data json.RawMessage) *session {
 	s.tellStatus()
 	s.touch()
 	return sess
+}
+
+// hears reports whether events of a guild come to this session; those without one come to the first shard.
+func (sess *session) hears(guildID string) bool {
+	n, _ := strconv.ParseUint(guildID, 10, 64)
+	return int(n>>22)%sess.shard[1] == sess.shard[0]
+}
+
+// turn counts a new session and reports whether it was its turn. s.mu is held.
+func (s *Server) turn(shard int) bool {
+	now, key := s.opts.Now(), shard%s.opts.Concurrency
+	s.identified++
+	if s.identified > s.opts.Identifies {
+		s.note("gateway identify", "more new sessions than a day has")
+	}
+	if last, ok := s.turns[key]; ok && now.Sub(last) < s.opts.Window {
+		s.note("gateway identify", "two new sessions within one window")
+		return false
+	}
+	s.turns[key] = now
+	return true
+}
+
+// Sessions returns how many bots or shards of them are connected, and how many sessions were begun so far.
+func (s *Server) Sessions() (connected, begun int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sess := range s.sessions {
+		if sess.conn != nil {
+			connected++
+		}
+	}
+	return connected, s.identified
 }
 
 func (s *Server) guildCreate(in *guild) obj {
@@ -364,7 +410,10 @@ func (s *Server) deliver(sess *session, name string, data json.RawMessage) {
 
 // emit sends an event to every session that wants it. s.mu is held.
 func (s *Server) emit(name string, intent int, data obj) {
-	d := dispatch{name: name, intent: intent, data: raw(data)}
+	d := dispatch{name: name, intent: intent, guild: str(data["guild_id"]), data: raw(data)}
+	if d.guild == "" && strings.HasPrefix(name, "GUILD_") {
+		d.guild = str(data["id"])
+	}
 	s.recordLocked(Entry{Kind: "event", Title: name, Body: string(maskTokens(d.data))})
 	if s.takeGatewayFault(Drop) != nil {
 		return
@@ -385,7 +434,7 @@ func (s *Server) emit(name string, intent int, data obj) {
 
 func (s *Server) send(d dispatch) {
 	for _, sess := range s.sessions {
-		if d.intent == intentAlways || sess.intents&d.intent != 0 {
+		if (d.intent == intentAlways || sess.intents&d.intent != 0) && sess.hears(d.guild) {
 			s.deliver(sess, d.name, d.data)
 		}
 	}

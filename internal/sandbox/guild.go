@@ -366,7 +366,7 @@ func (g *guild) channelAPI(c *channel) obj {
 	case channelThread: // threads do not say whether they are age-restricted: their parent does
 		out["owner_id"], out["message_count"], out["member_count"], out["total_message_sent"] = g.Owner, 0, 1, 0
 		out["thread_metadata"] = obj{
-			"archived": false, "archive_timestamp": nil, "auto_archive_duration": 1440, "locked": false, "create_timestamp": nil,
+			"archived": false, "archive_timestamp": nil, "auto_archive_duration": 1440, "locked": false,
 		}
 	default:
 		out["position"], out["topic"], out["nsfw"], out["permission_overwrites"] = 0, nil, c.NSFW, []any{}

@@ -389,8 +389,13 @@ func decode(c *call, into any) error {
 func (s *Server) getGateway(c *call) (int, any, error) {
 	out := obj{"url": "ws" + strings.TrimPrefix(s.origin, "http") + "/gw"}
 	if strings.HasSuffix(c.URL.Path, "/bot") {
-		out["shards"] = 1
-		out["session_start_limit"] = obj{"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		out["shards"] = s.opts.Shards
+		out["session_start_limit"] = obj{
+			"total": s.opts.Identifies, "remaining": max(s.opts.Identifies-s.identified, 0),
+			"reset_after": (24 * time.Hour).Milliseconds(), "max_concurrency": s.opts.Concurrency,
+		}
 	}
 	return http.StatusOK, out, nil
 }

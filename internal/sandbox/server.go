@@ -28,6 +28,11 @@ type Options struct {
 	AnswerWindow time.Duration // within which a bot must answer; default 3 s as Discord's
 	Heartbeat    time.Duration // interval that bots are told; default 41.25 s as Discord's
 	Interactions int           // how many are remembered; default 1000
+	Members      bool          // the bot may have the privileged intent for members; otherwise asking for it is refused
+	Shards       int           // gateway connections that bots are advised to have; default 1
+	Concurrency  int           // how many of them may identify at once; default 1
+	Identifies   int           // sessions that bots may begin; default 1000
+	Window       time.Duration // in which Concurrency counts; default none. Who is too quick is told so by opcode 9
 	Compress     bool          // compress gateway packets for bots that ask for it
 
 	// Validate is asked about every REST exchange; what it returns is added to the findings. Tests check Discord's own
@@ -69,7 +74,9 @@ type Server struct {
 	buckets     map[string]*bucket
 	faults      []*Fault
 	findings    []Finding
-	validating  int // exchanges that Options.Validate is looking at
+	identified  int               // sessions begun
+	turns       map[int]time.Time // by shard % Concurrency: the last identify
+	validating  int               // exchanges that Options.Validate is looking at
 	journal     []Entry
 	entries     int              // written to the journal so far
 	held        []dispatch       // events kept back by the fault Swap
@@ -91,6 +98,10 @@ func New(opts Options) (*Server, error) {
 	if opts.Interactions <= 0 {
 		opts.Interactions = maxInteractions
 	}
+	opts.Shards, opts.Concurrency = max(opts.Shards, 1), max(opts.Concurrency, 1)
+	if opts.Identifies <= 0 {
+		opts.Identifies = 1000
+	}
 	if opts.Heartbeat <= 0 {
 		opts.Heartbeat = 41250 * time.Millisecond
 	}
@@ -104,7 +115,7 @@ func New(opts Options) (*Server, error) {
 	s := &Server{
 		opts: opts, log: opts.Log, w: newWorld(), changed: make(chan struct{}), sessions: map[string]*session{},
 		pages: map[*page]bool{}, waiting: map[string]chan struct{}{}, suggestions: map[string]map[string]any{},
-		buckets: map[string]*bucket{}, uploads: map[string]*file{}, started: opts.Now(),
+		buckets: map[string]*bucket{}, turns: map[int]time.Time{}, uploads: map[string]*file{}, started: opts.Now(),
 	}
 	if opts.DataDir != "" {
 		if s.store, s.w, err = openStore(filepath.Clean(opts.DataDir)); err != nil {

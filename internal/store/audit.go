@@ -50,7 +50,7 @@ func (s *Store) Audit(ctx context.Context) (AuditReport, error) {
 		return r, s.wrap("audit the store", err)
 	}
 	defer func() { _ = tx.Rollback() }() // it wrote nothing
-	for _, audit := range []func(context.Context, *sql.Tx, *AuditReport) error{s.auditEvents, s.auditBalances, s.auditRequests} {
+	for _, audit := range []func(context.Context, *sql.Tx, *AuditReport) error{s.auditEvents, s.auditBalances, s.auditRequests, s.auditGifts} {
 		if err := audit(ctx, tx, &r); err != nil {
 			return r, s.wrap("audit the store", err)
 		}

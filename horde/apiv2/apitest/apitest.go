@@ -54,7 +54,9 @@ type Plan struct {
 	Sharing bool
 	// NoTransfers switches gifts off.
 	NoTransfers bool
-	Log         io.Writer
+	// Profane says which texts no name may hold; nil: those of the built-in list.
+	Profane func(text string) bool
+	Log     io.Writer
 	// Before stands in front of everything the server answers.
 	Before func(http.Handler) http.Handler
 	// Wrap stands between engine and store.
@@ -98,6 +100,9 @@ func Build(tb testing.TB, p Plan) *House {
 	if p.Log != nil {
 		log = zerolog.New(p.Log)
 	}
+	if p.Profane == nil {
+		p.Profane = horde.ProfanityList()
+	}
 	source := ids{idgen.New(p.Random, p.Clock.Now)}
 
 	db, err := store.Open(tb.Context(), p.Store)
@@ -111,7 +116,7 @@ func Build(tb testing.TB, p Plan) *House {
 	e, err := engine.Open(tb.Context(), memory, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: true, AnonymousKey: apiv2.HashKey([]byte(Secret), apiv2.AnonymousKey),
-			TransfersAllowed: !p.NoTransfers, Sharing: p.Sharing, KnownModels: p.Models, Models: horde.ReferenceModels(), Profane: horde.ProfanityList(),
+			TransfersAllowed: !p.NoTransfers, Sharing: p.Sharing, KnownModels: p.Models, Models: horde.ReferenceModels(), Profane: p.Profane,
 		},
 		Now: p.Clock.Now, IDs: source, Log: log,
 	})

@@ -158,6 +158,7 @@ func imageRows() []row {
 		{op: generate, name: "extra_texts", as: "asker", body: `{"prompt": "a", "params": {"extra_texts": [{"text": "x", "reference": "abc"}]}}`, want: 400, rc: "InvalidExtraTexts."},
 		{op: generate, name: "workflow", as: "asker", body: `{"prompt": "a", "params": {"workflow": "qr_code"}}`, want: 400, rc: "MissingExtraTexts."},
 	}
+	out = append(out, familyRows()...)
 	for _, view := range []struct {
 		name  string
 		setup func(*stage)

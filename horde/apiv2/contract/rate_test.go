@@ -14,8 +14,8 @@ const rate = "POST /v2/generate/rate/{id}"
 // pair is a request for two images that are shared.
 const pair = `{"prompt": "a cat", "models": ["tiny"], "shared": true, "params": {"width": 512, "height": 512, "steps": 30, "n": 2}}`
 
-// brought delivers two images, as $first and $second.
-func brought(s *stage) {
+// bothMade delivers two images, as $first and $second.
+func bothMade(s *stage) {
 	for _, name := range []string{"first", "second"} {
 		s.do("owner", pop, offer("tiny"), name+"=id")
 		s.do("owner", submit, `{"id": "$`+name+`", "generation": "$image", "seed": 5}`)
@@ -25,7 +25,7 @@ func brought(s *stage) {
 // rateRows are the calls about rating one's own images.
 func rateRows() []row {
 	shared := apitest.Plan{Sharing: true}
-	done := then(idle("tiny"), queued(pair), brought)
+	done := then(idle("tiny"), queued(pair), bothMade)
 	out := []row{
 		{
 			op: rate, name: "both", plan: shared, setup: done, want: 200,
@@ -38,11 +38,11 @@ func rateRows() []row {
 		{op: rate, name: "masked", plan: shared, setup: done, want: 200, body: `{"best": "$second"}`, head: []string{"X-Fields", "nothing"}},
 		{
 			op: rate, name: "anonymous", plan: shared, want: 200, body: `{"best": "$first"}`,
-			setup: then(idle("tiny"), func(s *stage) { s.do(anonymous, generate, pair, "request=id") }, brought),
+			setup: then(idle("tiny"), func(s *stage) { s.do(anonymous, generate, pair, "request=id") }, bothMade),
 		},
 
 		{op: rate, name: "unfinished", plan: shared, setup: then(idle("tiny"), queued(pair)), body: `{"best": "$nothing"}`, want: 400, rc: "AestheticsNotCompleted"},
-		{op: rate, name: "not_shared", setup: then(idle("tiny"), queued(pair), brought), body: `{"best": "$second"}`, want: 400, rc: "AestheticsNotPublic"},
+		{op: rate, name: "not_shared", setup: then(idle("tiny"), queued(pair), bothMade), body: `{"best": "$second"}`, want: 400, rc: "AestheticsNotPublic"},
 		{op: rate, name: "unknown_image", plan: shared, setup: done, body: `{"ratings": [{"id": "$nothing", "rating": 8}]}`, want: 400, rc: "ProcGenNotFound"},
 		{op: rate, name: "unknown_best", plan: shared, setup: done, body: `{"best": "123456789012345678901234567890123456"}`, want: 400, rc: "ProcGenNotFound"},
 		{op: rate, name: "duplicate", plan: shared, setup: done, body: `{"ratings": [{"id": "$first", "rating": 8}, {"id": "$first", "rating": 8}]}`, want: 400, rc: "AestheticsDuplicate"},

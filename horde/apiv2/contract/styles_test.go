@@ -2,7 +2,10 @@
 
 package contract_test
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // A style of either kind, as the body that makes it.
 const (
@@ -48,6 +51,7 @@ func styleRows() []row {
 			row{op: create, name: "no_key", body: k.body, want: 400, bad: []string{"apikey"}},
 			row{op: create, name: "wrong_key", as: wrong, body: k.body, want: 401, rc: "InvalidAPIKey"},
 			row{op: create, name: "ordinary", as: "asker", body: k.body, want: 403, rc: "StylesRequiresCustomizer"},
+			row{op: create, name: "deleted", as: "customizer", setup: parted, body: k.body, want: 403, rc: "DeletedUser"},
 			row{op: create, name: "no_models", as: "customizer", body: `{"name": "plain"}`, want: 400, rc: "BadRequest"},
 			row{op: create, name: "many_models", as: "customizer", body: `{"name": "plain", "models": ["a", "b", "c", "d", "e", "f"]}`, want: 400, rc: "BadRequest"},
 			row{op: create, name: "taken", as: "customizer", setup: k.make, body: k.body, want: 400, rc: "BadRequest"},
@@ -84,9 +88,30 @@ func styleRows() []row {
 			row{op: remove, name: "stranger", setup: k.make, as: "trusted", where: its, want: 403, rc: "Forbidden"},
 			row{op: remove, name: "unknown", as: "customizer", where: []string{"$nothing"}, want: 404, rc: "StyleNotFound"})
 	}
+	for _, c := range []struct{ name, as, body, rc string }{
+		{"words", "customizer", `{"name": "plain", "models": ["tiny"], "prompt": "{p} ### {np} ` + strings.Repeat("a ", 8000) + `"}`, "InvalidPromptSize"},
+		{"post_processor_as_model", "customizer", `{"name": "plain", "models": ["GFPGAN"]}`, "UnexpectedModelName"},
+		{"hires_fix", "customizer", `{"name": "plain", "models": ["Z-Image-Turbo"], "params": {"hires_fix": true}}`, "HiResMismatch"},
+		{"special", "customizer", `{"name": "plain", "models": ["horde_special_x::$customizer_alias"]}`, "Forbidden"},
+		{"special_of_nobody", "special", `{"name": "plain", "models": ["horde_special_x"]}`, "SpecialMissingUsername"},
+		{"special_without", "special", `{"name": "plain", "models": ["horde_special_x::$special_alias"]}`, "SpecialMissingPayload"},
+		{"transparent_model", "customizer", `{"name": "plain", "models": ["Qwen-Image_fp8"], "params": {"transparent": true}}`, "InvalidTransparencyModel"},
+	} {
+		r := row{op: "POST /v2/styles/image", name: c.name, as: c.as, body: c.body, want: 400, rc: c.rc}
+		if c.rc == "Forbidden" {
+			r.want = 403
+		}
+		if c.as == "special" {
+			r.setup = func(s *stage) { s.do("moderator", "PUT /v2/users/$special", `{"customizer": true}`) }
+		}
+		out = append(out, r)
+	}
 	out = append(out, styleParamRows()...)
 	return append(out, exampleRows()...)
 }
+
+// parted marks the customizer's account as deleted.
+func parted(s *stage) { s.do("customizer", "DELETE /v2/users/$customizer", "") }
 
 // style is the name of the style of a kind.
 func style(kind string) string {
@@ -104,7 +129,10 @@ func styleParamRows() []row {
 		{"image", "lora_version", `"loras": [{"name": "x", "is_version": true}]`, "BadLoraVersion"},
 		{"image", "upscalers", `"post_processing": ["NMKD_Siax", "4x_AnimeSharp"]`, "TooManyUpscalers"},
 		{"image", "decimals", `"cfg_scale": 7.123`, "BadCFGDecimals"},
+		{"image", "tis", `"tis": [` + strings.TrimSuffix(strings.Repeat(`{"name": "x"},`, 21), ",") + `]`, "TooManyTIs"},
 		{"text", "sampler_order", `"sampler_order": [1, 2]`, "MissingFullSamplerOrder"},
+		{"text", "many_stops", `"stop_sequence": [` + numbered(129) + `]`, "TooManyStopSequences"},
+		{"text", "long_stops", `"stop_sequence": ["` + strings.Repeat("x", 2001) + `"]`, "ExcessiveStopSequence"},
 	} {
 		out = append(out, row{
 			op: "POST /v2/styles/" + c.kind, name: c.name, as: "customizer", want: 400, rc: c.rc,

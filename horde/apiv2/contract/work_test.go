@@ -77,10 +77,8 @@ func crowd(who string, count int, same bool) func(*stage) {
 }
 
 func workRows() []row {
-	proxied := apitest.Plan{}
-	proxied.Options.TrustedProxy = true
 	const result = `{"id": "$generation", "generation": "$image", "seed": 5}`
-	return []row{
+	return append([]row{
 		{op: pop, name: "idle", as: "owner", body: offer("tiny"), want: 200},
 		{op: pop, name: "job", as: "owner", setup: then(idle("tiny"), queued(tiny)), body: offer("tiny"), want: 200},
 		{op: pop, name: "everything", as: "owner", setup: then(idle("tiny"), queued(everything)), body: strings.Replace(offer("tiny"), `"amount": 1`, `"amount": 2`, 1), want: 200},
@@ -98,32 +96,12 @@ func workRows() []row {
 			body: strings.Replace(offer("tiny"), `"amount"`, `"priority_usernames": ["$asker_alias"], "amount"`, 1), want: 200,
 		},
 
-		{op: pop, name: "no_key", body: offer("tiny"), want: 400, bad: []string{"apikey"}},
-		{op: pop, name: "wrong_key", as: wrong, body: offer("tiny"), want: 401, rc: "InvalidAPIKey"},
-		{op: pop, name: "deleted", as: "deleted", body: offer("tiny"), want: 403, rc: "DeletedUser"},
-		{op: pop, name: "flagged", as: "flagged", body: offer("tiny"), want: 403, rc: "WorkerFlaggedMaintenance", says: "maintenance mode"},
-		{op: pop, name: "anonymous", as: anonymous, body: offer("tiny"), want: 403, rc: "AnonForbiddenWorker"},
 		{
 			op: pop, name: "invalid", as: "owner", body: `{"threads": 51, "amount": 0, "models": ["x"], "max_pixels": "many"}`, want: 400,
 			bad: []string{"name", "threads", "amount", "models.0", "max_pixels"},
 		},
-		{op: pop, name: "priority", as: "owner", body: `{"name": "w", "models": ["tiny"], "priority_usernames": ["joe"]}`, want: 400, rc: "InvalidPriorityUsername"},
 		{op: pop, name: "no_models", as: "owner", body: `{"name": "w", "models": []}`, want: 400, rc: "BadRequest", says: "we cannot accept workers serving"},
 		{op: pop, name: "unknown_models", as: "owner", plan: apitest.Plan{Models: []string{"known"}}, body: offer("tiny"), want: 400, rc: "BadRequest", says: "we cannot accept workers serving"},
-		{op: pop, name: "nul", as: "owner", body: `{"name": "w\u0000", "models": ["tiny"]}`, want: 400, rc: "NulByteInPayload"},
-		{op: pop, name: "stranger", as: "stranger", setup: idle("tiny"), body: offer("tiny"), want: 403, rc: "WrongCredentials", says: "Wrong credentials"},
-		{op: pop, name: "invite_only", as: "owner", setup: modes(horde.Modes{InviteOnly: true}), body: offer("tiny"), want: 403, rc: "WorkerInviteOnly"},
-		{op: pop, name: "many_workers", as: "owner", setup: crowd("owner", horde.MaxWorkersUntrusted, false), body: offer("tiny"), want: 403, rc: "TooManyWorkers"},
-		{op: pop, name: "many_workers_trusted", as: "trusted", setup: crowd("trusted", horde.MaxWorkersTrusted, false), body: offer("tiny"), want: 403, rc: "TooManyWorkersTrusted"},
-		{
-			op: pop, name: "many_at_one_address", as: "owner", plan: proxied, head: []string{"X-Forwarded-For", "203.0.113.1"},
-			setup: crowd("owner", horde.MaxSameOrigin, true), body: offer("tiny"), want: 403, rc: "TooManySameIPs",
-		},
-		{
-			op: pop, name: "maintenance", as: "owner", body: offer("tiny"), want: 403, rc: "WorkerMaintenance", says: "maintenance mode",
-			setup: then(idle("tiny"), func(s *stage) { s.do("owner", "PUT /v2/workers/$worker", `{"maintenance": true}`) }),
-		},
-		{op: pop, name: "wait_too_long", as: "owner", query: "wait=3600", body: offer("tiny"), want: 400, bad: []string{"wait"}},
 
 		{op: submit, name: "base64", as: "owner", setup: working(), body: result, want: 200},
 		{op: submit, name: "uploaded", as: "owner", setup: then(working(), uploaded), body: `{"id": "$generation", "generation": "R2", "seed": 0, "gen_metadata": []}`, want: 200},
@@ -152,7 +130,7 @@ func workRows() []row {
 			op: submit, name: "nul", as: "owner", setup: working(), want: 400, rc: "NulByteInPayload",
 			body: `{"id": "$generation", "generation": "$image", "seed": 5, "gen_metadata": [{"type": "lora", "value": "nsfw", "ref": "a\u0000"}]}`,
 		},
-	}
+	}, popRefusals(pop, idle("tiny"), "dreamer ö", `"models": ["tiny"]`)...)
 }
 
 // uploaded puts the image where the upload link leads.

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"stablemate/commands"
+	"stablemate/internal/sandbox"
+)
+
+// refused runs a command and waits for the private refusal.
+func (r *rig) refused(who, path string, options map[string]any, want string) {
+	r.t.Helper()
+	r.run(who, path, options)
+	r.whisper(who, "🙅", want)
+}
+
+func TestTheAdministratorsDecide(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	if _, err := r.sand.RunCommand(r.ctx(), sandbox.Newcomer, sandbox.ChannelID, "serverconfig show", nil); err == nil {
+		t.Error("an ordinary member is offered /serverconfig")
+	}
+	r.run(sandbox.Admin, "serverconfig show", nil)
+	r.whisper(sandbox.Admin, "Nothing is decided yet", "</serverconfig panel:")
+	r.run(sandbox.Admin, "serverconfig log", map[string]any{"channel": sandbox.ChannelID})
+	r.whisper(sandbox.Admin, "written down in <#"+sandbox.ChannelID+">")
+	r.see(sandbox.Friend, "the log's first line", func(m sandbox.Message) bool { return strings.Contains(m.Content, "From now on I write down here") })
+
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Change the numbers"), map[string]string{"size": "256", "steps": "10", "amount": "2"})
+	r.message(sandbox.Admin, panel, "Largest image: 256×256", "Steps: 10", "Images per request: 2")
+	r.see(sandbox.Friend, "the change in the log", func(m sandbox.Message) bool {
+		return !m.Ephemeral && strings.Contains(m.Content, "<@"+sandbox.Admin+"> changed **Steps**: 10")
+	})
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple", "size": "wide"}, "larger than allowed here. 320×192 would work")
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple", "steps": 11}, "At most 10 steps")
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple", "amount": 3}, "At most 2 images")
+	first := r.generate(sandbox.Newcomer, nil)
+	r.result(sandbox.Newcomer, first, 1) // the defaults fit themselves in
+
+	r.pick(sandbox.Admin, panel, "What to change", "lists")
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Blocked words"), map[string]string{"list": "quimp\nflarn"})
+	r.message(sandbox.Admin, panel, "Blocked words: 2 entries")
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "a red apple, Quimp"}, "words in it that this server does not want")
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Allowed models"), map[string]string{"list": "other"})
+	r.message(sandbox.Admin, panel, "Allowed models: other")
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple", "model": model}, "The model tiny is not offered here")
+	form := r.click(sandbox.Admin, panel, "Allowed models")
+	if form.Modal == nil || form.Modal.Inputs[0].Value != "other" {
+		t.Errorf("the form holds %+v", form.Modal)
+	}
+	r.fillIn(sandbox.Admin, form, map[string]string{"list": ""})
+	form = r.click(sandbox.Admin, panel, "Blocked words")
+	r.fillIn(sandbox.Admin, form, map[string]string{"list": strings.Repeat("x", 101)})
+	r.whisper(sandbox.Admin, "at most 100 entries")
+
+	r.pick(sandbox.Admin, panel, "What to change", "content")
+	r.pick(sandbox.Admin, panel, "Answers", "private")
+	r.message(sandbox.Admin, panel, "Answers: only the person sees them")
+	hidden := r.generate(sandbox.Newcomer, nil)
+	if m := r.result(sandbox.Newcomer, hidden, 1); !m.Ephemeral {
+		t.Error("the answer is public against the rule")
+	}
+	out := r.click(sandbox.Friend, first, "Again") // whose image was public before the rule
+	if m := r.result(sandbox.Friend, out.MessageID, 1); !m.Ephemeral {
+		t.Error("the second answer is public against the rule")
+	}
+	r.pick(sandbox.Admin, panel, "Answers", "unset")
+	r.click(sandbox.Admin, panel, "Spoiler")
+	r.message(sandbox.Admin, panel, "Spoiler: always")
+	if m := r.result(sandbox.Friend, r.generate(sandbox.Newcomer, nil), 1); !strings.HasPrefix(m.Attachments[0].Filename, "SPOILER_") {
+		t.Errorf("the image is called %s", m.Attachments[0].Filename)
+	}
+
+	r.pick(sandbox.Admin, panel, "What to change", "access")
+	r.pick(sandbox.Admin, panel, "Who may use: Images", sandbox.RoleTrusted)
+	r.message(sandbox.Admin, panel, "Images: <@&"+sandbox.RoleTrusted+">")
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple"}, "only some people may do that: <@&"+sandbox.RoleTrusted+">")
+	r.click(sandbox.Newcomer, first, "Again")
+	r.whisper(sandbox.Newcomer, "🙅", "only some people")
+	if err := r.sand.GiveRole(sandbox.GuildID, sandbox.Newcomer, sandbox.RoleTrusted); err != nil {
+		t.Fatal(err)
+	}
+	r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
+	r.click(sandbox.Admin, panel, "Everybody may")
+	r.message(sandbox.Admin, panel, "Images: everybody")
+	r.click(sandbox.Admin, panel, "Own buttons only")
+	r.click(sandbox.Friend, first, "Again")
+	r.whisper(sandbox.Friend, "only the person who asked for an image may press its buttons")
+
+	// All of it survives a restart, and goes when it shall.
+	r.restart(time.Minute)
+	r.worker(nil)
+	r.run(sandbox.Admin, "serverconfig show", nil)
+	r.whisper(sandbox.Admin, "Blocked words: 2 entries", "Spoiler: always", "Own buttons only: yes", "Log: <#"+sandbox.ChannelID+">")
+	r.click(sandbox.Admin, r.run(sandbox.Admin, "serverconfig reset", nil).MessageID, "Forget all rules")
+	r.run(sandbox.Friend, "generate", map[string]any{"prompt": "red apple", "steps": 12})
+	r.see(sandbox.Friend, "a public result", func(m sandbox.Message) bool {
+		return !m.Ephemeral && len(m.Attachments) == 1 && m.Command == "generate" && !strings.HasPrefix(m.Attachments[0].Filename, "SPOILER_") &&
+			holds(m, []string{"<@" + sandbox.Friend + ">"})
+	})
+}
+
+func TestChannelsRolesAndPeopleHaveRulesOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	r.run(sandbox.Admin, "serverconfig channel", map[string]any{"channel": sandbox.ChannelID, "off": true})
+	r.whisper(sandbox.Admin, "These rules count in <#"+sandbox.ChannelID+"> alone", "Switched off: yes")
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple"}, "switched me off in this channel")
+	r.refused(sandbox.Newcomer, "kudos balance", nil, "switched me off")
+	r.runIn(sandbox.Newcomer, sandbox.ThreadID, "generate", map[string]any{"prompt": "red apple"})
+	r.see(sandbox.Newcomer, "a refusal in the thread", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.ThreadID && holds(m, []string{"switched me off"})
+	})
+	r.run(sandbox.Newcomer, "help", nil)
+	r.whisper(sandbox.Newcomer, "Hello")
+	r.run(sandbox.Admin, "serverconfig channel", map[string]any{"channel": sandbox.ChannelID, "clear": true})
+	r.run(sandbox.Admin, "serverconfig role", map[string]any{"role": sandbox.GuildID, "steps": 8, "at-once": 1})
+	r.whisper(sandbox.Admin, "Steps: 8 · Images at once, per person: 1")
+	r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1) // not everybody has everybody's role in what Discord sends
+	r.run(sandbox.Admin, "serverconfig role", map[string]any{"role": sandbox.RoleTrusted, "steps": 9})
+	if err := r.sand.GiveRole(sandbox.GuildID, sandbox.Newcomer, sandbox.RoleTrusted); err != nil {
+		t.Fatal(err)
+	}
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple", "steps": 10}, "At most 9 steps")
+
+	r.run(sandbox.Admin, "serverconfig block", map[string]any{"user": sandbox.Admin})
+	r.whisper(sandbox.Admin, "other people only")
+	r.run(sandbox.Admin, "serverconfig block", map[string]any{"user": sandbox.Friend, "reason": "a *test*", "days": 2})
+	r.whisper(sandbox.Admin, "Blocked in this server: <@"+sandbox.Friend+">", `a \*test\*`)
+	r.refused(sandbox.Friend, "generate", map[string]any{"prompt": "red apple"}, "may not use me here. That ends <t:")
+	r.run(sandbox.Admin, "serverconfig show", nil)
+	r.whisper(sandbox.Admin, "Blocked people: <@"+sandbox.Friend+">")
+	r.jump(49 * time.Hour)
+	r.result(sandbox.Friend, r.generate(sandbox.Friend, nil), 1)
+	r.run(sandbox.Admin, "serverconfig unblock", map[string]any{"user": sandbox.Friend})
+	r.whisper(sandbox.Admin, "may use me here again")
+	r.run(sandbox.Admin, "serverconfig unblock", map[string]any{"user": sandbox.Friend})
+	r.whisper(sandbox.Admin, "is not blocked here")
+}
+
+func TestOneGuildsRulesAreNotAnothers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.Ceiling.Limits.Steps = 40 })
+	r.run(sandbox.Admin, "serverconfig role", map[string]any{"role": sandbox.RoleTrusted, "steps": 60})
+	if err := r.sand.GiveRole(sandbox.GuildID, sandbox.Newcomer, sandbox.RoleTrusted); err != nil {
+		t.Fatal(err)
+	}
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple", "steps": 41}, "At most 40 steps") // the operator's
+	r.run(sandbox.Admin, "serverconfig channel", map[string]any{"channel": sandbox.ChannelID, "off": true})
+	out := r.runIn(sandbox.Newcomer, sandbox.OtherChannelID, "generate", map[string]any{"prompt": "red apple"})
+	r.message(sandbox.Newcomer, out.MessageID, "No worker is online")
+}
+
+func TestTheGuildsLanguageIsForEverybodyAndTheirsForOne(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.sand.SetLocale(sandbox.Newcomer, "fr")
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "general")
+	r.pick(sandbox.Admin, panel, "Language", "de")
+	r.message(sandbox.Admin, panel, "Language: Deutsch")
+	r.run(sandbox.Admin, "serverconfig channel", map[string]any{"channel": sandbox.ChannelID, "off": true})
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple"}, "m’ont désactivé dans ce salon")
+	r.run(sandbox.Admin, "serverconfig log", map[string]any{"channel": sandbox.ChannelID})
+	r.see(sandbox.Friend, "the log in German", func(m sandbox.Message) bool { return strings.Contains(m.Content, "Von jetzt an schreibe ich hier auf") })
+}
+
+func TestImagesForAdultsStayWhereTheyMayBe(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.Ceiling.Adult = true })
+	r.worker(nil) // takes no requests for adults, and so shows which are
+	for _, c := range []struct {
+		name, channel string
+		adult         bool
+	}{
+		{"an ordinary channel", sandbox.ChannelID, false},
+		{"an ordinary thread", sandbox.ThreadID, false},
+		{"a forum's post", sandbox.ForumPostID, false},
+		{"a restricted channel", sandbox.AdultChannelID, true},
+		{"a thread in it", sandbox.AdultThreadID, true},
+		{"a direct message", sandbox.DMChannel(sandbox.Newcomer), false},
+	} {
+		for _, private := range []bool{false, true} {
+			out := r.runIn(sandbox.Newcomer, c.channel, "generate", map[string]any{"prompt": "red apple", "private": private})
+			if c.adult {
+				r.message(sandbox.Newcomer, out.MessageID, "NSFW")
+				r.click(sandbox.Newcomer, out.MessageID, "Cancel")
+				continue
+			}
+			r.result(sandbox.Newcomer, out.MessageID, 1)
+		}
+	}
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "content")
+	r.pick(sandbox.Admin, panel, "Adult content", "never")
+	r.result(sandbox.Newcomer, r.runIn(sandbox.Newcomer, sandbox.AdultThreadID, "generate", map[string]any{"prompt": "red apple"}).MessageID, 1)
+}

@@ -1,0 +1,558 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package emojikudos
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stablemate/horde"
+	"stablemate/horde/kudos"
+)
+
+// Bounds of settling.
+const (
+	atOnce     = 8           // gifts settled side by side
+	batch      = 256         // rows of one look
+	lookAhead  = time.Minute // the loop looks again at least this often
+	pauseFirst = time.Second // after something broke; doubles
+	pauseMost  = 30 * time.Second
+	leastPause = 20 * time.Millisecond // between two looks that were not called for
+)
+
+// lanes keep gifts of one person one after the other.
+type lanes struct {
+	once sync.Once
+	seed maphash.Seed
+	mu   [64]sync.Mutex // held by whoever settles a gift of a person with this hash
+}
+
+func (l *lanes) lock(person string) (unlock func()) {
+	l.once.Do(func() { l.seed = maphash.MakeSeed() })
+	mu := &l.mu[maphash.String(l.seed, person)%uint64(len(l.mu))]
+	mu.Lock()
+	return mu.Unlock
+}
+
+// flying is what gifts on their way will add to their guilds' tallies, so that several at once stay under the cap. It
+// holds no more entries than gifts are settled at once.
+type flying struct {
+	mu sync.Mutex // guards of
+	of map[string]kudos.Amount
+}
+
+func newFlying() flying { return flying{of: make(map[string]kudos.Amount)} }
+
+// take adds an amount when it fits under most together with what is on its way.
+func (f *flying) take(guild string, spent, amount, most kudos.Amount) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if spent+f.of[guild]+amount > most {
+		return false
+	}
+	f.of[guild] += amount
+	return true
+}
+
+func (f *flying) drop(guild string, amount kudos.Amount) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.of[guild] -= amount; f.of[guild] <= 0 {
+		delete(f.of, guild)
+	}
+}
+
+// Run settles gifts when they are due, and tells people about them, until ctx ends. What another process left begins
+// where it was.
+func (g *Gifts) Run(ctx context.Context) error {
+	pause := pauseFirst
+	for {
+		next, err := g.pass(ctx)
+		wait := max(leastPause, next.Sub(g.deps.Now()))
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			g.deps.Log.Warn().Err(err).Msg("gifts by emoji are not settled yet")
+			wait, pause = pause, min(2*pause, pauseMost)
+		default:
+			pause = pauseFirst
+		}
+		timer := time.NewTimer(min(wait, lookAhead))
+		if err != nil {
+			select { // no bell rings through a pause
+			case <-ctx.Done():
+				timer.Stop()
+				return nil
+			case <-timer.C:
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-g.wake:
+		case <-timer.C:
+		}
+		timer.Stop()
+	}
+}
+
+// pass settles what is due and tells when something else will be.
+func (g *Gifts) pass(ctx context.Context) (next time.Time, err error) {
+	now := g.deps.Now()
+	next = now.Add(lookAhead)
+	rows, err := g.deps.Book.DueGifts(ctx, next, batch)
+	if err != nil {
+		return next, fmt.Errorf("read the gifts that are due: %w", err)
+	}
+	group, work := errgroup.WithContext(ctx)
+	group.SetLimit(atOnce)
+	for _, row := range rows {
+		if row.Due.After(now) {
+			if row.Due.Before(next) {
+				next = row.Due
+			}
+			continue
+		}
+		group.Go(func() error { return g.settle(work, row) })
+	}
+	err = group.Wait()
+	if len(rows) == batch && !rows[batch-1].Due.After(now) {
+		next = now // there is more
+	}
+	news, failed := g.deps.Book.DueNews(ctx, now.Add(lookAhead), batch)
+	for _, d := range news {
+		if d.News.Due.After(now) {
+			if d.News.Due.Before(next) {
+				next = d.News.Due
+			}
+			continue
+		}
+		failed = errors.Join(failed, g.report(ctx, d))
+	}
+	return next, errors.Join(err, failed)
+}
+
+// report tells somebody their news. It is forgotten first: hearing nothing of a gift is better than hearing it again and
+// again.
+func (g *Gifts) report(ctx context.Context, d Due) error {
+	if err := g.deps.Book.DropNews(ctx, d.Person, d.News.Back); err != nil {
+		return fmt.Errorf("forget news: %w", err)
+	}
+	if err := g.deps.Chat.Report(ctx, d.Person, d.News); err != nil {
+		g.deps.Log.Debug().Err(err).Msg("cannot tell somebody about gifts")
+	}
+	return nil
+}
+
+// settle does what is due for a gift. An error means that the row could not be read or written.
+func (g *Gifts) settle(ctx context.Context, row Gift) error {
+	defer g.lanes.lock(row.Person)()
+	now := g.deps.Now()
+	key := row.Key
+	gift, err := g.deps.Book.ChangeGift(ctx, key, func(*Gift) error { return ErrSame })
+	if !errors.Is(err, ErrSame) {
+		return fmt.Errorf("read a gift: %w", err)
+	}
+	gift.Key = key
+	switch {
+	case gift.State == "", gift.Due.After(now):
+		return nil
+	case gift.State == Asking:
+		return g.save(ctx, gift, func(x *Gift) { x.end(Lapsed, now) })
+	case gift.State == Reserved && gift.Gift != "":
+		return g.followUp(ctx, gift)
+	case gift.Final():
+		if err := g.deps.Book.DropGift(ctx, key); err != nil {
+			return fmt.Errorf("forget a gift: %w", err)
+		}
+		return nil
+	}
+	return g.give(ctx, gift)
+}
+
+// save changes a gift's row.
+func (g *Gifts) save(ctx context.Context, gift Gift, f func(*Gift)) error {
+	if _, err := g.deps.Book.ChangeGift(ctx, gift.Key, func(x *Gift) error { f(x); return nil }); err != nil {
+		return fmt.Errorf("note what became of a gift: %w", err)
+	}
+	return nil
+}
+
+// again puts a gift off after something broke, so that it may or may not have happened.
+func (g *Gifts) again(ctx context.Context, gift Gift, cause error) error {
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // the next process goes on
+	}
+	now := g.deps.Now()
+	g.deps.Log.Warn().Err(cause).Str("message", gift.Message).Msg("a gift by emoji is tried again later")
+	if now.Sub(gift.At) > giveUpAfter && gift.Tries >= leastTries {
+		_, moved, err := g.deps.Engine.Posted(ctx, gift.Key)
+		if err == nil {
+			return g.save(ctx, gift, func(x *Gift) {
+				if moved {
+					x.end(Paid, now)
+					return
+				}
+				x.Why = string(horde.CodeRequestNotFound)
+				x.end(Refused, now)
+			})
+		}
+	}
+	return g.save(ctx, gift, func(x *Gift) {
+		x.Tried, x.Tries = true, x.Tries+1
+		x.Due = now.Add(min(retryMost, retryFirst<<min(x.Tries-1, 5)))
+	})
+}
+
+// verdict is what a gift would lead to now.
+type verdict struct {
+	to     Author // nobody when its ID is empty
+	sender horde.UserID
+	why    *horde.Error
+}
+
+// judge finds whom a gift thanks and what forbids it. With open it opens the giver's account where that is allowed.
+func (g *Gifts) judge(ctx context.Context, gift Gift, to Author, open bool) (v verdict, err error) {
+	v.to = to
+	if to.ID == "" || to.ID == gift.Person {
+		v.to.ID = ""
+		return v, nil
+	}
+	person, err := g.person(ctx, gift.Person)
+	if err != nil {
+		return v, err
+	}
+	day := dayOf(g.deps.Now())
+	if person.Day != day {
+		person.Spent = 0
+	}
+	account := g.deps.Chat.Find
+	if open {
+		account = func(ctx context.Context, id string) (horde.UserID, bool, error) {
+			return g.deps.Chat.Open(ctx, id, gift.PersonName)
+		}
+	}
+	sender, ok, err := account(ctx, gift.Person)
+	v.sender = sender
+	switch {
+	case err != nil:
+		return v, fmt.Errorf("account of the giver: %w", err)
+	case person.Consent != Agreed:
+		v.why = horde.Refuse(horde.CodeForbidden, "they have not agreed to give kudos by emoji")
+	case !ok:
+		v.why = horde.Refuse(horde.CodeAnonForbidden, "giving kudos needs an account")
+	case gift.Amount > person.PerGift:
+		v.why = horde.Refuse(CodeOverGift, "your own limit is %s kudos for one reaction", person.PerGift)
+	case person.Spent+gift.Amount > person.PerDay:
+		v.why = horde.Refuse(CodeOverDay, "your own limit is %s kudos for the reactions of a day", person.PerDay)
+	}
+	return v, nil
+}
+
+// give settles a gift whose grace is over.
+func (g *Gifts) give(ctx context.Context, gift Gift) error {
+	now := g.deps.Now()
+	to, err := g.recipient(ctx, gift)
+	if err != nil {
+		return g.again(ctx, gift, err)
+	}
+	v, err := g.judge(ctx, gift, to, true)
+	switch {
+	case err != nil:
+		return g.again(ctx, gift, err)
+	case v.to.ID == "":
+		return g.save(ctx, gift, func(x *Gift) { x.end(Nobody, now) })
+	case v.why != nil:
+		return g.refuseUnlessDone(ctx, gift, v)
+	}
+	tally, err := g.deps.Book.ChangeTally(ctx, gift.Guild, func(*Tally) error { return ErrSame })
+	if !errors.Is(err, ErrSame) {
+		return g.again(ctx, gift, fmt.Errorf("read the tally of the guild: %w", err))
+	}
+	day := dayOf(now)
+	if tally.Day != day {
+		tally.Spent = 0
+	}
+	if !g.flying.take(gift.Guild, tally.Spent, gift.Amount, g.opts.GuildDay) {
+		v.why = horde.Refuse(CodeOverGuild, "the reactions in this server have given as much as they may on one day")
+		return g.refuseUnlessDone(ctx, gift, v)
+	}
+	defer g.flying.drop(gift.Guild, gift.Amount)
+	given, err := g.move(ctx, gift, v)
+	if why, ok := errors.AsType[*horde.Error](err); ok {
+		switch {
+		case why.Code == horde.CodeTransferToSelf: // two identities of one account
+			return g.save(ctx, gift, func(x *Gift) { x.end(Nobody, now) })
+		case why.Code == horde.CodeIdempotencyKeyConflict: // given when the emoji was worth something else
+			given, err = horde.Given{Repeated: true}, nil
+		case why.Code == horde.CodeTooFastTransfers && gift.Tries < maxFast:
+			return g.save(ctx, gift, func(x *Gift) { x.Tries, x.Due = x.Tries+1, now.Add(fastPause) })
+		default:
+			v.why = why
+			return g.refuseUnlessDone(ctx, gift, v)
+		}
+	}
+	if err != nil {
+		return g.again(ctx, gift, err)
+	}
+	return g.given(ctx, gift, v, given)
+}
+
+// refuseUnlessDone refuses a gift, unless the ledger says that it happened just before this process last ended.
+func (g *Gifts) refuseUnlessDone(ctx context.Context, gift Gift, v verdict) error {
+	_, done, err := g.deps.Engine.Posted(ctx, gift.Key)
+	switch {
+	case err != nil:
+		return g.again(ctx, gift, err)
+	case done:
+		return g.given(ctx, gift, v, horde.Given{Amount: gift.Amount, Repeated: true})
+	}
+	return g.refuse(ctx, gift, v)
+}
+
+// move gives the kudos, or sets them aside.
+func (g *Gifts) move(ctx context.Context, gift Gift, v verdict) (horde.Given, error) {
+	to, has, err := g.deps.Chat.Find(ctx, v.to.ID)
+	if err != nil {
+		return horde.Given{}, fmt.Errorf("account of the recipient: %w", err)
+	}
+	if has {
+		done, err := g.deps.Engine.Transfer(ctx, horde.Transfer{From: v.sender, To: to, Amount: gift.Amount, Key: gift.Key})
+		return horde.Given{Amount: done.Amount, Repeated: done.Repeated}, err
+	}
+	return g.deps.Engine.Give(ctx, horde.Give{From: v.sender, To: Identity(v.to.ID), Amount: gift.Amount, Key: gift.Key})
+}
+
+// Identity is the core's name of a person in Discord.
+func Identity(person string) string { return "d_" + person }
+
+// given counts a gift that happened, notes it for its recipient and closes the row, in this order: a crash in between
+// makes limits stricter for a day, and nothing else.
+func (g *Gifts) given(ctx context.Context, gift Gift, v verdict, done horde.Given) error {
+	now := g.deps.Now()
+	day := dayOf(now)
+	fresh := !done.Repeated
+	if done.Repeated { // by this very row, before a crash, or by one that was forgotten long ago
+		at, ok, err := g.deps.Engine.Posted(ctx, gift.Key)
+		if err != nil {
+			return g.again(ctx, gift, err)
+		}
+		fresh = ok && !at.Before(gift.At)
+	}
+	if fresh {
+		_, err := g.deps.Book.ChangePerson(ctx, gift.Person, func(p *Person) error {
+			if p.Day != day {
+				p.Day, p.Spent = day, 0
+			}
+			p.Spent += gift.Amount
+			return nil
+		})
+		if err == nil {
+			_, err = g.deps.Book.ChangeTally(ctx, gift.Guild, func(t *Tally) error {
+				if t.Day != day {
+					*t = Tally{Day: day}
+				}
+				t.Spent += gift.Amount
+				return nil
+			})
+		}
+		if err == nil && done.Waiting == nil {
+			err = g.news(ctx, v.to.ID, gift, false)
+		}
+		if err != nil {
+			return g.again(ctx, gift, err)
+		}
+	}
+	err := g.save(ctx, gift, func(x *Gift) {
+		x.To = v.to.ID
+		x.end(Paid, now)
+		if done.Waiting != nil {
+			x.Gift = done.Waiting.ID.String()
+			x.end(Reserved, now)
+			x.Due = done.Waiting.Expiry.Add(time.Minute)
+		}
+	})
+	if err != nil || done.Waiting == nil {
+		return err
+	}
+	return g.invite(ctx, v.to.ID, gift)
+}
+
+// news notes a gift in what its recipient, or with back its giver, will hear.
+func (g *Gifts) news(ctx context.Context, person string, gift Gift, back bool) error {
+	return g.note(ctx, person, Line{
+		Key: gift.Key, From: gift.Person, To: gift.To, Show: gift.Show, Amount: gift.Amount, Title: gift.Title, Text: gift.Text,
+		Guild: gift.Guild, Channel: gift.Channel, Message: gift.Message,
+	}, back)
+}
+
+// Note tells somebody later, together with what else comes in a while, about a gift that was not given by emoji.
+func (g *Gifts) Note(ctx context.Context, person string, l Line) error {
+	return g.note(ctx, person, l, false)
+}
+
+func (g *Gifts) note(ctx context.Context, person string, l Line, back bool) error {
+	limits, err := g.deps.Chat.Limits(ctx, person)
+	if err != nil {
+		return fmt.Errorf("read a person's limits: %w", err)
+	}
+	gap := limits.NewsGap
+	if gap == 0 {
+		gap = newsGap
+	}
+	now := g.deps.Now()
+	_, err = g.deps.Book.ChangeNews(ctx, person, back, func(n *News) error {
+		if n.Since.IsZero() {
+			n.Since, n.Due, n.Back = now, now.Add(gap), back
+		}
+		n.Add(l)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note a gift for its recipient: %w", err)
+	}
+	g.ring()
+	return nil
+}
+
+// Invite tells somebody without an account, once in a while, that a gift waits for them.
+func (g *Gifts) Invite(ctx context.Context, person string, gift Gift) error {
+	return g.invite(ctx, person, gift)
+}
+
+func (g *Gifts) invite(ctx context.Context, person string, gift Gift) error {
+	now := g.deps.Now()
+	_, err := g.deps.Book.ChangePerson(ctx, person, func(p *Person) error {
+		if !p.Invited.IsZero() && now.Sub(p.Invited) < inviteAgain {
+			return ErrSame
+		}
+		p.Invited = now
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrSame):
+		return nil
+	case err != nil:
+		return fmt.Errorf("note that a person is invited: %w", err)
+	}
+	if err := g.deps.Chat.Invite(ctx, person, gift); err != nil {
+		g.deps.Log.Debug().Err(err).Msg("cannot tell somebody that a gift waits")
+	}
+	return nil
+}
+
+// followUp looks whether a reserved gift was claimed or went back.
+func (g *Gifts) followUp(ctx context.Context, gift Gift) error {
+	now := g.deps.Now()
+	id, err := horde.ParseUUID(gift.Gift)
+	if err != nil {
+		return g.save(ctx, gift, func(x *Gift) { x.end(Paid, now) })
+	}
+	_, back, err := g.deps.Engine.Posted(ctx, horde.ReturnKey(horde.GiftID{UUID: id}))
+	switch {
+	case err != nil:
+		return err
+	case !back:
+		return g.save(ctx, gift, func(x *Gift) { x.end(Paid, now) })
+	}
+	if err := g.news(ctx, gift.Person, gift, true); err != nil {
+		return fmt.Errorf("note that a gift came back: %w", err)
+	}
+	return g.save(ctx, gift, func(x *Gift) { x.end(Returned, now) })
+}
+
+// refuse closes a gift that the rules forbid, and tells its person.
+func (g *Gifts) refuse(ctx context.Context, gift Gift, v verdict) error {
+	now := g.deps.Now()
+	err := g.save(ctx, gift, func(x *Gift) {
+		x.To, x.Why = v.to.ID, string(v.why.Code)
+		x.end(Refused, now)
+	})
+	if err != nil {
+		return err
+	}
+	if err := g.tell(ctx, gift.Person, v.why); err != nil {
+		g.deps.Log.Debug().Err(err).Msg("cannot explain a refused gift")
+	}
+	return nil
+}
+
+// recipient finds whom a gift thanks. An empty ID means nobody.
+func (g *Gifts) recipient(ctx context.Context, gift Gift) (Author, error) {
+	author, self := Author{ID: gift.Author}, g.deps.Chat.Self()
+	if author.ID != self {
+		known := false
+		if author.ID != "" {
+			var err error
+			if _, known, err = g.deps.Chat.Find(ctx, author.ID); err != nil {
+				return Author{}, fmt.Errorf("account of the author: %w", err)
+			}
+		}
+		if !known { // only the message itself tells a person from a robot
+			var err error
+			if author, err = g.deps.Chat.Author(ctx, gift.Channel, gift.Message); err != nil {
+				return Author{}, fmt.Errorf("author of the message: %w", err)
+			}
+		}
+	}
+	switch {
+	case author.ID == self:
+		person, ok, err := g.deps.Chat.Requester(ctx, gift.Channel, gift.Message)
+		if err != nil {
+			return Author{}, fmt.Errorf("who asked for the image: %w", err)
+		}
+		if !ok {
+			return Author{}, nil
+		}
+		return Author{ID: person}, nil
+	case author.Robot:
+		return Author{}, nil
+	}
+	return author, nil
+}
+
+// Trial is what a reaction would lead to.
+type Trial struct {
+	Rule    Rule
+	Found   bool // there is such an emoji
+	Fits    bool // its rule holds here and for this member
+	To      string
+	Account bool         // the recipient has an account; otherwise the gift would wait
+	Why     *horde.Error // what forbids it, if anything
+}
+
+// Try tells what a reaction to a message of somebody would lead to, and does nothing.
+func (g *Gifts) Try(ctx context.Context, r Reaction, to string) (Trial, error) {
+	var t Trial
+	var err error
+	emoji := Key(r.EmojiID, r.EmojiName)
+	if t.Rule, t.Found, err = g.rule(ctx, r.Guild, emoji); err != nil || !t.Found {
+		return t, err
+	}
+	if t.Fits, err = g.fits(ctx, t.Rule, r.Channel, r.Roles); err != nil || !t.Fits {
+		return t, err
+	}
+	v, err := g.judge(ctx, Gift{Guild: r.Guild, Person: r.Person, Amount: t.Rule.Amount}, Author{ID: to}, false)
+	if err != nil || v.to.ID == "" {
+		return t, err
+	}
+	t.To, t.Why = v.to.ID, v.why
+	if _, t.Account, err = g.deps.Chat.Find(ctx, t.To); err != nil {
+		return t, fmt.Errorf("account of the recipient: %w", err)
+	}
+	if u, ok := g.deps.Engine.User(v.sender); ok && t.Why == nil && u.Available() < t.Rule.Amount {
+		t.Why = horde.Refuse(horde.CodeTransferNotEnough, "you can give %s kudos at most", u.Available())
+	}
+	return t, nil
+}
+
+func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
