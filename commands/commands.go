@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
 
+	"stablemate/commands/chart"
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
 	"stablemate/emojikudos"
@@ -154,6 +155,8 @@ type Set struct {
 	presets *memory[chat.Preset]
 	parents *parents
 	diary   *diary
+	tallies *tallies
+	charts  *chart.Painter
 
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
@@ -179,7 +182,10 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
-	s.diary = newDiary(s)
+	s.diary, s.tallies = newDiary(s), newTallies(s)
+	if s.charts, err = chart.New(); err != nil {
+		return nil, fmt.Errorf("commands: %w", err)
+	}
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
@@ -252,6 +258,7 @@ func (s *Set) families() []family {
 		s.serverConfigFamily(),
 		s.settingsFamily(),
 		s.kudosEmojiFamily(),
+		s.statsFamily(),
 	}
 }
 
@@ -298,11 +305,15 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 
 // Run continues the messages that were open when the process ended, and follows requests until ctx ends.
 func (s *Set) Run(ctx context.Context) error {
+	outer := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.follow.run(ctx) })
 	group.Go(func() error { return s.gifts.Run(ctx) })
 	group.Go(func() error { s.diary.run(ctx); return nil })
-	return group.Wait()
+	group.Go(func() error { s.tallies.run(ctx); return nil })
+	err := group.Wait()
+	s.tallies.last(outer)
+	return err
 }
 
 // say picks the language of the person who sent an interaction: the one they chose, or Discord's.

@@ -285,6 +285,7 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 		e.landed, e.tries = true, 0
 	}
 	if e.close(ctx, e.row) {
+		e.s.tallies.count(e.row, e.end)
 		return next, true
 	}
 	return e.retry(), false

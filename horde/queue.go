@@ -292,6 +292,7 @@ type deadline struct {
 	generation GenerationID
 	message    MessageID
 	gift       GiftID
+	purse      PurseID
 	alchemy    RequestID
 	form       FormID
 }

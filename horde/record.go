@@ -98,6 +98,7 @@ func (s *State) keepers() []keeper {
 		&s.teams,
 		&s.messages,
 		&s.gifts.book,
+		&s.purses,
 		&s.guard.filters,
 		&s.guard.lists,
 		&s.guard.timeouts,
@@ -115,6 +116,7 @@ func (s *State) newBooks() {
 	s.teams = newBook[Team](KindTeam)
 	s.messages = newBook[Message](KindMessage)
 	s.gifts = newGifts()
+	s.purses = newBook[Purse](KindPurse)
 	s.guard = newGuard()
 	s.alchemies = newBook[Alchemy](KindAlchemy)
 }

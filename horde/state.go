@@ -81,6 +81,7 @@ type State struct {
 	guard     guard
 
 	gifts       gifts
+	purses      book[Purse]
 	stats       book[statBucket]
 	recent      [statKinds]recently
 	styles      book[Style]
@@ -150,6 +151,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 	s.indexTeams()
 	s.indexMessages()
 	s.indexGifts()
+	s.indexPurses()
 	s.models = make(map[string]*Model, len(settings.Models))
 	for i := range settings.Models {
 		s.models[settings.Models[i].Name] = &settings.Models[i]

@@ -284,7 +284,7 @@ func (op Expire) apply(s *State, c *Change) (int, error) { //nolint:unparam // a
 		if s.expireMessage(c, d.message) || s.expireForm(c, d.form) || s.expireAlchemy(c, d.alchemy) {
 			ended++
 		}
-		if s.expireGift(c, d.gift) {
+		if s.expireGift(c, d.gift) || s.expirePurse(c, d.purse) {
 			ended++
 		}
 		r, ok := s.requests[d.request]

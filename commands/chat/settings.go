@@ -13,6 +13,7 @@ const (
 	KindLink     DocKind = "link"     // Link, by person
 	KindKeyMade  DocKind = "keymade"  // KeyMade, by person
 	KindFarewell DocKind = "farewell" // Farewell, by person; it is due when the account goes, and about nobody
+	KindMade     DocKind = "made"     // Tally, by "p" and a person's ID or "g" and a guild's
 	KindFuse     DocKind = "fuse"     // Fuse, by interaction; it is due when the message goes
 )
 

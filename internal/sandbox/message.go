@@ -177,6 +177,8 @@ type Message struct {
 	Content       string
 	Embeds        []Embed
 	Attachments   []Attachment // those shown by an embed included
+	Texts         []string     // of a layout
+	Pictures      []Picture    // of a layout
 	Buttons       []Button
 	Selects       []Button // Label is the placeholder
 	Reactions     []Reaction
@@ -230,6 +232,7 @@ func (s *Server) view(m *message, viewer string) Message {
 		}
 		v.Embeds = append(v.Embeds, embed)
 	}
+	v.Texts, v.Pictures = viewLayout(m.Components)
 	for _, f := range m.Files {
 		v.Attachments = append(v.Attachments, Attachment{
 			ID: f.ID, Filename: f.Name, ContentType: f.ContentType, Description: f.Description,

@@ -12,7 +12,7 @@ import (
 	"stablemate/horde/kudos"
 )
 
-// auditGifts holds the gifts that wait against the account that holds them.
+// auditGifts holds the gifts that wait, and the purses, against the account that holds them.
 func (s *Store) auditGifts(ctx context.Context, tx *sql.Tx, r *AuditReport) error {
 	var sum kudos.Amount
 	err := s.each(ctx, tx, func(scan func(...any) error) error {
@@ -21,13 +21,16 @@ func (s *Store) auditGifts(ctx context.Context, tx *sql.Tx, r *AuditReport) erro
 		if err := scan(&id, &value); err != nil {
 			return err
 		}
-		var g horde.Gift
+		var g struct {
+			Amount kudos.Amount `json:"amount"` // of a gift
+			Left   kudos.Amount `json:"left"`   // of a purse
+		}
 		if err := json.Unmarshal(value, &g); err != nil {
 			return fmt.Errorf("read gift %q: %w", id, err)
 		}
-		sum += g.Amount
+		sum += g.Amount + g.Left
 		return nil
-	}, `SELECT id, value FROM record WHERE kind = $1`, string(horde.KindGift))
+	}, `SELECT id, value FROM record WHERE kind = $1 OR kind = $2`, string(horde.KindGift), string(horde.KindPurse))
 	if err != nil {
 		return fmt.Errorf("read the gifts that wait: %w", err)
 	}
@@ -37,7 +40,7 @@ func (s *Store) auditGifts(ctx context.Context, tx *sql.Tx, r *AuditReport) erro
 		return fmt.Errorf("read what is reserved: %w", err)
 	}
 	if kudos.Amount(balance) != sum {
-		r.add("%s kudos are reserved, the gifts that wait are %s", kudos.Amount(balance), sum)
+		r.add("%s kudos are reserved, the gifts that wait and the purses are %s", kudos.Amount(balance), sum)
 	}
 	return nil
 }

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package horde_test
+
+import (
+	"testing"
+	"time"
+
+	"stablemate/horde"
+	"stablemate/horde/kudos"
+)
+
+func TestAPurseThanksPeopleAndGoesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ann, bob := w.user("ann", kudos.Whole(100)), w.user("bob", 0)
+	before := w.balance(bob)
+	purse := do(w, horde.FillPurse{Owner: ann, Amount: kudos.Whole(50), Life: time.Hour, Key: "party:1"})
+	if again := do(w, horde.FillPurse{Owner: ann, Amount: kudos.Whole(50), Life: time.Hour, Key: "party:1"}); again.ID != purse.ID || again.Left != kudos.Whole(50) {
+		t.Errorf("filled again: %+v", again)
+	}
+	has := w.balance(ann)
+	w.restart()
+	pay := horde.PayPurse{Owner: ann, Purse: purse.ID, To: bob, Amount: kudos.Whole(10), Key: "party:1:entry"}
+	for range 2 {
+		do(w, pay)
+	}
+	if got := w.balance(bob); got != before+kudos.Whole(10) {
+		t.Errorf("bob has %s", got)
+	}
+	for name, c := range map[string]struct {
+		op   horde.PayPurse
+		want horde.Code
+	}{
+		"more than is left": {horde.PayPurse{Owner: ann, Purse: purse.ID, To: bob, Amount: kudos.Whole(41), Key: "a"}, horde.CodeTransferNotEnough},
+		"nothing":           {horde.PayPurse{Owner: ann, Purse: purse.ID, To: bob, Key: "a"}, horde.CodeTransferNotEnough},
+		"to oneself":        {horde.PayPurse{Owner: ann, Purse: purse.ID, To: ann, Amount: 1, Key: "a"}, horde.CodeTransferToSelf},
+		"to strangers":      {horde.PayPurse{Owner: ann, Purse: purse.ID, To: horde.Anonymous, Amount: 1, Key: "a"}, horde.CodeTransferToAnon},
+		"to nobody":         {horde.PayPurse{Owner: ann, Purse: purse.ID, To: 77, Amount: 1, Key: "a"}, horde.CodeInvalidTargetUsername},
+		"from another's":    {horde.PayPurse{Owner: bob, Purse: purse.ID, To: bob, Amount: 1, Key: "a"}, horde.CodeForbidden},
+		"without a key":     {horde.PayPurse{Owner: ann, Purse: purse.ID, To: bob, Amount: 1}, horde.CodeBadRequest},
+		"from none":         {horde.PayPurse{Owner: ann, To: bob, Amount: 1, Key: "a"}, horde.CodePurseNotFound},
+	} {
+		if _, err := try(w, c.op); codeOf(err) != c.want {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+	}
+	for name, c := range map[string]struct {
+		op   horde.FillPurse
+		want horde.Code
+	}{
+		"more than there is": {horde.FillPurse{Owner: ann, Amount: kudos.Whole(10_000), Life: time.Hour, Key: "b"}, horde.CodeTransferNotEnough},
+		"for ever":           {horde.FillPurse{Owner: ann, Amount: 1, Life: horde.MaxPurseAge + 1, Key: "b"}, horde.CodeBadRequest},
+		"by strangers":       {horde.FillPurse{Owner: horde.Anonymous, Amount: 1, Life: time.Hour, Key: "b"}, horde.CodeTransferFromAnon},
+		"another's":          {horde.FillPurse{Owner: bob, Purse: purse.ID, Amount: 1, Life: time.Hour, Key: "b"}, horde.CodeForbidden},
+		"without a key":      {horde.FillPurse{Owner: ann, Amount: 1, Life: time.Hour}, horde.CodeBadRequest},
+	} {
+		if _, err := try(w, c.op); codeOf(err) != c.want {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+	}
+
+	// A longer life counts, the first deadline does not.
+	do(w, horde.FillPurse{Owner: ann, Purse: purse.ID, Life: 48 * time.Hour})
+	w.pass(2 * time.Hour)
+	if more := do(w, horde.FillPurse{Owner: ann, Purse: purse.ID, Amount: kudos.Whole(5), Life: 48 * time.Hour, Key: "party:1:more"}); more.Left != kudos.Whole(45) {
+		t.Errorf("after a top-up %s are left", more.Left)
+	}
+	if left := do(w, horde.ClosePurse{Owner: ann, Purse: purse.ID}); left != kudos.Whole(45) {
+		t.Errorf("%s went back", left)
+	}
+	if left := do(w, horde.ClosePurse{Owner: ann, Purse: purse.ID}); left != 0 {
+		t.Errorf("%s went back twice", left)
+	}
+	if got := w.balance(ann); got != has+kudos.Whole(40) {
+		t.Errorf("ann has %s, had %s before", got, has)
+	}
+
+	// What nobody closes goes back by itself.
+	do(w, horde.FillPurse{Owner: ann, Amount: kudos.Whole(20), Life: time.Hour, Key: "party:2"})
+	w.pass(2 * time.Hour)
+	if got := w.balance(ann); got != has+kudos.Whole(40) {
+		t.Errorf("ann has %s in the end", got)
+	}
+}
