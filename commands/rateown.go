@@ -96,20 +96,18 @@ func (s *Set) pressRateOwn(ctx context.Context, in *discord.Interaction, r *disc
 		}
 		return r.Update(ctx, m)
 	}
-	if len(own.Ratings) == 0 && own.Best.IsZero() {
+	switch {
+	case !set.Done:
+		return tell(e.say.T("rate.own.unfinished"))
+	case !set.Shared:
+		return tell(e.say.T("rate.own.private"))
+	case len(own.Ratings) == 0 && own.Best.IsZero():
 		return r.Update(ctx, discord.Message{Content: e.say.T("rate.own.empty")})
 	}
 	own.Client, own.Guild = ratingsAgent, in.GuildID
 	reward, err := s.deps.Ratings.RateOwn(ctx, own)
-	if refusal, ok := errors.AsType[*horde.Error](err); ok {
-		switch refusal.Code {
-		case horde.CodeAestheticsAlreadyExist:
-			return r.Update(ctx, discord.Message{Content: e.say.T("rate.own.already")})
-		case horde.CodeAestheticsNotCompleted:
-			return tell(e.say.T("rate.own.unfinished"))
-		case horde.CodeAestheticsNotPublic:
-			return tell(e.say.T("rate.own.private"))
-		}
+	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeAestheticsAlreadyExist {
+		return r.Update(ctx, discord.Message{Content: e.say.T("rate.own.already")})
 	}
 	if err != nil {
 		return err
