@@ -334,10 +334,13 @@ func withoutRow() map[string][]string {
 		"PUT /v2/workers/{worker_id}":               {"AnonForbiddenWorker", "TooLongWorkerName"}, // likewise; the schema is as strict
 		"GET /v2/styles/image_by_name/{style_name}": {"BadRequest"},                               // names are looked up among styles of the kind asked for
 		"GET /v2/styles/text_by_name/{style_name}":  {"BadRequest"},
-		"POST /v2/styles/image":                     {"StylesAnonForbidden"},                                      // everybody's account is no customizer
-		"POST /v2/interrogate/async":                {"SourceImageSizeExceeded"},                                  // addresses are the workers' to fetch
-		"POST /v2/styles/text":                      {"StylesAnonForbidden", "TokenOverflow"},                     // a style says nothing of lengths
-		"POST /v2/generate/async":                   {"BadCFGNumber", "BetaAnonForbidden", "BetaComparisonFault"}, // JSON has no such numbers; a retired model
+		"POST /v2/styles/image":                     {"StylesAnonForbidden"},                  // everybody's account is no customizer
+		"POST /v2/interrogate/async":                {"SourceImageSizeExceeded"},              // addresses are the workers' to fetch
+		"POST /v2/styles/text":                      {"StylesAnonForbidden", "TokenOverflow"}, // a style says nothing of lengths
+		"POST /v2/generate/rate/{id}": { // no outside service; the schema is as strict
+			"AestheticsServerRejected", "AestheticsServerError", "AestheticsServerDown", "AestheticsServerTimeout", "InvalidAestheticAttempt",
+		},
+		"POST /v2/generate/async": {"BadCFGNumber", "BetaAnonForbidden", "BetaComparisonFault"}, // JSON has no such numbers; a retired model
 	}
 }
 
