@@ -4,6 +4,7 @@ package commands_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -141,7 +142,7 @@ func TestTheRequesterRatesSharedImagesOnce(t *testing.T) {
 	r.worker(nil)
 	id := r.generate(sandbox.Newcomer, map[string]any{"amount": 2})
 	m := r.result(sandbox.Newcomer, id, 2)
-	if len(m.Buttons) != 3 {
+	if !slices.ContainsFunc(m.Buttons, func(b sandbox.Button) bool { return b.Label == "Rate" }) {
 		t.Fatalf("a shared result has no button to rate it: %+v", m.Buttons)
 	}
 	r.click(sandbox.Friend, id, "Rate")

@@ -33,7 +33,7 @@ func (s *Set) mayRateOwn(row chat.Message, st horde.Status, shown int) bool {
 // rateSetButton opens the panel for one's own images.
 func (s *Set) rateSetButton(row chat.Message, p params) discord.Button {
 	label := s.bundle.For(p.Locale).T("rate.button")
-	return button(label, "⭐", verbRateSet, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary)
+	return button(label, "📊", verbRateSet, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary)
 }
 
 // ownSet finds the images of the request behind a button. The presser must be who asked for them.
