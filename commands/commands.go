@@ -25,6 +25,7 @@ import (
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
 	"stablemate/internal/discord"
+	"stablemate/ratings"
 )
 
 // Messages keeps the messages of requests. Lookups report false without an error when there is none.
@@ -84,9 +85,10 @@ type Deps struct {
 	// History lists the last movements of an account of the ledger, newest first, at most limit.
 	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
 	// News lists what happened, newest first; nil leaves /news out.
-	News func() []NewsPiece
-	Log  zerolog.Logger
-	Now  func() time.Time
+	News    func() []NewsPiece
+	Log     zerolog.Logger
+	Now     func() time.Time
+	Ratings *ratings.Ratings // nil: nobody rates here
 }
 
 // Size is an image size with a name to pick it by. Sides are multiples of 64 pixels.
@@ -295,6 +297,7 @@ type family struct {
 // families lists them, one line each.
 func (s *Set) families() []family {
 	return []family{
+		s.rateFamily(),
 		s.resultFamily(),
 		s.toolFamily(),
 		s.textFamily(),
