@@ -154,6 +154,9 @@ type Set struct {
 	parents *parents
 	diary   *diary
 	tallies *tallies
+	host    *host
+	parties *memory[chat.Party]
+	drafts  *memory[chat.Party] // of parties
 	charts  *chart.Painter
 
 	mu   sync.Mutex           // guards deaf
@@ -180,7 +183,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
-	s.diary, s.tallies = newDiary(s), newTallies(s)
+	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
+	s.parties, s.drafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
 	if s.charts, err = chart.New(); err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
@@ -256,6 +260,7 @@ func (s *Set) families() []family {
 		s.settingsFamily(),
 		s.kudosEmojiFamily(),
 		s.statsFamily(),
+		s.partyFamily(),
 	}
 }
 
@@ -308,6 +313,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { return s.gifts.Run(ctx) })
 	group.Go(func() error { s.diary.run(ctx); return nil })
 	group.Go(func() error { s.tallies.run(ctx); return nil })
+	group.Go(func() error { s.host.run(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)
 	return err
