@@ -72,6 +72,8 @@ type Deps struct {
 	// NewKey makes a fresh API key; HashKey is the fingerprint that the core keeps of one.
 	NewKey  func() string
 	HashKey func(key string) horde.KeyHash
+	// History lists the last movements of an account of the ledger, newest first, at most limit.
+	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
 	Log     zerolog.Logger
 	Now     func() time.Time
 }
@@ -121,6 +123,7 @@ func (o *Options) defaults() {
 	setDefault(&o.CFG, 7.5)
 	setDefault(&o.Sampler, "k_euler")
 	setDefault(&o.KudosAmount, 10*kudos.One)
+	setDefault(&o.EmojiMost, 1000*kudos.One)
 	setDefault(&o.Keep, 30*24*time.Hour)
 	setDefault(&o.Following, 10_000)
 	setDefault(&o.Editors, 8)
@@ -143,21 +146,30 @@ type Set struct {
 	now    func() time.Time
 	gifts  *emojikudos.Gifts
 	book   *giftBook
+	rounds *rounds
+
+	giftDrafts *memory[chat.GiftDraft]
+
 	bundle *words.Bundle
 	follow *follower
 
 	// What guilds and people decided; see effective.go.
-	people  *memory[chat.Person]
-	guilds  *memory[chat.Guild]
-	blocks  *memory[chat.Block]
-	presets *memory[chat.Preset]
-	parents *parents
-	diary   *diary
-	tallies *tallies
-	host    *host
-	parties *memory[chat.Party]
-	drafts  *memory[chat.Party] // of parties
-	charts  *chart.Painter
+	people    *memory[chat.Person]
+	guilds    *memory[chat.Guild]
+	blocks    *memory[chat.Block]
+	presets   *memory[chat.Preset]
+	links     *memory[chat.Link]
+	linkOf    func(person string) (chat.Link, bool) // links, where no context is at hand
+	made      *memory[chat.KeyMade]
+	fuses     *memory[chat.Fuse]
+	farewells *memory[chat.Farewell]
+	parents   *parents
+	diary     *diary
+	tallies   *tallies
+	charts    *chart.Painter
+	host      *host
+	parties   *memory[chat.Party]
+	drafts    *memory[chat.Party] // of parties
 
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
@@ -169,9 +181,10 @@ func New(deps Deps, opts Options) (*Set, error) {
 	switch {
 	case deps.Engine == nil, deps.Bot == nil, deps.Messages == nil, deps.Docs == nil, deps.Images == nil:
 		return nil, errors.New("commands: engine, bot, messages, documents and images are needed")
-	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.Now == nil:
-		return nil, errors.New("commands: seal, keys and clock are needed")
+	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Now == nil:
+		return nil, errors.New("commands: seal, keys, history and clock are needed")
 	}
+	deps.Docs = &watchedDocs{Docs: deps.Docs}
 	s := &Set{
 		deps: deps, opts: opts, engine: deps.Engine, bot: deps.Bot, log: deps.Log, now: deps.Now, deaf: make(map[string]time.Time),
 	}
@@ -188,6 +201,9 @@ func New(deps Deps, opts Options) (*Set, error) {
 	if s.charts, err = chart.New(); err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
+	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
+	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
+	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
@@ -197,10 +213,11 @@ func New(deps Deps, opts Options) (*Set, error) {
 		}
 		rules = append(rules, emojikudos.Rule{Emoji: key, Show: show, Amount: opts.KudosAmount})
 	}
-	s.book = newGiftBook(deps.Docs)
+	s.book, s.rounds = newGiftBook(deps.Docs), newRounds(s)
+	s.giftDrafts = newMemory[chat.GiftDraft](deps.Docs, chat.KindGiftDraft)
 	gifts, err := emojikudos.New(
 		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
-		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, RuleAmount: opts.EmojiMost},
+		emojikudos.Options{Default: rules, Grace: opts.GiftGrace},
 	)
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
@@ -217,12 +234,7 @@ func (s *Set) Register(rt *discord.Router) {
 		f.register(rt)
 	}
 	rt.Command("generate", discord.Route{Handle: s.answered(s.generate), Autocomplete: s.complete})
-	rt.Command("login", discord.Route{Handle: s.answered(s.login), Private: true})
-	rt.Command("logout", discord.Route{Handle: s.answered(s.logout), Private: true})
 	rt.Command("userinfo", discord.Route{Handle: s.answered(s.userInfo), Private: true})
-	rt.Command("kudos balance", discord.Route{Handle: s.answered(s.balance), Private: true})
-	rt.Command("kudos gift", discord.Route{Handle: s.answered(s.gift)})
-	rt.Command("help", discord.Route{Handle: s.answered(s.help), Private: true})
 	rt.Component(verbCancel, discord.Route{Handle: s.answered(s.pressCancel), Private: true})
 	rt.Component(verbAgain, discord.Route{Handle: s.answered(s.pressAgain)})
 	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
@@ -258,9 +270,13 @@ func (s *Set) families() []family {
 	return []family{
 		s.serverConfigFamily(),
 		s.settingsFamily(),
+		s.kudosFamily(),
 		s.kudosEmojiFamily(),
 		s.statsFamily(),
 		s.partyFamily(),
+		s.loginFamily(),
+		s.privacyFamily(),
+		s.aboutFamily(),
 	}
 }
 
@@ -283,25 +299,9 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
 			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
 		}},
-		{Name: "login", Description: descLogin, DMs: true, Options: []discord.OptionSpec{
-			{Name: "key", Description: descKey, Type: discord.OptionString, Choices: []discord.Choice{{Name: choiceNewKey, Value: keyNew}}},
-		}},
-		{Name: "logout", Description: descLogout, DMs: true},
 		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
 			{Name: "user", Description: descUser, Type: discord.OptionUser},
 		}},
-		{Name: "kudos", Description: descKudos, DMs: true, Subcommands: []discord.SubcommandSpec{
-			{Name: "balance", Description: descBalance},
-			{Name: "gift", Description: descGift, Options: []discord.OptionSpec{
-				{Name: "user", Description: descTo, Type: discord.OptionUser, Required: true},
-				{
-					Name: "amount", Description: descGiven, Type: discord.OptionInteger, Required: true,
-					Min: new(1.0), Max: new(float64(maxGift)),
-				},
-				{Name: "note", Description: descNote, Type: discord.OptionString, MaxLength: new(maxNote)},
-			}},
-		}},
-		{Name: "help", Description: descHelp, DMs: true},
 	}
 }
 
@@ -311,9 +311,11 @@ func (s *Set) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.follow.run(ctx) })
 	group.Go(func() error { return s.gifts.Run(ctx) })
+	group.Go(func() error { return s.rounds.run(ctx) })
 	group.Go(func() error { s.diary.run(ctx); return nil })
 	group.Go(func() error { s.tallies.run(ctx); return nil })
 	group.Go(func() error { s.host.run(ctx); return nil })
+	group.Go(func() error { s.chores(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)
 	return err

@@ -150,11 +150,13 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 		parts = append(parts, "-# "+p.look()+" · "+mention(row.Person))
 	}
 	id := strings.TrimPrefix(row.Key, keyPrefix)
+	buttons := []discord.Button{button(labelAgain, "🔁", verbAgain, id, discord.Primary)}
+	if made > 0 {
+		buttons = append(buttons, giftButton(row))
+	}
+	buttons = append(buttons, button(labelDelete, "🗑️", verbDelete, id, discord.Secondary))
 	return discord.Message{
-		Content: lines(append(parts, s.notes(&p))...), Files: files,
-		Components: []discord.Row{{Buttons: []discord.Button{
-			button(labelAgain, "🔁", verbAgain, id, discord.Primary), button(labelDelete, "🗑️", verbDelete, id, discord.Secondary),
-		}}},
+		Content: lines(append(parts, s.notes(&p))...), Files: files, Components: []discord.Row{{Buttons: buttons}},
 	}, nil
 }
 

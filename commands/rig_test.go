@@ -85,16 +85,17 @@ func newKey() string { return rand.Text() }
 
 // rig is everything around a bot: a Discord, a folder with the store and the images, and a clock that can jump.
 type rig struct {
-	t      *testing.T
-	sand   *sandbox.Server
-	images *blob.Store
-	dir    string
-	aead   cipher.AEAD
-	logs   *logs
-	jumped atomic.Int64
-	opts   commands.Options
-	p      *process
-	unsafe atomic.Bool // rows of messages cannot be saved
+	t        testing.TB
+	sand     *sandbox.Server
+	images   *blob.Store
+	dir      string
+	aead     cipher.AEAD
+	logs     *logs
+	jumped   atomic.Int64
+	opts     commands.Options
+	p        *process
+	database string      // of PostgreSQL, see storeOptions
+	unsafe   atomic.Bool // rows of messages cannot be saved
 }
 
 // messages is the store, or one that has trouble.
@@ -123,16 +124,17 @@ func (r *rig) now() time.Time { return time.Now().Add(time.Duration(r.jumped.Loa
 func (r *rig) jump(d time.Duration) { r.jumped.Add(int64(d)) }
 
 // newRig starts a Discord and a bot beside it. change may alter the options.
-func newRig(t *testing.T, change func(*commands.Options)) *rig {
+func newRig(t testing.TB, change func(*commands.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
-		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", AutoAccount: true,
+		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", GiftGrace: 50 * time.Millisecond, AutoAccount: true,
 		Welcome: 100 * kudos.One, AnonymousAllowed: true,
 		Sizes: []commands.Size{{Name: "square", Width: 256, Height: 256}, {Name: "wide", Width: 384, Height: 256}},
 	}}
 	if change != nil {
 		change(&r.opts)
 	}
+	r.makeDatabase()
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	block, err := aes.NewCipher(key)
@@ -189,7 +191,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := zerolog.New(r.logs)
-	st, err := store.Open(ctx, store.Options{Engine: store.SQLite, Path: filepath.Join(r.dir, "horde.db"), Log: log, Now: r.now})
+	st, err := store.Open(ctx, r.storeOptions(log))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,6 +210,13 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		t.Fatal(err)
 	}
 	set, err := commands.New(commands.Deps{
+		History: func(ctx context.Context, account kudos.Account, limit int) (out []commands.Movement, err error) {
+			entries, err := st.History(ctx, account, limit)
+			for _, e := range entries {
+				out = append(out, commands.Movement{Key: e.Key, Kind: e.Kind, At: e.At, Amount: e.Amount})
+			}
+			return out, err
+		},
 		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe}, Docs: st, Images: r.images, NewKey: newKey, HashKey: hashKey, Log: log, Now: r.now,
 		Seal: func(secret, bind []byte) ([]byte, error) {
 			nonce := make([]byte, r.aead.NonceSize())
@@ -352,7 +361,7 @@ func holds(m sandbox.Message, texts []string) bool {
 func (r *rig) result(who, id string, images int) sandbox.Message {
 	r.t.Helper()
 	return r.see(who, "result", func(m sandbox.Message) bool {
-		return m.ID == id && len(m.Attachments) == images && len(m.Buttons) == 2
+		return m.ID == id && len(m.Attachments) == images && len(m.Buttons) == 3
 	})
 }
 

@@ -131,7 +131,7 @@ func receiptOf(e kudos.Event) receipt {
 			}
 		}
 		return r
-	case kudos.KindAward:
+	case kudos.KindAward, kudos.KindRating:
 		r.from = UserID(kudos.Treasury)
 		for _, p := range e.Postings {
 			if id, _, ok := p.Account.User(); ok {

@@ -24,6 +24,7 @@ type schemas struct {
 
 	generateText, popText, submitText *schema
 	interrogate, popForms             *schema
+	rate                              *schema
 }
 
 func newSchemas() schemas {
@@ -32,7 +33,7 @@ func newSchemas() schemas {
 		generateText: generateTextBody(), popText: popTextBody(), submitText: submitTextBody(),
 		interrogate: interrogateBody(), popForms: popFormsBody(),
 		newTeam: teamBody("name"), team: teamBody(), message: messageBody(),
-		styles: newStyleSchemas(), guard: newGuardSchemas(),
+		styles: newStyleSchemas(), guard: newGuardSchemas(), rate: rateBody(),
 	}
 }
 

@@ -33,6 +33,10 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeStyleNotFound, horde.CodeImageStyleNotFound, horde.CodeTextStyleNotFound, horde.CodeStyleExampleNotFound,
 		horde.CodeCollectionNotFound:
 		return http.StatusNotFound, true
+	case horde.CodeProcGenNotFound, horde.CodeAestheticsNotCompleted, horde.CodeAestheticsNotPublic, horde.CodeAestheticsDuplicate,
+		horde.CodeAestheticsMissing, horde.CodeAestheticsSolo, horde.CodeAestheticsConfused, horde.CodeAestheticsAlreadyExist,
+		horde.CodeAestheticsServerDown, horde.CodeInvalidAestheticAttempt:
+		return http.StatusBadRequest, true
 	case horde.CodeLocked:
 		return http.StatusLocked, true
 	case horde.CodeFilterNotFound:

@@ -82,6 +82,7 @@ func table() map[string][]endpoint {
 	maps.Copy(paths, styleRoutes())
 	maps.Copy(paths, statsRoutes())
 	maps.Copy(paths, guardRoutes())
+	maps.Copy(paths, rateRoutes())
 	return paths
 }
 

@@ -21,6 +21,7 @@ import (
 	"stablemate/horde/engine"
 	"stablemate/internal/blob"
 	"stablemate/internal/fetch"
+	"stablemate/ratings"
 )
 
 // AnonymousKey is the API key that everybody may use without an account.
@@ -66,6 +67,8 @@ type Options struct {
 	Papers Papers
 	// Fetch reads source images that are given as addresses. Nil: a client that reaches public addresses alone.
 	Fetch *fetch.Client
+	// Ratings keeps what people think of their images. Nil: nobody may rate.
+	Ratings *ratings.Ratings
 	// Webhooks calls those who asked to be told. Nil: nobody is told.
 	Webhooks Webhooks
 }

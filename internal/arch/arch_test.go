@@ -74,7 +74,7 @@ func table() map[string][]string {
 		"internal/store/storetest":  slices.Concat(rows, []string{"horde/engine", "internal/store"}),
 		"internal/sim":              engine,
 		"horde/apiv2/apitest": slices.Concat(engine, []string{
-			"horde/apiv2", "horde/apiv2/client", "horde/apiv2/wire", "internal/blob", "internal/clock", "internal/idgen", "internal/store",
+			"horde/apiv2", "horde/apiv2/client", "horde/apiv2/wire", "internal/blob", "internal/clock", "internal/idgen", "internal/store", "ratings",
 		}),
 		"horde/apiv2/contract":    nil,
 		"inference/inferencetest": slices.Concat(engine, []string{"inference", "inference/diffusion"}),

@@ -188,6 +188,7 @@ func (b *Bot) receiveInteraction(raw []byte) {
 		return
 	}
 	b.stats.Interactions.Add(1)
+	b.heardLimit(in.GuildID, in.AttachmentSizeLimit)
 	route, handle := b.router.find(in)
 	if err != nil {
 		broken := err

@@ -88,6 +88,7 @@ type Bot struct {
 	shards     atomic.Int32 // how many there are, 0 before that is known
 	up         atomic.Int32 // and how many of them are connected
 	guilds     guilds
+	uploads    uploads
 	commandIDs atomic.Pointer[map[string]string]
 	nonces     atomic.Uint64
 

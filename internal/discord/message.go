@@ -40,6 +40,8 @@ type Message struct {
 	Embeds     []Embed
 	Components []Row
 	Files      []File
+	// Layout replaces Content, Embeds and Components by blocks; see there.
+	Layout Layout
 
 	// Ephemeral shows a reply or follow-up to the person who caused it and to nobody else. It has no meaning in an edit:
 	// the first answer decides.
@@ -184,6 +186,11 @@ func Clip(s string, limit int) string {
 
 // Validate reports the first limit of Discord that the message breaks. Every sending method calls it.
 func (m Message) Validate() error {
+	if len(m.Layout) > 0 {
+		if err := m.Layout.validate(m); err != nil {
+			return err
+		}
+	}
 	if n := utf8.RuneCountInString(m.Content); n > MaxContent {
 		return fmt.Errorf("content has %d characters, limit %d", n, MaxContent)
 	}
@@ -226,7 +233,7 @@ func (m Message) Validate() error {
 
 // blank reports whether Discord would refuse to create the message because it shows nothing.
 func (m Message) blank() bool {
-	return m.Content == "" && len(m.Embeds) == 0 && len(m.Components) == 0 && len(m.Files) == 0
+	return m.Content == "" && len(m.Embeds) == 0 && len(m.Components) == 0 && len(m.Files) == 0 && len(m.Layout) == 0
 }
 
 func (e Embed) validate() (int, error) {
@@ -267,16 +274,6 @@ func (e Embed) validate() (int, error) {
 }
 
 func (r Row) validate(seen map[string]bool) error {
-	custom := func(id string) error {
-		switch {
-		case id == "" || utf8.RuneCountInString(id) > MaxCustomID:
-			return fmt.Errorf("custom id %q must have 1 to %d characters", id, MaxCustomID)
-		case seen[id]:
-			return fmt.Errorf("custom id %q is used twice", id)
-		}
-		seen[id] = true
-		return nil
-	}
 	switch {
 	case r.Select != nil && len(r.Buttons) > 0:
 		return errors.New("a row holds buttons or one select, not both")
@@ -284,26 +281,41 @@ func (r Row) validate(seen map[string]bool) error {
 		if n := len(r.Select.Options); r.Select.Kind == SelectTexts && (n < 1 || n > MaxSelectOptions) {
 			return fmt.Errorf("select has %d options, want 1 to %d", n, MaxSelectOptions)
 		}
-		return custom(r.Select.CustomID)
+		return customOnce(r.Select.CustomID, seen)
 	case len(r.Buttons) < 1 || len(r.Buttons) > MaxButtons:
 		return fmt.Errorf("row has %d buttons, want 1 to %d", len(r.Buttons), MaxButtons)
 	}
 	for _, b := range r.Buttons {
-		if (b.CustomID == "") == (b.URL == "") {
-			return fmt.Errorf("button %q needs a custom id or a URL, and not both", b.Label)
-		}
-		if b.Label == "" && b.Emoji == "" {
-			return errors.New("a button has neither label nor emoji")
-		}
-		if utf8.RuneCountInString(b.Label) > MaxLabel {
-			return fmt.Errorf("button label %q is longer than %d", b.Label, MaxLabel)
-		}
-		if b.URL == "" {
-			if err := custom(b.CustomID); err != nil {
-				return err
-			}
+		if err := b.validate(seen); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+func (b Button) validate(seen map[string]bool) error {
+	switch {
+	case (b.CustomID == "") == (b.URL == ""):
+		return fmt.Errorf("button %q needs a custom id or a URL, and not both", b.Label)
+	case b.Label == "" && b.Emoji == "":
+		return errors.New("a button has neither label nor emoji")
+	case utf8.RuneCountInString(b.Label) > MaxLabel:
+		return fmt.Errorf("button label %q is longer than %d", b.Label, MaxLabel)
+	case b.URL == "":
+		return customOnce(b.CustomID, seen)
+	}
+	return nil
+}
+
+// customOnce checks a custom id and notes it.
+func customOnce(id string, seen map[string]bool) error {
+	switch {
+	case id == "" || utf8.RuneCountInString(id) > MaxCustomID:
+		return fmt.Errorf("custom id %q must have 1 to %d characters", id, MaxCustomID)
+	case seen[id]:
+		return fmt.Errorf("custom id %q is used twice", id)
+	}
+	seen[id] = true
 	return nil
 }
 

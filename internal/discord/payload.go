@@ -1,6 +1,7 @@
 package discord
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 )
@@ -26,6 +27,21 @@ type wireMessage struct {
 	Flags           int               `json:"flags,omitempty"`
 	Nonce           string            `json:"nonce,omitempty"`
 	EnforceNonce    bool              `json:"enforce_nonce,omitempty"`
+
+	clear bool // content and embeds are sent as null
+}
+
+// MarshalJSON implements json.Marshaler.
+func (w wireMessage) MarshalJSON() ([]byte, error) {
+	type plain wireMessage // without this method
+	if !w.clear {
+		return json.Marshal(plain(w))
+	}
+	return json.Marshal(struct {
+		plain
+		Content *string      `json:"content"`
+		Embeds  *[]wireEmbed `json:"embeds"`
+	}{plain: plain(w)})
 }
 
 type wireMentions struct {
@@ -86,6 +102,24 @@ type wireComponent struct {
 	MaxLength   *int            `json:"max_length,omitempty"`
 	Required    *bool           `json:"required,omitempty"`
 	Value       string          `json:"value,omitempty"`
+
+	// of layouts
+	Content     string         `json:"content,omitempty"`
+	Accessory   *wireComponent `json:"accessory,omitempty"`
+	Items       []wireItem     `json:"items,omitempty"`
+	Media       *wireMedia     `json:"media,omitempty"`
+	Description string         `json:"description,omitempty"`
+	Spoiler     bool           `json:"spoiler,omitempty"`
+	Divider     *bool          `json:"divider,omitempty"`
+	Spacing     int            `json:"spacing,omitempty"`
+	Color       *int           `json:"accent_color,omitempty"`
+}
+
+// wireItem is a picture of a gallery.
+type wireItem struct {
+	Media       wireMedia `json:"media"`
+	Description string    `json:"description,omitempty"`
+	Spoiler     bool      `json:"spoiler,omitempty"`
 }
 
 type wireEmoji struct {
@@ -117,6 +151,10 @@ func (m Message) create() wireMessage {
 	if m.Ephemeral {
 		w.Flags = flagEphemeral
 	}
+	if len(m.Layout) > 0 {
+		w.Flags |= flagLayout
+		w.Components = m.Layout.wire()
+	}
 	return w
 }
 
@@ -129,6 +167,10 @@ func (m Message) edit(keep []string) wireMessage {
 	}
 	if !m.KeepFiles || len(m.Files) > 0 {
 		w.Attachments = m.attachments(keep)
+	}
+	if len(m.Layout) > 0 { // what a message without a layout has is cleared, by null
+		w.Content, w.Embeds, w.Components, w.Flags = nil, nil, m.Layout.wire(), flagLayout
+		w.clear = true
 	}
 	return w
 }
@@ -174,14 +216,7 @@ func wireEmbeds(embeds []Embed) *[]wireEmbed {
 func wireRows(rows []Row) *[]wireComponent {
 	list := []wireComponent{}
 	for _, r := range rows {
-		row := wireComponent{Type: 1}
-		for _, b := range r.Buttons {
-			row.Components = append(row.Components, b.wire())
-		}
-		if r.Select != nil {
-			row.Components = append(row.Components, r.Select.wire())
-		}
-		list = append(list, row)
+		list = append(list, r.wire())
 	}
 	return &list
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -13,12 +14,13 @@ import (
 
 // body is the part of a message that create, edit, callback and follow-up have in common.
 type body struct {
-	Content     *string `json:"content"`
-	Embeds      *[]obj  `json:"embeds"`
-	Components  *[]obj  `json:"components"`
-	Flags       int     `json:"flags"`
-	Nonce       any     `json:"nonce"`
-	Enforce     bool    `json:"enforce_nonce"`
+	Content     *string         `json:"content"`
+	Embeds      *[]obj          `json:"embeds"`
+	Components  *[]obj          `json:"components"`
+	Flags       int             `json:"flags"`
+	Nonce       any             `json:"nonce"`
+	Enforce     bool            `json:"enforce_nonce"`
+	Null        map[string]bool `json:"-"` // fields given as null: they are cleared
 	Attachments *[]struct {
 		ID          any    `json:"id"`
 		Filename    string `json:"filename"`
@@ -26,7 +28,26 @@ type body struct {
 	} `json:"attachments"`
 }
 
-func checkMessage(b body) string {
+// UnmarshalJSON implements json.Unmarshaler.
+func (b *body) UnmarshalJSON(text []byte) error {
+	type plain body // without this method
+	if err := json.Unmarshal(text, (*plain)(b)); err != nil {
+		return err
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return err
+	}
+	b.Null = map[string]bool{}
+	for name, value := range fields {
+		if string(value) == "null" {
+			b.Null[name] = true
+		}
+	}
+	return nil
+}
+
+func checkMessage(b body, layout bool) string {
 	if b.Content != nil {
 		if n := utf8.RuneCountInString(*b.Content); n > 2000 {
 			return fmt.Sprintf("content: must be 2000 or fewer in length, has %d", n)
@@ -47,7 +68,7 @@ func checkMessage(b body) string {
 			return text
 		}
 	}
-	if b.Components != nil {
+	if b.Components != nil && !layout {
 		return checkComponents(*b.Components)
 	}
 	return ""

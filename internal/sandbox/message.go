@@ -177,6 +177,8 @@ type Message struct {
 	Content       string
 	Embeds        []Embed
 	Attachments   []Attachment // those shown by an embed included
+	Texts         []string     // of a layout
+	Pictures      []Picture    // of a layout
 	Buttons       []Button
 	Selects       []Button // Label is the placeholder
 	Reactions     []Reaction
@@ -230,6 +232,7 @@ func (s *Server) view(m *message, viewer string) Message {
 		}
 		v.Embeds = append(v.Embeds, embed)
 	}
+	v.Texts, v.Pictures = viewLayout(m.Components)
 	for _, f := range m.Files {
 		v.Attachments = append(v.Attachments, Attachment{
 			ID: f.ID, Filename: f.Name, ContentType: f.ContentType, Description: f.Description,
@@ -314,7 +317,7 @@ func num(v any) int {
 
 // find returns a message of a channel. s.mu is held.
 func (w *world) find(channelID, messageID string) *message {
-	for _, m := range w.Messages[channelID] {
+	for _, m := range slices.Backward(w.Messages[channelID]) { // mostly the last ones are meant
 		if m.ID == messageID {
 			return m
 		}

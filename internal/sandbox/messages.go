@@ -31,7 +31,8 @@ func newFile(name, contentType string, data []byte) *file {
 // fill puts a request's body into a message: what is absent stays as it is. It returns what Discord would refuse.
 // s.mu is held.
 func (s *Server) fill(m *message, b body, files map[int]*file) string {
-	if text := checkMessage(b); text != "" {
+	layout := (m.Flags|b.Flags)&flagLayout != 0
+	if text := checkMessage(b, layout); text != "" {
 		return text
 	}
 	kept := m.Files
@@ -73,6 +74,11 @@ func (s *Server) fill(m *message, b body, files map[int]*file) string {
 	next.Files = all
 	if b.Content != nil {
 		next.Content = *b.Content
+	} else if b.Null["content"] {
+		next.Content = ""
+	}
+	if b.Null["embeds"] {
+		next.Embeds = nil
 	}
 	if b.Components != nil {
 		next.Components = numbered(*b.Components)
@@ -92,6 +98,15 @@ func (s *Server) fill(m *message, b body, files map[int]*file) string {
 	}
 	if next.Content == "" && len(next.Embeds) == 0 && len(next.Files) == 0 && len(next.Components) == 0 {
 		return "Cannot send an empty message"
+	}
+	if layout {
+		next.Flags |= flagLayout
+		if text := checkLayout(next.Components, next.Content == "" && len(next.Embeds) == 0); text != "" {
+			return text
+		}
+		if text := s.resolveLayout(next.Components, all); text != "" {
+			return text
+		}
 	}
 	*m = next
 	return ""
@@ -158,7 +173,9 @@ func (s *Server) add(m *message) {
 		list = slices.Clone(list[len(list)-maxMessages:])
 	}
 	s.w.Messages[m.Channel] = list
-	s.boundFiles()
+	if len(m.Files) > 0 {
+		s.boundFiles()
+	}
 	if m.Viewer == "" {
 		out := s.apiMessage(m, BotID)
 		guild, _ := s.w.guildOf(m.Channel)
@@ -181,7 +198,9 @@ func (s *Server) add(m *message) {
 func (s *Server) updated(m *message) {
 	m.Edits++
 	m.Edited = s.opts.Now()
-	s.boundFiles()
+	if len(m.Files) > 0 {
+		s.boundFiles()
+	}
 	if m.Viewer == "" {
 		out := s.apiMessage(m, BotID)
 		if guild, _ := s.w.guildOf(m.Channel); guild != "" {

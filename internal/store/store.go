@@ -64,6 +64,8 @@ type database interface {
 	commit(ctx context.Context, term horde.Term, rows *rows) error
 	// exec runs one writing statement as a transaction of its own and reports how many rows it changed.
 	exec(ctx context.Context, query string, args ...any) (int64, error)
+	// all runs several writing statements as one transaction.
+	all(ctx context.Context, steps ...step) error
 	// moment starts a transaction that sees one consistent moment and writes nothing.
 	moment(ctx context.Context) (*sql.Tx, error)
 	// check asks the engine whether its files are sound; a sentence for each thing that is not.

@@ -32,6 +32,7 @@ import (
 	"stablemate/internal/clock"
 	"stablemate/internal/idgen"
 	"stablemate/internal/store"
+	"stablemate/ratings"
 )
 
 // Secret of the tests' API keys and links.
@@ -49,6 +50,8 @@ type Plan struct {
 	Store store.Options
 	// Models are those that workers may serve; none means any.
 	Models []string
+	// Sharing lets requesters share their images.
+	Sharing bool
 	// NoTransfers switches gifts off.
 	NoTransfers bool
 	// Profane says which texts no name may hold; nil: those of the built-in list.
@@ -113,7 +116,7 @@ func Build(tb testing.TB, p Plan) *House {
 	e, err := engine.Open(tb.Context(), memory, engine.Options{
 		Settings: horde.Settings{
 			AnonymousAllowed: true, AnonymousKey: apiv2.HashKey([]byte(Secret), apiv2.AnonymousKey),
-			TransfersAllowed: !p.NoTransfers, KnownModels: p.Models, Models: horde.ReferenceModels(), Profane: p.Profane,
+			TransfersAllowed: !p.NoTransfers, Sharing: p.Sharing, KnownModels: p.Models, Models: horde.ReferenceModels(), Profane: p.Profane,
 		},
 		Now: p.Clock.Now, IDs: source, Log: log,
 	})
@@ -138,6 +141,16 @@ func Build(tb testing.TB, p Plan) *House {
 	)
 	if p.Bucket != nil {
 		images, links = p.Bucket, p.Bucket
+	}
+	shelf, err := blob.NewStore(tb.TempDir())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p.Options.Ratings, err = ratings.New(ratings.Deps{
+		Engine: e, Store: db, Shelf: shelf, Images: images, Random: func() uint64 { return uint64(source.Uint32()) << 31 }, Now: p.Clock.Now, Log: log,
+	}, ratings.Options{})
+	if err != nil {
+		tb.Fatal(err)
 	}
 	door, err := apiv2.New(apiv2.Deps{
 		Engine: e, Blobs: images, Signer: links, Secret: []byte(Secret), IDs: source, NewKey: source.APIKey, Now: p.Clock.Now,

@@ -130,8 +130,9 @@ export function message(m, world, act, old) {
   }
   if (m.content) body.append(el("div", { class: "content", dataset: { testid: "content" } }, markdown(m.content, world)));
   for (const embed of m.embeds) body.append(embedNode(embed, world, image));
-  if (m.attachments.length) body.append(attachmentsNode(m.attachments, image));
-  for (const row of m.components) if (row.type === 1) body.append(rowNode(m, row, world, act));
+  const layout = Boolean(m.flags & (1 << 15));
+  if (m.attachments.length && !layout) body.append(attachmentsNode(m.attachments, image));
+  for (const c of m.components) body.append(componentNode(m, c, world, act, image));
   if (m.x_ephemeral) {
     body.append(el("p", { class: "only-you", dataset: { testid: "ephemeral" } }, "👁 Only you can see this · ", el("button", { type: "button", class: "link", onclick: () => act.dismiss(m), dataset: { key: "dismiss" } }, "Dismiss")));
   } else if (!m.x_loading) {
@@ -178,6 +179,35 @@ function attachmentsNode(attachments, image) {
     }
   }
   return list;
+}
+
+// componentNode shows one component of a message's body.
+function componentNode(m, c, world, act, image) {
+  const picture = (item) => hideable(image(item.media.url, item.description, item.media.width, item.media.height), item.spoiler);
+  switch (c.type) {
+    case 1: return rowNode(m, c, world, act);
+    case 9: return el("div", { class: "section" }, el("div", {}, ...c.components.map((t) => componentNode(m, t, world, act, image))),
+      c.accessory?.type === 11 ? el("div", { class: "thumbnail" }, picture(c.accessory)) : c.accessory ? rowNode(m, { components: [c.accessory] }, world, act) : null);
+    case 10: return el("div", { class: "content", dataset: { testid: "text-display" } }, markdown(c.content, world));
+    case 12: return el("div", { class: "attachments" + (c.items.length > 1 ? " many" : ""), dataset: { testid: "gallery" } }, ...c.items.map(picture));
+    case 13: return el("a", { class: "file", href: c.file.url, download: "" }, "📄 file");
+    case 14: return el("hr", { class: "divider" + (c.divider ? "" : " blank") + (c.spacing === 2 ? " large" : "") });
+    case 17: {
+      const box = el("article", { class: "embed layout", dataset: { testid: "container" } }, ...c.components.map((inner) => componentNode(m, inner, world, act, image)));
+      if (c.accent_color) box.style.borderInlineStartColor = "#" + c.accent_color.toString(16).padStart(6, "0");
+      return hideable(box, c.spoiler);
+    }
+  }
+  return el("p", { class: "dim" }, "(a component of type " + c.type + ")");
+}
+
+// hideable covers what is a spoiler until it is asked for.
+function hideable(node, spoiler) {
+  if (!spoiler) return node;
+  const hidden = el("div", { class: "spoiler" }, node);
+  const cover = el("button", { type: "button", class: "button secondary", onclick: () => { hidden.classList.add("shown"); cover.remove(); } }, "Show hidden content");
+  hidden.append(cover);
+  return hidden;
 }
 
 function rowNode(m, row, world, act) {

@@ -39,6 +39,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"the ledger is found by key and by account", testLedger},
 		{"chat messages are kept and found", testMessages},
 		{"chat documents are kept by version", testDocs},
+		{"images, ratings and raters are kept", testRatings},
 		{"settings are kept and made once", testSettings},
 		{"everything works at once", testConcurrent},
 		{"a closed store says so", testClosed},
