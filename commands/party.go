@@ -479,7 +479,7 @@ func (s *Set) partyWinner(ctx context.Context, in *discord.Interaction, r *disco
 	case p.Entries[number-1].Person == p.Host:
 		return tell(w.T("party.ownentry"))
 	}
-	p, err = s.changeParty(ctx, in.ChannelID, func(x *chat.Party) error {
+	_, err = s.changeParty(ctx, in.ChannelID, func(x *chat.Party) error {
 		if x.Stage == chat.PartyOver || x.Stage == chat.PartyEnding {
 			return tell(w.T("party.isover"))
 		}
