@@ -159,22 +159,22 @@ type Set struct {
 	follow *follower
 
 	// What guilds and people decided; see effective.go.
-	people    *memory[chat.Person]
-	guilds    *memory[chat.Guild]
-	blocks    *memory[chat.Block]
-	presets   *memory[chat.Preset]
-	links     *memory[chat.Link]
-	linkOf    func(person string) (chat.Link, bool) // links, where no context is at hand
-	made      *memory[chat.KeyMade]
-	fuses     *memory[chat.Fuse]
-	farewells *memory[chat.Farewell]
-	parents   *parents
-	diary     *diary
-	tallies   *tallies
-	charts    *chart.Painter
-	host      *host
-	parties   *memory[chat.Party]
-	drafts    *memory[chat.Party] // of parties
+	people      *memory[chat.Person]
+	guilds      *memory[chat.Guild]
+	blocks      *memory[chat.Block]
+	presets     *memory[chat.Preset]
+	links       *memory[chat.Link]
+	linkOf      func(person string) (chat.Link, bool) // links, where no context is at hand
+	made        *memory[chat.KeyMade]
+	fuses       *memory[chat.Fuse]
+	farewells   *memory[chat.Farewell]
+	parents     *parents
+	diary       *diary
+	tallies     *tallies
+	charts      *chart.Painter
+	host        *host
+	parties     *memory[chat.Party]
+	partyDrafts *memory[chat.Party]
 
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
@@ -209,7 +209,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
-	s.parties, s.drafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
+	s.parties, s.partyDrafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
 	if s.charts, err = chart.New(); err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}

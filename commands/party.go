@@ -121,7 +121,7 @@ func (s *Set) partyStart(ctx context.Context, in *discord.Interaction, r *discor
 		return tell(w.T("party.poor", "Budget", hundredths(p.Budget), "Have", u.Available().String()))
 	}
 	p.User, p.Due = int64(u.ID), s.now().Add(partyDraftLife)
-	if _, err := s.drafts.changeAs(ctx, in.ID, aboutParty, func(d *chat.Party) error { *d = p; return nil }); err != nil {
+	if _, err := s.partyDrafts.changeAs(ctx, in.ID, aboutParty, func(d *chat.Party) error { *d = p; return nil }); err != nil {
 		return fmt.Errorf("party draft: %w", err)
 	}
 	m := discord.Message{Ephemeral: true, Embeds: []discord.Embed{s.partyCard(w, &p)}, Content: w.T("party.confirm", "Budget", hundredths(p.Budget))}
@@ -216,7 +216,7 @@ func (s *Set) mayParty(ctx context.Context, in *discord.Interaction) error {
 // the party is saved do they stay. Whatever is interrupted gives them back.
 func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w, draft := s.say(in), in.Component.ID.ID
-	p, found, err := s.drafts.get(ctx, draft)
+	p, found, err := s.partyDrafts.get(ctx, draft)
 	switch {
 	case err != nil:
 		return fmt.Errorf("party draft: %w", err)
@@ -231,7 +231,7 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 	if err := r.DeferUpdate(ctx); err != nil {
 		return err
 	}
-	if mine, err := s.drafts.drop(ctx, draft); err != nil || !mine {
+	if mine, err := s.partyDrafts.drop(ctx, draft); err != nil || !mine {
 		return err // somebody pressed twice
 	}
 	life := time.Duration(p.Hours) * time.Hour

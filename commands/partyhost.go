@@ -74,9 +74,9 @@ func (h *host) pass(ctx context.Context) {
 			}
 		}
 	}
-	drafts, err := h.s.drafts.due(ctx, now, partyBatch)
+	drafts, err := h.s.partyDrafts.due(ctx, now, partyBatch)
 	for _, x := range drafts {
-		if _, err = h.s.drafts.drop(ctx, x.key); err != nil {
+		if _, err = h.s.partyDrafts.drop(ctx, x.key); err != nil {
 			break
 		}
 	}
@@ -163,7 +163,7 @@ func (h *host) end(ctx context.Context, id string, p chat.Party) error {
 	}
 	results = append(results, h.gallery(id, &p)...)
 	_, err = h.s.bot.SendMessage(ctx, id, discord.Message{Content: lines(results...)})
-	if err != nil && !discord.IsMissingPermission(err) && !isGone(err) {
+	if err != nil && !discord.IsMissingPermission(err) && !vanished(err) {
 		return fmt.Errorf("tell the results: %w", err)
 	}
 	_, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
@@ -173,8 +173,8 @@ func (h *host) end(ctx context.Context, id string, p chat.Party) error {
 	return err
 }
 
-// isGone reports whether what Discord was asked for is not there any more.
-func isGone(err error) bool {
+// vanished reports whether what Discord was asked for is not there any more.
+func vanished(err error) bool {
 	api, ok := errors.AsType[*discord.APIError](err)
 	return ok && api.Status == 404
 }
@@ -221,7 +221,7 @@ func (h *host) votes(ctx context.Context, id string, p chat.Party) ([]int, error
 			continue // there would be nobody to give the prize to
 		}
 		people, err := h.s.bot.Reactors(ctx, id, e.Message, p.Emoji)
-		if discord.IsMissingPermission(err) || isGone(err) {
+		if discord.IsMissingPermission(err) || vanished(err) {
 			continue
 		}
 		if err != nil {
