@@ -302,7 +302,7 @@ func TestAGiftToARole(t *testing.T) {
 	r.login(sandbox.Newcomer, sandbox.Friend, sandbox.Admin)
 	for _, who := range []string{sandbox.Newcomer, sandbox.Friend} {
 		if _, err := r.p.store.SaveDoc(r.ctx(), chat.Doc{Kind: "member", Key: sandbox.GuildID + ":" + who, Person: who, Guild: sandbox.GuildID, Value: []byte("{}")}); err != nil && !errors.Is(err, chat.ErrChanged) {
-			t.Fatal(err) // another look may have noted them already
+			t.Fatal(err)
 		}
 	}
 	if err := r.p.bot.AddRole(r.ctx(), sandbox.GuildID, sandbox.Friend, sandbox.RoleWorker, "test"); err != nil {

@@ -78,8 +78,8 @@ func (s *Set) modelFamilies() []discord.Choice {
 	return out
 }
 
-// likes reads what somebody wants to see first; none when that cannot be read.
-func (s *Set) likes(ctx context.Context, who string) chat.Favourites {
+// firsts reads what somebody wants to see first; none when that cannot be read.
+func (s *Set) firsts(ctx context.Context, who string) chat.Favourites {
 	f, _, err := s.liked.get(ctx, who)
 	if err != nil {
 		s.log.Warn().Err(err).Msg("cannot read favourites")
@@ -146,7 +146,7 @@ func (s *Set) completeAnyModel(ctx context.Context, in *discord.Interaction, r *
 	if in.Command.Focused == "size" {
 		return r.Autocomplete(ctx, s.completeSize(typed))
 	}
-	liked := s.likes(ctx, in.User.ID).Models
+	liked := s.firsts(ctx, in.User.ID).Models
 	var first, rest []discord.Choice
 	for _, m := range s.allModels() {
 		c := discord.Choice{Name: plain(m.Name), Value: discord.Clip(m.Name, maxModel)}
@@ -162,7 +162,7 @@ func (s *Set) completeAnyModel(ctx context.Context, in *discord.Interaction, r *
 
 func (s *Set) modelList(ctx context.Context, in *discord.Interaction, w words.Words, filter string) (sheet, error) {
 	kind, fam, search := horde.WorkerType(part(filter, 0)), horde.Family(part(filter, 1)), part(filter, 2)
-	liked := s.likes(ctx, in.User.ID).Models
+	liked := s.firsts(ctx, in.User.ID).Models
 	sh := sheet{title: w.T("models.title")}
 	for _, m := range s.allModels() {
 		if kind != "" && m.kind != kind || !contains(m.Name, search) || len(sh.rows) >= maxSheets {
@@ -323,11 +323,11 @@ func sayModes(w words.Words, m horde.Modes) string {
 func (s *Set) hordePerformance(_ context.Context, _ *discord.Interaction, w words.Words, _ string) (sheet, error) {
 	p := s.engine.Performance()
 	sh := sheet{title: w.T("horde.performance")}
-	sh.fields = field(sh.fields, w.T("horde.queue.images"), fmt.Sprintf("%d · %s px", p.QueuedRequests, shortly(float64(p.QueuedThings))))
-	sh.fields = field(sh.fields, w.T("horde.queue.texts"), fmt.Sprintf("%d · %s", p.QueuedTexts, w.T("horde.tokens", "N", shortly(float64(p.QueuedTokens)))))
+	sh.fields = field(sh.fields, w.T("horde.queue.images"), fmt.Sprintf("%d · %s px", p.QueuedRequests, cutShort(float64(p.QueuedThings))))
+	sh.fields = field(sh.fields, w.T("horde.queue.texts"), fmt.Sprintf("%d · %s", p.QueuedTexts, w.T("horde.tokens", "N", cutShort(float64(p.QueuedTokens)))))
 	sh.fields = field(sh.fields, w.T("horde.queue.forms"), strconv.Itoa(p.QueuedForms))
-	sh.fields = field(sh.fields, w.T("horde.minute.images"), shortly(float64(p.PastMinuteThings))+" px")
-	sh.fields = field(sh.fields, w.T("horde.minute.texts"), w.T("horde.tokens", "N", shortly(float64(p.PastMinuteTokens))))
+	sh.fields = field(sh.fields, w.T("horde.minute.images"), cutShort(float64(p.PastMinuteThings))+" px")
+	sh.fields = field(sh.fields, w.T("horde.minute.texts"), w.T("horde.tokens", "N", cutShort(float64(p.PastMinuteTokens))))
 	sh.fields = field(sh.fields, w.T("sheet.workers"), fmt.Sprintf("🖼️ %d · 📝 %d · 🧪 %d", p.Workers, p.Scribes, p.Alchemists))
 	return sh, nil
 }

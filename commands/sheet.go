@@ -222,8 +222,8 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%ds", d/time.Second)
 }
 
-// shortly writes a large number with its unit: 12.3 k, 4.5 M.
-func shortly(n float64) string {
+// cutShort writes a large number with its unit: 12.3 k, 4.5 M.
+func cutShort(n float64) string {
 	for _, u := range []struct {
 		at   float64
 		name string

@@ -94,7 +94,7 @@ func (s *Set) stylesFamily() family {
 			},
 			"collection create": s.collectionCreate, "collection edit": s.collectionEdit, "collection delete": s.collectionDelete,
 		} {
-			rt.Command("styles "+path, discord.Route{Handle: s.answered(h), Autocomplete: s.completeStyles, Private: true})
+			rt.Command("styles "+path, discord.Route{Handle: s.answered(h), Autocomplete: s.suggestStyle, Private: true})
 		}
 		rt.Modal(verbStyle, discord.Route{Handle: s.answered(s.submitStyleDelete), Private: true})
 		rt.Modal(verbCollection, discord.Route{Handle: s.answered(s.submitCollectionDelete), Private: true})
@@ -143,8 +143,8 @@ func (s *Set) ownStyles(in *discord.Interaction) []horde.StyleView {
 	return nil
 }
 
-// completeStyles suggests favourites, then the person's own, then public ones. Who changes a style gets their own alone.
-func (s *Set) completeStyles(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+// suggestStyle suggests favourites, then the person's own, then public ones. Who changes a style gets their own alone.
+func (s *Set) suggestStyle(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	focused := in.Command.Focused
 	typed := in.Command.Options.String(focused)
 	if focused == "collection" {
@@ -160,7 +160,7 @@ func (s *Set) completeStyles(ctx context.Context, in *discord.Interaction, r *di
 		}
 		return r.Autocomplete(ctx, suggest(typed, all))
 	}
-	liked := s.likes(ctx, in.User.ID).Styles
+	liked := s.firsts(ctx, in.User.ID).Styles
 	all := s.ownStyles(in)
 	if in.Command.Path != "styles edit" && in.Command.Path != "styles delete" {
 		all = append(all, s.publicStyles("")...)
@@ -191,7 +191,7 @@ func (s *Set) styleList(ctx context.Context, in *discord.Interaction, w words.Wo
 	if mine {
 		sh.title, all = w.T("styles.mine"), s.ownStyles(in)
 	}
-	liked := s.likes(ctx, in.User.ID).Styles
+	liked := s.firsts(ctx, in.User.ID).Styles
 	for _, st := range all {
 		tagged := tag == "" || slices.ContainsFunc(st.Tags, func(t string) bool { return strings.EqualFold(t, tag) })
 		modelled := model == "" || slices.ContainsFunc(st.Models, func(m string) bool { return contains(m, model) })

@@ -114,7 +114,7 @@ func (s *Set) teamCard(_ context.Context, _ *discord.Interaction, w words.Words,
 	sh.fields = field(sh.fields, w.T("worker.made"), strconv.FormatInt(t.Fulfilments, 10))
 	sh.fields = field(sh.fields, w.T("worker.kudos"), t.Kudos.String())
 	sh.fields = field(sh.fields, w.T("worker.uptime"), span(time.Duration(t.Uptime)*time.Second))
-	sh.fields = field(sh.fields, w.T("worker.speed"), shortly(float64(int64(t.Total)))+" px/s")
+	sh.fields = field(sh.fields, w.T("worker.speed"), cutShort(float64(int64(t.Total)))+" px/s")
 	sh.fields = field(sh.fields, w.T("teams.members"), list(names, 15))
 	sh.fields = field(sh.fields, w.T("sheet.models"), list(models, 10))
 	return sh, nil

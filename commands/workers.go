@@ -191,11 +191,11 @@ func (s *Set) workerCard(_ context.Context, in *discord.Interaction, w words.Wor
 	sh.fields = field(sh.fields, w.T("models.threads"), strconv.Itoa(wk.Offer.Threads))
 	switch wk.Type {
 	case horde.Dreamer:
-		sh.fields = field(sh.fields, w.T("worker.largest"), shortly(float64(wk.Offer.MaxPixels))+" px")
-		sh.fields = field(sh.fields, w.T("worker.speed"), shortly(float64(int64(wk.Speed())))+" px/s")
+		sh.fields = field(sh.fields, w.T("worker.largest"), cutShort(float64(wk.Offer.MaxPixels))+" px")
+		sh.fields = field(sh.fields, w.T("worker.speed"), cutShort(float64(int64(wk.Speed())))+" px/s")
 	case horde.Scribe:
 		sh.fields = field(sh.fields, w.T("worker.largest"), fmt.Sprintf("%d / %d", wk.Offer.MaxLength, wk.Offer.MaxContext))
-		sh.fields = field(sh.fields, w.T("worker.speed"), w.T("horde.tokens", "N", shortly(float64(int64(wk.Speed()))))+"/s")
+		sh.fields = field(sh.fields, w.T("worker.speed"), w.T("horde.tokens", "N", cutShort(float64(int64(wk.Speed()))))+"/s")
 	case horde.Alchemist:
 	}
 	sh.fields = field(sh.fields, w.T("worker.made"), fmt.Sprintf("%d (–%d)", wk.Fulfilled, wk.Uncompleted))

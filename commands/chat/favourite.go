@@ -7,8 +7,8 @@ import "slices"
 // KindFavourites are documents of Favourites, by person.
 const KindFavourites DocKind = "favourites"
 
-// MaxLiked bounds each list of favourites.
-const MaxLiked = 50
+// MaxFirst bounds each list of what somebody wants to see first.
+const MaxFirst = 50
 
 // Favourites are what somebody wants to see first.
 type Favourites struct {
@@ -24,5 +24,5 @@ func Toggle(list []string, entry string) (after []string, in bool) {
 		return after, false
 	}
 	after = append(after, entry)
-	return after[max(0, len(after)-MaxLiked):], true
+	return after[max(0, len(after)-MaxFirst):], true
 }
