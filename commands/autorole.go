@@ -406,7 +406,7 @@ func (s *Set) roleTest(ctx context.Context, c *roleCommand) error {
 	if len(c.rules.Rules) == 0 {
 		return c.tell(ctx, c.w.T("autorole.none", "Add", s.cmd("autorole add")))
 	}
-	facts, err := s.roles.facts(ctx, c.in.GuildID, user.ID)
+	facts, err := s.roles.facts(ctx, &c.rules, c.in.GuildID, user.ID)
 	if err != nil {
 		return err
 	}
@@ -502,7 +502,7 @@ func (s *Set) dryRun(ctx context.Context, c *roleCommand) (rows []string, looked
 			after = m.key
 			looked++
 			_, person, _ := strings.Cut(m.key, ":")
-			facts, err := s.roles.facts(ctx, c.in.GuildID, person)
+			facts, err := s.roles.facts(ctx, &c.rules, c.in.GuildID, person)
 			if err != nil {
 				return nil, looked, err
 			}

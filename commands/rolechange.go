@@ -18,8 +18,8 @@ import (
 	"stablemate/internal/discord"
 )
 
-// facts gathers what conditions look at.
-func (e *roleEngine) facts(ctx context.Context, guild, person string) (chat.RoleFacts, error) {
+// facts gathers what the conditions of some rules look at.
+func (e *roleEngine) facts(ctx context.Context, rules *chat.Roles, guild, person string) (chat.RoleFacts, error) {
 	u, ok := e.s.find(person)
 	if !ok || u.Has(horde.RoleDeleted) {
 		return chat.RoleFacts{}, nil
@@ -50,15 +50,23 @@ func (e *roleEngine) facts(ctx context.Context, guild, person string) (chat.Role
 		}
 	}
 	f.Numbers[chat.RoleEarned] = whole(earned)
-	if e.rated != nil {
-		f.Numbers[chat.RoleRated] = e.rated(u.ID)
+	if e.s.deps.Ratings != nil && rules.Uses(chat.RoleRated) {
+		mine, err := e.s.deps.Ratings.Mine(ctx, u.ID)
+		if err != nil {
+			return f, fmt.Errorf("count ratings: %w", err)
+		}
+		f.Numbers[chat.RoleRated] = mine.Votes
 	}
-	if e.won != nil {
-		n, err := e.won(ctx, guild, person)
+	if rules.Uses(chat.RoleWinner) {
+		parties, err := e.s.parties.ofGuild(ctx, guild)
 		if err != nil {
 			return f, fmt.Errorf("count parties: %w", err)
 		}
-		f.Numbers[chat.RoleWinner] = n
+		for _, p := range parties {
+			if n := p.value.Winner; n > 0 && n <= len(p.value.Entries) && p.value.Entries[n-1].Person == person {
+				f.Numbers[chat.RoleWinner]++
+			}
+		}
 	}
 	return f, nil
 }
@@ -69,7 +77,7 @@ func whole(a kudos.Amount) int64 { return int64(a / kudos.One) }
 // tests lists the conditions that there is something to look at for.
 func (e *roleEngine) tests() []chat.RoleTest {
 	return slices.DeleteFunc(chat.RoleTests(), func(t chat.RoleTest) bool {
-		return t == chat.RoleRated && e.rated == nil || t == chat.RoleWinner && e.won == nil
+		return t == chat.RoleRated && e.s.deps.Ratings == nil
 	})
 }
 
@@ -95,7 +103,7 @@ func (e *roleEngine) look(ctx context.Context, guild, person string, how roleLoo
 	if len(rules.Rules) == 0 && len(c.m.Grants) == 0 {
 		return false, nil
 	}
-	facts, err := e.facts(ctx, guild, person)
+	facts, err := e.facts(ctx, &rules, guild, person)
 	if err != nil {
 		return false, err
 	}

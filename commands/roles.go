@@ -47,10 +47,6 @@ type roleEngine struct {
 	passes  *memory[chat.RolePass]
 	news    chan struct{} // holds 1: a guild waits for a goroutine
 
-	// won and rated know what the core does not; nil where nobody does. They are set before the engine runs.
-	won   func(ctx context.Context, guild, person string) (int64, error)
-	rated func(u horde.UserID) int64
-
 	mu      sync.Mutex // guards what follows
 	active  map[string]bool
 	queues  map[string]*roleQueue

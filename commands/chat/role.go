@@ -120,6 +120,13 @@ func (r *Roles) Named() []string {
 	return out
 }
 
+// Uses reports whether a condition of some rule looks at something.
+func (r *Roles) Uses(t RoleTest) bool {
+	return slices.ContainsFunc(r.Rules, func(rule RoleRule) bool {
+		return slices.ContainsFunc(rule.All, func(c RoleCondition) bool { return c.Test == t })
+	})
+}
+
 // Resting reports whether nothing happens with a role now.
 func (r *Roles) Resting(role string, now time.Time) bool {
 	p, ok := r.Paused[role]
