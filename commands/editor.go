@@ -120,6 +120,11 @@ func (e *editor) place(ctx context.Context) (next time.Time, ok bool) {
 		e.end = &ending{kind: endLost, at: e.now}
 		return next, true
 	}
+	if err := e.s.resumePaying(&e.p); err != nil {
+		e.s.log.Error().Err(err).Str("key", e.row.Key).Msg("unreadable shared key of a request")
+		e.end = &ending{kind: endLost, at: e.now}
+		return next, true
+	}
 	asked, err := engine.Do(ctx, e.s.engine, horde.Enqueue{NewImage: e.p.newImage(e.row.Key, from)})
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {

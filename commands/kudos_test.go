@@ -204,6 +204,25 @@ func TestTheKudosEmojiOnAnImageThanksWhoAskedForIt(t *testing.T) {
 	if out := r.click(sandbox.Newcomer, id, "Gift"); out.Modal != nil {
 		t.Error("a form for a gift to oneself")
 	}
+	given := before + 22*kudos.One
+	for name, open := range map[string]func() (sandbox.Outcome, error){
+		"the menu of the message": func() (sandbox.Outcome, error) {
+			return r.sand.RunMessageMenu(r.ctx(), sandbox.Friend, id, "Gift kudos to author")
+		},
+		"the menu of the person": func() (sandbox.Outcome, error) {
+			return r.sand.RunUserMenu(r.ctx(), sandbox.Friend, sandbox.ChannelID, "Gift kudos", sandbox.Newcomer)
+		},
+	} {
+		out, err := open()
+		if err != nil || out.Modal == nil {
+			t.Fatalf("%s: %+v, %v", name, out, err)
+		}
+		if _, err := r.sand.SubmitModal(r.ctx(), sandbox.Friend, out.Modal.InteractionID, map[string]string{"amount": "3"}); err != nil {
+			t.Fatal(err)
+		}
+		given += 3 * kudos.One
+		r.balance(sandbox.Newcomer, given)
+	}
 }
 
 func TestARefusedReactionIsExplainedOnceAnHour(t *testing.T) {

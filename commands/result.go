@@ -54,6 +54,8 @@ func (p *params) look() string { return escape(lookText(p.Model, p.Width, p.Heig
 // notes are the lines about the account that pays.
 func (s *Set) notes(p *params) string {
 	switch {
+	case p.Paid != nil:
+		return "-# " + s.bundle.For(p.Locale).T("sharedkey.paid", "Name", escape(p.Paid.Name))
 	case p.Opened != nil:
 		return textOpened(*p.Opened, s.cmd("login"))
 	case p.User == horde.Anonymous:
