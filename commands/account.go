@@ -13,16 +13,16 @@ import (
 	"stablemate/internal/discord"
 )
 
-// keyNew is the value of the option that asks for an API key.
-const keyNew = "new"
-
 // nameless is the name of an account whose person's name nobody told us, or has no characters that a name may have.
 const nameless = "Somebody"
 
 func external(person string) string { return "d_" + person }
 
-// find reads a person's account, if they have one.
+// find reads a person's account, if they have one: the one that they act for by its key, or their own.
 func (s *Set) find(person string) (horde.User, bool) {
+	if u, ok := s.linked(person); ok {
+		return u, true
+	}
 	return s.engine.UserByExternal(external(person))
 }
 
@@ -60,44 +60,6 @@ func (s *Set) account(ctx context.Context, person, name string) (u horde.User, o
 	}
 	u, ok = s.find(person)
 	return u, false, ok, nil
-}
-
-func (s *Set) login(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	from, err := originOf(in.GuildID, in.User.ID)
-	if err != nil {
-		return err
-	}
-	if _, known := s.find(in.User.ID); !known && s.engine.TimedOut(from) > 0 {
-		return horde.Refuse(horde.CodeTimeoutIP, "no account can be opened from here for now")
-	}
-	u, opened, err := s.open(ctx, in.User.ID, in.User.DisplayName())
-	if err != nil {
-		return err
-	}
-	if in.Command.Options.String("key") == keyNew {
-		key := s.deps.NewKey()
-		if _, err := engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: s.deps.HashKey(key)}); err != nil {
-			return fmt.Errorf("set API key: %w", err)
-		}
-		return r.Reply(ctx, private(textNewKey(key, s.opts.APIURL)))
-	}
-	m := private(textLogin(u, opened, s.cmd, s.opts.APIURL, s.opts.KudosEmoji, s.opts.KudosAmount))
-	if err := s.greetGifts(ctx, in, &m); err != nil {
-		return err
-	}
-	return r.Reply(ctx, m)
-}
-
-// logout makes the API key worthless. The account itself hangs on the Discord identity, so there is nothing to leave.
-func (s *Set) logout(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	u, ok := s.find(in.User.ID)
-	if !ok {
-		return r.Reply(ctx, private(textNoAccount(s.cmd("login"))))
-	}
-	if _, err := engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: s.deps.HashKey(s.deps.NewKey())}); err != nil {
-		return fmt.Errorf("set API key: %w", err)
-	}
-	return r.Reply(ctx, private(textLogout(s.cmd("login"))))
 }
 
 func (s *Set) userInfo(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

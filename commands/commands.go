@@ -155,14 +155,19 @@ type Set struct {
 	follow *follower
 
 	// What guilds and people decided; see effective.go.
-	people  *memory[chat.Person]
-	guilds  *memory[chat.Guild]
-	blocks  *memory[chat.Block]
-	presets *memory[chat.Preset]
-	parents *parents
-	diary   *diary
-	tallies *tallies
-	charts  *chart.Painter
+	people    *memory[chat.Person]
+	guilds    *memory[chat.Guild]
+	blocks    *memory[chat.Block]
+	presets   *memory[chat.Preset]
+	links     *memory[chat.Link]
+	linkOf    func(person string) (chat.Link, bool) // links, where no context is at hand
+	made      *memory[chat.KeyMade]
+	fuses     *memory[chat.Fuse]
+	farewells *memory[chat.Farewell]
+	parents   *parents
+	diary     *diary
+	tallies   *tallies
+	charts    *chart.Painter
 
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
@@ -177,6 +182,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Now == nil:
 		return nil, errors.New("commands: seal, keys, history and clock are needed")
 	}
+	deps.Docs = &watchedDocs{Docs: deps.Docs}
 	s := &Set{
 		deps: deps, opts: opts, engine: deps.Engine, bot: deps.Bot, log: deps.Log, now: deps.Now, deaf: make(map[string]time.Time),
 	}
@@ -192,6 +198,9 @@ func New(deps Deps, opts Options) (*Set, error) {
 	if s.charts, err = chart.New(); err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
+	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
+	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
+	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
@@ -223,10 +232,7 @@ func (s *Set) Register(rt *discord.Router) {
 		f.register(rt)
 	}
 	rt.Command("generate", discord.Route{Handle: s.answered(s.generate), Autocomplete: s.complete})
-	rt.Command("login", discord.Route{Handle: s.answered(s.login), Private: true})
-	rt.Command("logout", discord.Route{Handle: s.answered(s.logout), Private: true})
 	rt.Command("userinfo", discord.Route{Handle: s.answered(s.userInfo), Private: true})
-	rt.Command("help", discord.Route{Handle: s.answered(s.help), Private: true})
 	rt.Component(verbCancel, discord.Route{Handle: s.answered(s.pressCancel), Private: true})
 	rt.Component(verbAgain, discord.Route{Handle: s.answered(s.pressAgain)})
 	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
@@ -266,6 +272,9 @@ func (s *Set) families() []family {
 		s.sharedKeyFamily(),
 		s.kudosEmojiFamily(),
 		s.statsFamily(),
+		s.loginFamily(),
+		s.privacyFamily(),
+		s.aboutFamily(),
 	}
 }
 
@@ -288,14 +297,9 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
 			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
 		}},
-		{Name: "login", Description: descLogin, DMs: true, Options: []discord.OptionSpec{
-			{Name: "key", Description: descKey, Type: discord.OptionString, Choices: []discord.Choice{{Name: choiceNewKey, Value: keyNew}}},
-		}},
-		{Name: "logout", Description: descLogout, DMs: true},
 		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
 			{Name: "user", Description: descUser, Type: discord.OptionUser},
 		}},
-		{Name: "help", Description: descHelp, DMs: true},
 	}
 }
 
@@ -308,6 +312,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { return s.rounds.run(ctx) })
 	group.Go(func() error { s.diary.run(ctx); return nil })
 	group.Go(func() error { s.tallies.run(ctx); return nil })
+	group.Go(func() error { s.chores(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)
 	return err

@@ -3,7 +3,6 @@
 package commands_test
 
 import (
-	"regexp"
 	"testing"
 	"time"
 
@@ -352,10 +351,7 @@ func TestAccount(t *testing.T) {
 	r.whisper(sandbox.Newcomer, `You are logged in as **Newcomer#1**`)
 
 	// The key is one that the account answers to, until the next one or the end of it.
-	r.run(sandbox.Newcomer, "login", map[string]any{"key": "show new key"})
-	pattern := regexp.MustCompile("\\|\\|`([^`]+)`\\|\\|")
-	m := r.see(sandbox.Newcomer, "a key", func(m sandbox.Message) bool { return m.Ephemeral && pattern.MatchString(m.Content) })
-	key := pattern.FindStringSubmatch(m.Content)[1]
+	key, _ := r.newKey(sandbox.Newcomer)
 	if u, ok := r.p.engine.UserByKey(hashKey(key)); !ok || u.External != "d_"+sandbox.Newcomer {
 		t.Errorf("the key belongs to %+v, %v", u, ok)
 	}

@@ -354,8 +354,8 @@ func (s *Set) reach(ctx context.Context, person string, m discord.Message) (bool
 	return false, nil
 }
 
-// greetGifts hands over what waited for somebody who logs in, and tells them that their reactions give kudos from now on,
-// with a button to switch that off. Who answered before is not asked again.
+// greetGifts hands over what waited for somebody who logs in, and tells them that their reactions give kudos from now on;
+// the panel has a button to switch that off. Who answered before is not asked again.
 func (s *Set) greetGifts(ctx context.Context, in *discord.Interaction, m *discord.Message) error {
 	w := s.say(in)
 	claimed, err := s.claimGifts(ctx, in.User.ID)
@@ -373,10 +373,8 @@ func (s *Set) greetGifts(ctx context.Context, in *discord.Interaction, m *discor
 		if _, err := s.gifts.Consent(ctx, in.User.ID, in.Locale, emojikudos.Agreed); err != nil {
 			return err
 		}
-		p.Consent = emojikudos.Agreed
 		m.Content = lines(m.Content, "-# "+w.T("gifts.terms", "PerGift", p.PerGift.String(), "PerDay", p.PerDay.String()))
 	}
-	m.Components = append(m.Components, discord.Row{Buttons: consentButtons(w, p.Consent)})
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -37,7 +38,18 @@ type remembered[V any] struct {
 }
 
 func newMemory[V any](docs Docs, kind chat.DocKind) *memory[V] {
-	return &memory[V]{docs: docs, kind: kind, atHand: make(map[string]remembered[V])}
+	m := &memory[V]{docs: docs, kind: kind, atHand: make(map[string]remembered[V])}
+	if w, ok := docs.(*watchedDocs); ok {
+		w.watch(m.forgetGone)
+	}
+	return m
+}
+
+// forgetGone lets go of documents that many others went with.
+func (m *memory[V]) forgetGone(gone func(chat.Doc) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.atHand, func(_ string, r remembered[V]) bool { return r.found && gone(r.doc) })
 }
 
 // get reads a document; the zero value and false when there is none. What it returns is shared: nobody changes maps or

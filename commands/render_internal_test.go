@@ -11,6 +11,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
+	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/internal/discord"
 )
@@ -58,7 +59,7 @@ func set(t *testing.T) *Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Set{now: time.Now, bundle: b}
+	s := &Set{now: time.Now, bundle: b, gifts: &emojikudos.Gifts{}}
 	s.opts.defaults()
 	return s
 }

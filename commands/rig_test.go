@@ -85,16 +85,17 @@ func newKey() string { return rand.Text() }
 
 // rig is everything around a bot: a Discord, a folder with the store and the images, and a clock that can jump.
 type rig struct {
-	t      *testing.T
-	sand   *sandbox.Server
-	images *blob.Store
-	dir    string
-	aead   cipher.AEAD
-	logs   *logs
-	jumped atomic.Int64
-	opts   commands.Options
-	p      *process
-	unsafe atomic.Bool // rows of messages cannot be saved
+	t        testing.TB
+	sand     *sandbox.Server
+	images   *blob.Store
+	dir      string
+	aead     cipher.AEAD
+	logs     *logs
+	jumped   atomic.Int64
+	opts     commands.Options
+	p        *process
+	database string      // of PostgreSQL, see storeOptions
+	unsafe   atomic.Bool // rows of messages cannot be saved
 }
 
 // messages is the store, or one that has trouble.
@@ -123,7 +124,7 @@ func (r *rig) now() time.Time { return time.Now().Add(time.Duration(r.jumped.Loa
 func (r *rig) jump(d time.Duration) { r.jumped.Add(int64(d)) }
 
 // newRig starts a Discord and a bot beside it. change may alter the options.
-func newRig(t *testing.T, change func(*commands.Options)) *rig {
+func newRig(t testing.TB, change func(*commands.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
 		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", GiftGrace: 50 * time.Millisecond, AutoAccount: true,
@@ -133,6 +134,7 @@ func newRig(t *testing.T, change func(*commands.Options)) *rig {
 	if change != nil {
 		change(&r.opts)
 	}
+	r.makeDatabase()
 	key := make([]byte, 32)
 	_, _ = rand.Read(key)
 	block, err := aes.NewCipher(key)
@@ -189,7 +191,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	log := zerolog.New(r.logs)
-	st, err := store.Open(ctx, store.Options{Engine: store.SQLite, Path: filepath.Join(r.dir, "horde.db"), Log: log, Now: r.now})
+	st, err := store.Open(ctx, r.storeOptions(log))
 	if err != nil {
 		t.Fatal(err)
 	}

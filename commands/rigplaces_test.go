@@ -3,25 +3,47 @@
 package commands_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
 
+	"github.com/rs/zerolog"
+
+	"stablemate/internal/pgtest"
 	"stablemate/internal/sandbox"
 	"stablemate/internal/sandbox/apirules"
+	"stablemate/internal/store"
 )
 
 // loadRules reads Discord's own API description once for all tests.
 var loadRules = sync.OnceValues(apirules.Load)
 
 // rules checks everything that the bot sends with Discord's API description.
-func rules(t *testing.T) func(sandbox.Exchange) []string {
+func rules(t testing.TB) func(sandbox.Exchange) []string {
 	t.Helper()
 	r, err := loadRules()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r.Check
+}
+
+// makeDatabase gives the rig a PostgreSQL database of its own, that outlives its restarts, when STABLEMATE_TEST_STORE
+// says so, as `make bot-test` does. It is called before anything that uses the database, to be undone after it.
+func (r *rig) makeDatabase() {
+	if os.Getenv("STABLEMATE_TEST_STORE") == "postgres" {
+		r.database = pgtest.URL(r.t)
+	}
+}
+
+// storeOptions say where the rig's store is: a SQLite file unless there is a database.
+func (r *rig) storeOptions(log zerolog.Logger) store.Options {
+	if r.database == "" {
+		return store.Options{Engine: store.SQLite, Path: filepath.Join(r.dir, "horde.db"), Log: log, Now: r.now}
+	}
+	return store.Options{Engine: store.Postgres, URL: r.database, Log: log, Now: r.now}
 }
 
 // runIn runs a command in some channel and expects an answer in time.

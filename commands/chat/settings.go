@@ -178,9 +178,10 @@ type KeyMade struct {
 
 // Farewell is an account that its person wants to be deleted.
 type Farewell struct {
-	Person string    `json:"person"`
-	User   int64     `json:"user"`
-	Asked  time.Time `json:"asked"`
+	Person  string    `json:"person"`
+	User    int64     `json:"user"`
+	Asked   time.Time `json:"asked"`
+	Deleted bool      `json:"deleted,omitempty"` // and only to be wiped
 }
 
 // Fuse is a private message that goes after a while. Sealed is its interaction's token, encrypted for the fuse's key.

@@ -150,7 +150,7 @@ func (s *Server) callback(c *call) (int, any, error) {
 	}
 	said := obj{"id": it.ID, "type": it.Type}
 	out := obj{"interaction": said}
-	if m := s.w.findAnywhere(it.Original); m != nil {
+	if m := s.w.find(it.Channel, it.Original); m != nil {
 		said["response_message_id"] = m.ID
 		said["response_message_loading"] = m.Flags&flagLoading != 0
 		said["response_message_ephemeral"] = m.Viewer != ""

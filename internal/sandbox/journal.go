@@ -3,6 +3,7 @@ package sandbox
 import (
 	"encoding/json"
 	"regexp"
+	"sync"
 	"time"
 )
 
@@ -19,6 +20,8 @@ type Entry struct {
 }
 
 const maxEntryText = 4000
+
+var tokenField = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`"token":"[^"]*"`) }) //nolint:gochecknoglobals // constant
 
 // record adds an entry to the log.
 func (s *Server) record(e Entry) {
@@ -53,5 +56,5 @@ func shorten(s string) string {
 }
 
 func maskTokens(b json.RawMessage) []byte {
-	return regexp.MustCompile(`"token":"[^"]*"`).ReplaceAll(b, []byte(`"token":"…"`))
+	return tokenField().ReplaceAll(b, []byte(`"token":"…"`))
 }

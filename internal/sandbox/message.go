@@ -317,7 +317,7 @@ func num(v any) int {
 
 // find returns a message of a channel. s.mu is held.
 func (w *world) find(channelID, messageID string) *message {
-	for _, m := range w.Messages[channelID] {
+	for _, m := range slices.Backward(w.Messages[channelID]) { // mostly the last ones are meant
 		if m.ID == messageID {
 			return m
 		}

@@ -173,7 +173,9 @@ func (s *Server) add(m *message) {
 		list = slices.Clone(list[len(list)-maxMessages:])
 	}
 	s.w.Messages[m.Channel] = list
-	s.boundFiles()
+	if len(m.Files) > 0 {
+		s.boundFiles()
+	}
 	if m.Viewer == "" {
 		out := s.apiMessage(m, BotID)
 		guild, _ := s.w.guildOf(m.Channel)
@@ -196,7 +198,9 @@ func (s *Server) add(m *message) {
 func (s *Server) updated(m *message) {
 	m.Edits++
 	m.Edited = s.opts.Now()
-	s.boundFiles()
+	if len(m.Files) > 0 {
+		s.boundFiles()
+	}
 	if m.Viewer == "" {
 		out := s.apiMessage(m, BotID)
 		if guild, _ := s.w.guildOf(m.Channel); guild != "" {
