@@ -83,7 +83,7 @@ func (s *Set) sharedKeyFamily() family {
 	}
 	return family{specs: []discord.CommandSpec{spec}, register: func(rt *discord.Router) {
 		for path, h := range map[string]discord.HandlerFunc{
-			"create": s.keyCreate, "list": s.keyList, "info": s.keyInfo, "edit": s.keyEdit, "delete": s.keyDelete, "topup": s.keyTopUp, "use": s.keyUse,
+			"create": s.keyCreate, "list": s.keyList, "info": s.sharedKeyInfo, "edit": s.keyEdit, "delete": s.keyDelete, "topup": s.keyTopUp, "use": s.keyUse,
 		} {
 			rt.Command("sharedkey "+path, discord.Route{Handle: s.answered(h), Autocomplete: s.completeKey, Private: true})
 		}
@@ -217,7 +217,7 @@ func (s *Set) keyList(ctx context.Context, in *discord.Interaction, r *discord.R
 	return r.Reply(ctx, m)
 }
 
-func (s *Set) keyInfo(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+func (s *Set) sharedKeyInfo(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	_, k, err := s.ownKey(in, in.Command.Options.String("key"))
 	if err != nil {
 		return err
