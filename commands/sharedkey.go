@@ -392,6 +392,9 @@ func (s *Set) submitKeyUse(ctx context.Context, in *discord.Interaction, r *disc
 // passed over: then people pay for themselves.
 func (s *Set) payThrough(ctx context.Context, in *discord.Interaction, p *params) error {
 	p.Paid, p.shared = nil, horde.SharedKeyID{}
+	if p.Forms != nil { // shared keys do not pay alchemists
+		return nil
+	}
 	for _, use := range usesOf(in) {
 		u, found, err := s.keyUses.get(ctx, use)
 		if err != nil {
