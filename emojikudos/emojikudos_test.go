@@ -828,7 +828,7 @@ func TestWhatBreaksIsTriedAgain(t *testing.T) {
 // Money-like safety: balances and what is set aside always add up to what accounts were opened with.
 func TestKudosNeverAppearOrVanish(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano()) //nolint:forbidigo // printed, so that a failure can be repeated
+	seed := uint64(time.Now().UnixNano())
 	random := mathrand.New(mathrand.NewPCG(seed, 1))
 	r := newRig(t)
 	people := []string{"a", "b", "c", "d", "e", "f", "g", "h"}
@@ -865,7 +865,7 @@ func TestKudosNeverAppearOrVanish(t *testing.T) {
 		return all, users
 	}
 	for step := range 400 {
-		broken.Store(int32(roll(3) * 8)) //nolint:gosec // small
+		broken.Store(int32(roll(3) * 8))
 		x := reaction("m" + strconv.Itoa(roll(40)))
 		x.Person = people[roll(len(people))]
 		x.Author = people[len(x.Message)*int(x.Message[len(x.Message)-1])%len(people)] // one author for a message
