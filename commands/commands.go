@@ -25,6 +25,7 @@ import (
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
 	"stablemate/internal/discord"
+	"stablemate/ratings"
 )
 
 // Messages keeps the messages of requests. Lookups report false without an error when there is none.
@@ -47,6 +48,10 @@ type Docs interface {
 	Doc(ctx context.Context, kind chat.DocKind, key string) (chat.Doc, bool, error)
 	DocsOfPerson(ctx context.Context, kind chat.DocKind, person string) ([]chat.Doc, error)
 	DocsOfGuild(ctx context.Context, kind chat.DocKind, guild string) ([]chat.Doc, error)
+	// DocsOfGuildAfter lists those whose key follows another one, at most limit.
+	DocsOfGuildAfter(ctx context.Context, kind chat.DocKind, guild, after string, limit int) ([]chat.Doc, error)
+	// DocsAfter lists all documents of a kind whose key follows another one, at most limit.
+	DocsAfter(ctx context.Context, kind chat.DocKind, after string, limit int) ([]chat.Doc, error)
 	DueDocs(ctx context.Context, kind chat.DocKind, now time.Time, limit int) ([]chat.Doc, error)
 	DeleteDoc(ctx context.Context, kind chat.DocKind, key string) (bool, error)
 	ForgetPerson(ctx context.Context, person string) (int64, error)
@@ -79,8 +84,11 @@ type Deps struct {
 	HashKey func(key string) horde.KeyHash
 	// History lists the last movements of an account of the ledger, newest first, at most limit.
 	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
+	// News lists what happened, newest first; nil leaves /news out.
+	News    func() []NewsPiece
 	Log     zerolog.Logger
 	Now     func() time.Time
+	Ratings *ratings.Ratings // nil: nobody rates here
 }
 
 // Size is an image size with a name to pick it by. Sides are multiples of 64 pixels.
@@ -115,6 +123,11 @@ type Options struct {
 	Following int           // requests followed at once; beyond it people are told that we are busy; default 10,000
 	Editors   int           // messages edited at the same time; default 8
 
+	// RolePace is the least time between two people of one guild whose roles are looked at; default 500 ms.
+	RolePace time.Duration
+	// OperatorGuild is the one guild with /operator; empty leaves the command out.
+	OperatorGuild string
+
 	Ceiling Ceiling // what guilds and people may allow themselves at most
 	Version string  // of this program; may be empty
 	Source  string  // where its source is; empty leaves it out of texts
@@ -132,6 +145,7 @@ func (o *Options) defaults() {
 	setDefault(&o.Keep, 30*24*time.Hour)
 	setDefault(&o.Following, 10_000)
 	setDefault(&o.Editors, 8)
+	setDefault(&o.RolePace, 500*time.Millisecond)
 }
 
 func setDefault[T comparable](p *T, v T) {
@@ -156,23 +170,30 @@ type Set struct {
 	giftDrafts *memory[chat.GiftDraft]
 	keyUses    *memory[chat.KeyUse]
 
-	bundle *words.Bundle
-	follow *follower
+	bundle  *words.Bundle
+	follow  *follower
+	roles   *roleEngine
+	network *network
+	liked   *memory[chat.Favourites]
+	feeds   *memory[chat.NewsFeed]
 
 	// What guilds and people decided; see effective.go.
-	people    *memory[chat.Person]
-	guilds    *memory[chat.Guild]
-	blocks    *memory[chat.Block]
-	presets   *memory[chat.Preset]
-	links     *memory[chat.Link]
-	linkOf    func(person string) (chat.Link, bool) // links, where no context is at hand
-	made      *memory[chat.KeyMade]
-	fuses     *memory[chat.Fuse]
-	farewells *memory[chat.Farewell]
-	parents   *parents
-	diary     *diary
-	tallies   *tallies
-	charts    *chart.Painter
+	people      *memory[chat.Person]
+	guilds      *memory[chat.Guild]
+	blocks      *memory[chat.Block]
+	presets     *memory[chat.Preset]
+	links       *memory[chat.Link]
+	linkOf      func(person string) (chat.Link, bool) // links, where no context is at hand
+	made        *memory[chat.KeyMade]
+	fuses       *memory[chat.Fuse]
+	farewells   *memory[chat.Farewell]
+	parents     *parents
+	diary       *diary
+	tallies     *tallies
+	charts      *chart.Painter
+	host        *host
+	parties     *memory[chat.Party]
+	partyDrafts *memory[chat.Party]
 
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
@@ -206,7 +227,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
-	s.diary, s.tallies = newDiary(s), newTallies(s)
+	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
+	s.parties, s.partyDrafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
 	if s.charts, err = chart.New(); err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
@@ -214,6 +236,9 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
 	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
+	s.roles = newRoleEngine(s)
+	s.network = newNetwork(deps.Docs)
+	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
 		key, show, _, err := emojikudos.Parse(opts.KudosEmoji)
@@ -278,6 +303,7 @@ type family struct {
 // families lists them, one line each.
 func (s *Set) families() []family {
 	return []family{
+		s.rateFamily(),
 		s.resultFamily(),
 		s.toolFamily(),
 		s.textFamily(),
@@ -291,6 +317,15 @@ func (s *Set) families() []family {
 		s.sharedKeyFamily(),
 		s.kudosEmojiFamily(),
 		s.statsFamily(),
+		s.autoroleFamily(),
+		s.operatorFamily(),
+		s.sheetFamily(),
+		s.modelsFamily(),
+		s.workersFamily(),
+		s.teamsFamily(),
+		s.stylesFamily(),
+		s.newsFamily(),
+		s.partyFamily(),
 		s.loginFamily(),
 		s.privacyFamily(),
 		s.aboutFamily(),
@@ -340,6 +375,9 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { return s.rounds.run(ctx) })
 	group.Go(func() error { s.diary.run(ctx); return nil })
 	group.Go(func() error { s.tallies.run(ctx); return nil })
+	group.Go(func() error { s.roles.run(ctx); return nil })
+	group.Go(func() error { s.runAnnouncements(ctx); return nil })
+	group.Go(func() error { s.host.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)

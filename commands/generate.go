@@ -55,16 +55,16 @@ type params struct {
 	Sampler  string  `json:"sampler"`
 	Karras   bool    `json:"karras,omitempty"`
 
-	Style    string             `json:"style,omitempty"`    // as it was asked for
-	Styled   *horde.StyleChoice `json:"styled,omitempty"`   // what that was
-	Source   string             `json:"source,omitempty"`   // key of the image that it is made from
-	Mask     string             `json:"mask,omitempty"`     // key of what may change in it
-	Strength float64            `json:"strength,omitempty"` // of the change, above 0 to 1
-	Fine     *fine              `json:"fine,omitempty"`
-	Sharing  *bool              `json:"sharing,omitempty"` // what was said about it this time
-	Spoil    bool               `json:"spoil,omitempty"`
-	Forms    *formAsk           `json:"forms,omitempty"` // of a request to alchemists
-	Text     *textAsk           `json:"text,omitempty"`  // of a request to scribes
+	Style    string   `json:"style,omitempty"`    // as it was asked for
+	Styled   *worn    `json:"styled,omitempty"`   // what that was
+	Source   string   `json:"source,omitempty"`   // key of the image that it is made from
+	Mask     string   `json:"mask,omitempty"`     // key of what may change in it
+	Strength float64  `json:"strength,omitempty"` // of the change, above 0 to 1
+	Fine     *fine    `json:"fine,omitempty"`
+	Sharing  *bool    `json:"sharing,omitempty"` // what was said about it this time
+	Spoil    bool     `json:"spoil,omitempty"`
+	Forms    *formAsk `json:"forms,omitempty"` // of a request to alchemists
+	Text     *textAsk `json:"text,omitempty"`  // of a request to scribes
 
 	from, mask *photo // images that are still to be kept
 
@@ -76,6 +76,7 @@ type params struct {
 	Share  bool     `json:"share,omitempty"`
 	NoAlt  bool     `json:"no_alt,omitempty"`
 	Locale string   `json:"locale,omitempty"` // language of the message
+	Party  string   `json:"party,omitempty"`  // thread of the party that it is an entry of
 
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
@@ -233,7 +234,7 @@ func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
 	}
 	if p.Styled != nil {
 		width, height := n.Image.Width, n.Image.Height
-		horde.ApplyImageStyle(p.Styled, &n)
+		horde.ApplyImageStyle(p.Styled.choice(), &n)
 		n.Image.Width, n.Image.Height = width, height // a style's own are in p already
 		if len(n.Models) == 0 {
 			n.Models = p.Models
@@ -348,6 +349,11 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err != nil {
 		return err
 	}
+	joined, err := s.host.join(ctx, e, &p)
+	if err != nil {
+		return err
+	}
+	hidden = hidden && (!joined || e.answers == chat.AnswersPrivate)
 	early, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	if err := s.dress(early, in, &p); err != nil {

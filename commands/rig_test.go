@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ import (
 	"stablemate/internal/discord"
 	"stablemate/internal/sandbox"
 	"stablemate/internal/store"
+	"stablemate/ratings"
 )
 
 func TestMain(m *testing.M) {
@@ -88,6 +90,7 @@ type rig struct {
 	t        testing.TB
 	sand     *sandbox.Server
 	images   *blob.Store
+	shelf    *blob.Store // of images to rate
 	dir      string
 	aead     cipher.AEAD
 	logs     *logs
@@ -96,6 +99,7 @@ type rig struct {
 	p        *process
 	database string      // of PostgreSQL, see storeOptions
 	unsafe   atomic.Bool // rows of messages cannot be saved
+	news     atomic.Pointer[[]commands.NewsPiece]
 }
 
 // messages is the store, or one that has trouble.
@@ -116,6 +120,7 @@ type process struct {
 	store  *store.Store
 	engine *engine.Engine
 	bot    *discord.Bot
+	set    *commands.Set
 	stop   func()
 }
 
@@ -128,7 +133,7 @@ func newRig(t testing.TB, change func(*commands.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
 		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", GiftGrace: 50 * time.Millisecond, AutoAccount: true,
-		Welcome: 100 * kudos.One, AnonymousAllowed: true,
+		Welcome: 100 * kudos.One, AnonymousAllowed: true, RolePace: time.Millisecond, OperatorGuild: sandbox.GuildID,
 		Sizes: []commands.Size{{Name: "square", Width: 256, Height: 256}, {Name: "wide", Width: 384, Height: 256}},
 	}}
 	if change != nil {
@@ -145,6 +150,9 @@ func newRig(t testing.TB, change func(*commands.Options)) *rig {
 		t.Fatal(err)
 	}
 	if r.images, err = blob.NewStore(filepath.Join(r.dir, "images")); err != nil {
+		t.Fatal(err)
+	}
+	if r.shelf, err = blob.NewStore(filepath.Join(r.dir, "shared")); err != nil {
 		t.Fatal(err)
 	}
 	if r.sand, err = sandbox.New(sandbox.Options{Now: r.now, Validate: rules(t)}); err != nil {
@@ -196,7 +204,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		t.Fatal(err)
 	}
 	eng, err := engine.Open(ctx, st, engine.Options{
-		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hashKey("0000000000"), TransfersAllowed: true},
+		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hashKey("0000000000"), TransfersAllowed: true, Sharing: true},
 		Now:      r.now, IDs: ids{}, Log: log,
 	})
 	if err != nil {
@@ -209,7 +217,14 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rated, err := ratings.New(ratings.Deps{
+		Engine: eng, Store: st, Shelf: r.shelf, Images: r.images, Random: func() uint64 { return uint64(ids{}.Uint32()) << 31 }, Now: r.now, Log: log,
+	}, ratings.Options{Probes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	set, err := commands.New(commands.Deps{
+		Ratings: rated,
 		History: func(ctx context.Context, account kudos.Account, limit int) (out []commands.Movement, err error) {
 			entries, err := st.History(ctx, account, limit)
 			for _, e := range entries {
@@ -218,6 +233,12 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			return out, err
 		},
 		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe}, Docs: st, Images: r.images, NewKey: newKey, HashKey: hashKey, Log: log, Now: r.now,
+		News: func() []commands.NewsPiece {
+			if list := r.news.Load(); list != nil {
+				return slices.Clone(*list)
+			}
+			return nil
+		},
 		Seal: func(secret, bind []byte) ([]byte, error) {
 			nonce := make([]byte, r.aead.NonceSize())
 			_, _ = rand.Read(nonce)
@@ -248,8 +269,9 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		return eng.Run(engineCtx)
 	})
 	run(&doors, "bot", func() error { return bot.Run(ctx) })
+	run(&doors, "ratings", func() error { return rated.Run(ctx) })
 	run(&doors, "commands", func() error { return set.Run(ctx) })
-	r.p = &process{store: st, engine: eng, bot: bot, stop: sync.OnceFunc(func() {
+	r.p = &process{store: st, engine: eng, bot: bot, set: set, stop: sync.OnceFunc(func() {
 		cancel()
 		doors.Wait()
 		stopEngine()
