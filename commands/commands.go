@@ -170,6 +170,7 @@ type Set struct {
 	rounds *rounds
 
 	giftDrafts *memory[chat.GiftDraft]
+	keyUses    *memory[chat.KeyUse]
 
 	bundle  *words.Bundle
 	follow  *follower
@@ -249,6 +250,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 		rules = append(rules, emojikudos.Rule{Emoji: key, Show: show, Amount: opts.KudosAmount})
 	}
 	s.book, s.rounds = newGiftBook(deps.Docs), newRounds(s)
+	s.keyUses = newMemory[chat.KeyUse](deps.Docs, chat.KindKeyUse)
 	s.giftDrafts = newMemory[chat.GiftDraft](deps.Docs, chat.KindGiftDraft)
 	gifts, err := emojikudos.New(
 		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
@@ -314,6 +316,7 @@ func (s *Set) families() []family {
 		s.serverConfigFamily(),
 		s.settingsFamily(),
 		s.kudosFamily(),
+		s.sharedKeyFamily(),
 		s.kudosEmojiFamily(),
 		s.statsFamily(),
 		s.autoroleFamily(),

@@ -72,16 +72,14 @@ func (f *flying) drop(guild string, amount kudos.Amount) {
 // where it was.
 func (g *Gifts) Run(ctx context.Context) error {
 	pause := pauseFirst
-	for {
+	for ctx.Err() == nil {
 		next, err := g.pass(ctx)
 		wait := max(leastPause, next.Sub(g.deps.Now()))
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			g.deps.Log.Warn().Err(err).Msg("gifts by emoji are not settled yet")
 			wait, pause = pause, min(2*pause, pauseMost)
-		default:
+		case err == nil:
 			pause = pauseFirst
 		}
 		timer := time.NewTimer(min(wait, lookAhead))
@@ -103,6 +101,7 @@ func (g *Gifts) Run(ctx context.Context) error {
 		}
 		timer.Stop()
 	}
+	return nil
 }
 
 // pass settles what is due and tells when something else will be.

@@ -236,7 +236,7 @@ func (a *assembly) chat() (page string, err error) {
 	set := commands.Options{
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
-		OperatorGuild: a.cfg.Discord.Operators,
+		EmojiMost: kudos.Whole(int64(a.cfg.Discord.EmojiMost)), OperatorGuild: a.cfg.Discord.Operators,
 	}
 	if len(a.models) > 0 {
 		set.Model, set.CFG, set.Steps = a.models[0].Name, a.models[0].DefaultCFG, a.models[0].DefaultSteps
