@@ -147,7 +147,7 @@ func newRig(t testing.TB, change func(*commands.Options)) *rig {
 	if r.images, err = blob.NewStore(filepath.Join(r.dir, "images")); err != nil {
 		t.Fatal(err)
 	}
-	if r.sand, err = sandbox.New(sandbox.Options{Now: r.now, Validate: rules(t)}); err != nil {
+	if r.sand, err = sandbox.New(r.discordOptions()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -20,6 +20,14 @@ import (
 // loadRules reads Discord's own API description once for all tests.
 var loadRules = sync.OnceValues(apirules.Load)
 
+// discordOptions say how the rig's Discord is: strict, and under load (benchmarks) with a longer memory instead.
+func (r *rig) discordOptions() sandbox.Options {
+	if _, load := r.t.(*testing.B); load {
+		return sandbox.Options{Now: r.now, Interactions: 20_000}
+	}
+	return sandbox.Options{Now: r.now, Validate: rules(r.t)}
+}
+
 // rules checks everything that the bot sends with Discord's API description.
 func rules(t testing.TB) func(sandbox.Exchange) []string {
 	t.Helper()
