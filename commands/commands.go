@@ -54,9 +54,14 @@ type Docs interface {
 	MessagesOfPerson(ctx context.Context, person string, limit int) ([]chat.Message, error)
 }
 
-// Images reads delivered images. An image that is not kept any more is an fs.ErrNotExist.
+// Images reads delivered images and keeps those that others are made from. An image that is not kept any more is an
+// fs.ErrNotExist.
 type Images interface {
 	Read(ctx context.Context, key string, limit int64) ([]byte, error)
+	// PutBytes keeps an image; it is durable when this returns nil.
+	PutBytes(ctx context.Context, key string, data []byte) error
+	// Delete removes an image; one that is gone already is no error.
+	Delete(ctx context.Context, key string) error
 }
 
 // Deps is what a Set cannot work without.
@@ -72,6 +77,8 @@ type Deps struct {
 	// NewKey makes a fresh API key; HashKey is the fingerprint that the core keeps of one.
 	NewKey  func() string
 	HashKey func(key string) horde.KeyHash
+	// History lists the last movements of an account of the ledger, newest first, at most limit.
+	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
 	Log     zerolog.Logger
 	Now     func() time.Time
 }
@@ -121,6 +128,7 @@ func (o *Options) defaults() {
 	setDefault(&o.CFG, 7.5)
 	setDefault(&o.Sampler, "k_euler")
 	setDefault(&o.KudosAmount, 10*kudos.One)
+	setDefault(&o.EmojiMost, 1000*kudos.One)
 	setDefault(&o.Keep, 30*24*time.Hour)
 	setDefault(&o.Following, 10_000)
 	setDefault(&o.Editors, 8)
@@ -143,6 +151,10 @@ type Set struct {
 	now    func() time.Time
 	gifts  *emojikudos.Gifts
 	book   *giftBook
+	rounds *rounds
+
+	giftDrafts *memory[chat.GiftDraft]
+
 	bundle *words.Bundle
 	follow *follower
 
@@ -161,6 +173,11 @@ type Set struct {
 	tallies   *tallies
 	charts    *chart.Painter
 
+	favourites *memory[chat.Favourite]
+	drafts     *memory[chat.Draft]
+	reports    *memory[chat.Report]
+	decoding   chan struct{} // holds maxDecoding: pictures that are being decoded
+
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
 }
@@ -171,8 +188,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 	switch {
 	case deps.Engine == nil, deps.Bot == nil, deps.Messages == nil, deps.Docs == nil, deps.Images == nil:
 		return nil, errors.New("commands: engine, bot, messages, documents and images are needed")
-	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.Now == nil:
-		return nil, errors.New("commands: seal, keys and clock are needed")
+	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Now == nil:
+		return nil, errors.New("commands: seal, keys, history and clock are needed")
 	}
 	deps.Docs = &watchedDocs{Docs: deps.Docs}
 	s := &Set{
@@ -185,6 +202,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.bundle = bundle
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
+	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
+	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies = newDiary(s), newTallies(s)
 	if s.charts, err = chart.New(); err != nil {
@@ -202,10 +221,11 @@ func New(deps Deps, opts Options) (*Set, error) {
 		}
 		rules = append(rules, emojikudos.Rule{Emoji: key, Show: show, Amount: opts.KudosAmount})
 	}
-	s.book = newGiftBook(deps.Docs)
+	s.book, s.rounds = newGiftBook(deps.Docs), newRounds(s)
+	s.giftDrafts = newMemory[chat.GiftDraft](deps.Docs, chat.KindGiftDraft)
 	gifts, err := emojikudos.New(
 		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
-		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, RuleAmount: opts.EmojiMost},
+		emojikudos.Options{Default: rules, Grace: opts.GiftGrace},
 	)
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
@@ -223,8 +243,6 @@ func (s *Set) Register(rt *discord.Router) {
 	}
 	rt.Command("generate", discord.Route{Handle: s.answered(s.generate), Autocomplete: s.complete})
 	rt.Command("userinfo", discord.Route{Handle: s.answered(s.userInfo), Private: true})
-	rt.Command("kudos balance", discord.Route{Handle: s.answered(s.balance), Private: true})
-	rt.Command("kudos gift", discord.Route{Handle: s.answered(s.gift)})
 	rt.Component(verbCancel, discord.Route{Handle: s.answered(s.pressCancel), Private: true})
 	rt.Component(verbAgain, discord.Route{Handle: s.answered(s.pressAgain)})
 	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
@@ -258,8 +276,16 @@ type family struct {
 // families lists them, one line each.
 func (s *Set) families() []family {
 	return []family{
+		s.resultFamily(),
+		s.toolFamily(),
+		s.textFamily(),
+		s.jobFamily(),
+		s.historyFamily(),
+		s.advancedFamily(),
+		s.reportFamily(),
 		s.serverConfigFamily(),
 		s.settingsFamily(),
+		s.kudosFamily(),
 		s.kudosEmojiFamily(),
 		s.statsFamily(),
 		s.loginFamily(),
@@ -276,6 +302,9 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 				MinLength: new(1), MaxLength: new(maxPrompt),
 			},
 			{Name: "negative", Description: descNegative, Type: discord.OptionString, MaxLength: new(maxNegative)},
+			s.optionOf("image.optstyle", discord.OptionSpec{
+				Name: "style", Type: discord.OptionString, Autocomplete: true, MaxLength: new(horde.MaxStyleName + 100),
+			}),
 			{Name: "model", Description: descModel, Type: discord.OptionString, Autocomplete: true, MaxLength: new(maxModel)},
 			{Name: "size", Description: descSize, Type: discord.OptionString, Autocomplete: true, MaxLength: new(maxModel)},
 			{
@@ -284,22 +313,17 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			},
 			{Name: "seed", Description: descSeed, Type: discord.OptionString, MaxLength: new(maxSeed)},
 			{Name: "amount", Description: descAmount, Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(maxAmount))},
+			s.optionOf("image.optimage", discord.OptionSpec{Name: "image", Type: discord.OptionAttachment}),
+			s.optionOf("image.optstrength", discord.OptionSpec{
+				Name: "strength", Type: discord.OptionInteger, Min: new(1.0), Max: new(100.0),
+			}),
 			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
+			s.optionOf("image.optspoiler", discord.OptionSpec{Name: "spoiler", Type: discord.OptionBoolean}),
+			s.optionOf("image.optshare", discord.OptionSpec{Name: "share", Type: discord.OptionBoolean}),
 			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
 		}},
 		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
 			{Name: "user", Description: descUser, Type: discord.OptionUser},
-		}},
-		{Name: "kudos", Description: descKudos, DMs: true, Subcommands: []discord.SubcommandSpec{
-			{Name: "balance", Description: descBalance},
-			{Name: "gift", Description: descGift, Options: []discord.OptionSpec{
-				{Name: "user", Description: descTo, Type: discord.OptionUser, Required: true},
-				{
-					Name: "amount", Description: descGiven, Type: discord.OptionInteger, Required: true,
-					Min: new(1.0), Max: new(float64(maxGift)),
-				},
-				{Name: "note", Description: descNote, Type: discord.OptionString, MaxLength: new(maxNote)},
-			}},
 		}},
 	}
 }
@@ -310,6 +334,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.follow.run(ctx) })
 	group.Go(func() error { return s.gifts.Run(ctx) })
+	group.Go(func() error { return s.rounds.run(ctx) })
 	group.Go(func() error { s.diary.run(ctx); return nil })
 	group.Go(func() error { s.tallies.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })

@@ -90,7 +90,8 @@ func (s *Set) burn(ctx context.Context) error {
 
 // farewell deletes the accounts whose time of grace is over, and wipes them when the core lets it.
 func (s *Set) farewell(ctx context.Context) error {
-	list, err := s.farewells.due(ctx, s.now(), choreBatch)
+	now := s.now()
+	list, err := s.farewells.due(ctx, now, choreBatch)
 	if err != nil {
 		return fmt.Errorf("accounts to delete: %w", err)
 	}
@@ -102,7 +103,7 @@ func (s *Set) farewell(ctx context.Context) error {
 		if next == 0 {
 			_, err = s.farewells.drop(ctx, e.key)
 		} else {
-			_, err = s.farewells.change(ctx, e.key, about{due: s.now().Add(next)}, func(f *chat.Farewell) error {
+			_, err = s.farewells.change(ctx, e.key, about{due: now.Add(next)}, func(f *chat.Farewell) error {
 				f.Deleted = true
 				return nil
 			})

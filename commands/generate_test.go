@@ -310,7 +310,7 @@ func TestWithoutAccounts(t *testing.T) {
 		t.Errorf("the result says %q", m.Content)
 	}
 	r.run(sandbox.Newcomer, "kudos balance", nil)
-	r.whisper(sandbox.Newcomer, "You have no account yet")
+	r.whisper(sandbox.Newcomer, "For this you need an account")
 }
 
 func TestAccountsCanBeNeeded(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stablemate/commands"
+	"stablemate/commands/chat"
 	"stablemate/horde/kudos"
 	"stablemate/internal/sandbox"
 )
@@ -40,7 +41,7 @@ func (r *rig) stays(who string, want kudos.Amount) {
 		r.t.Fatal(err)
 	}
 	r.eventually("the marker is seen", func() bool { return r.p.bot.Stats().Reactions > seen })
-	time.Sleep(100 * time.Millisecond) // another lane may be slower
+	time.Sleep(300 * time.Millisecond) // another lane may be slower, and there is the grace
 	if u := r.user(who); u.Balance != want {
 		r.t.Errorf("balance of %s is %s, want %s", who, u.Balance, want)
 	}
@@ -53,49 +54,128 @@ func (r *rig) react(who, message, emoji string) {
 	}
 }
 
+func (r *rig) unreact(who, message, emoji string) {
+	r.t.Helper()
+	if err := r.sand.Unreact(who, message, emoji); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// post writes a message and returns its ID.
+func (r *rig) post(who string) string {
+	r.t.Helper()
+	m, err := r.sand.Post(who, sandbox.ChannelID, "hello")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return m.ID
+}
+
 const start = 125 * kudos.One // floor and welcome
 
 func TestTheKudosEmojiThanksTheAuthorOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	r.login(sandbox.Newcomer)
-	m, err := r.sand.Post(sandbox.Newcomer, sandbox.ChannelID, "hello")
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	m := r.post(sandbox.Newcomer)
 	r.sand.Arm(sandbox.Fault{Kind: sandbox.Duplicate})
-	r.react(sandbox.Friend, m.ID, "🙏") // their account opens on the way
+	r.react(sandbox.Friend, m, "🙏")
 	r.balance(sandbox.Newcomer, start+10*kudos.One)
 	r.balance(sandbox.Friend, start-10*kudos.One)
-	if err := r.sand.Unreact(sandbox.Friend, m.ID, "🙏"); err != nil {
-		t.Fatal(err)
-	}
-	r.react(sandbox.Friend, m.ID, "🙏")
-	r.react(sandbox.Newcomer, m.ID, "🙏") // oneself
-	r.react(sandbox.Friend, m.ID, "🐴")   // another emoji
+	r.unreact(sandbox.Friend, m, "🙏")
+	r.react(sandbox.Friend, m, "🙏")
+	r.react(sandbox.Newcomer, m, "🙏") // oneself
+	r.react(sandbox.Friend, m, "🐴")   // another emoji
 	r.stays(sandbox.Newcomer, start+10*kudos.One)
 	r.stays(sandbox.Friend, start-10*kudos.One)
 
-	// Somebody else may thank as well, and an account is not needed to be thanked.
-	other, err := r.sand.Post(sandbox.Admin, sandbox.ChannelID, "hello")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.react(sandbox.Friend, other.ID, "🙏")
-	r.balance(sandbox.Admin, start+10*kudos.One)
-
 	// Once is once, also after a restart.
 	r.restart(2 * time.Hour)
-	if err := r.sand.Unreact(sandbox.Friend, m.ID, "🙏"); err != nil {
+	r.unreact(sandbox.Friend, m, "🙏")
+	r.react(sandbox.Friend, m, "🙏")
+	r.stays(sandbox.Newcomer, start+10*kudos.One)
+	r.see(sandbox.Newcomer, "word of the gift", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && holds(m, []string{"thanked you with 10 kudos", "<@" + sandbox.Friend + ">"})
+	})
+	if dms := r.sand.Messages(sandbox.DMChannel(sandbox.Friend), sandbox.Friend); len(dms) > 0 {
+		t.Errorf("the giver got direct messages: %+v", dms)
+	}
+}
+
+func TestAGiftByEmojiCanBeTakenBackAndSurvivesARestart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.GiftGrace = time.Hour })
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	first, second := r.post(sandbox.Newcomer), r.post(sandbox.Newcomer)
+	r.react(sandbox.Friend, first, "🙏")
+	r.react(sandbox.Friend, second, "🙏")
+	r.eventually("both are written down", func() bool {
+		rows, err := r.p.store.DocsOfPerson(r.ctx(), chat.KindGift, sandbox.Friend)
+		return err == nil && len(rows) == 2
+	})
+	r.restart(10 * time.Minute) // in the middle of the grace
+	r.unreact(sandbox.Friend, first, "🙏")
+	r.stays(sandbox.Newcomer, start)
+	r.restart(time.Hour)
+	r.balance(sandbox.Newcomer, start+10*kudos.One)
+	r.stays(sandbox.Friend, start-10*kudos.One)
+}
+
+func TestTheFirstKudosReactionAsks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer)
+	m := r.post(sandbox.Newcomer)
+	r.react(sandbox.Friend, m, "🙏")
+	question := r.see(sandbox.Friend, "a question", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.DMChannel(sandbox.Friend) && holds(m, []string{"May your reactions give kudos"})
+	})
+	r.stays(sandbox.Newcomer, start)
+	r.click(sandbox.Friend, question.ID, "Enable emoji gifts")
+	r.balance(sandbox.Newcomer, start+10*kudos.One)
+	r.balance(sandbox.Friend, start-10*kudos.One)
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🙏")
+	r.balance(sandbox.Newcomer, start+20*kudos.One)
+	r.click(sandbox.Friend, question.ID, "No emoji gifts")
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🙏")
+	r.stays(sandbox.Newcomer, start+20*kudos.One)
+}
+
+func TestAGiftWaitsForWhoHasNoAccount(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Friend)
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🙏")
+	r.balance(sandbox.Friend, start-10*kudos.One)
+	r.see(sandbox.Newcomer, "an invitation", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && holds(m, []string{"set 10 kudos aside for you", "</login:"})
+	})
+	r.run(sandbox.Friend, "kudos gift", map[string]any{"user": sandbox.Newcomer, "amount": 5, "note": "welcome"})
+	r.see(sandbox.Admin, "a public word", func(m sandbox.Message) bool {
+		return holds(m, []string{"set **5 kudos** aside for <@" + sandbox.Newcomer + ">", "> welcome"})
+	})
+	r.run(sandbox.Newcomer, "kudos pending", nil)
+	r.whisper(sandbox.Newcomer, "For you: 15 kudos")
+	r.run(sandbox.Friend, "kudos gift", map[string]any{"user": sandbox.Newcomer, "amount": 7})
+	r.run(sandbox.Friend, "kudos pending", nil)
+	panel := r.whisper(sandbox.Friend, "From you: 22 kudos")
+	var last string
+	for _, g := range r.p.engine.GiftsFrom(r.user(sandbox.Friend).ID) {
+		last = g.ID.String()
+	}
+	if _, err := r.sand.Choose(r.ctx(), sandbox.Friend, panel.ID, "Take a gift back", last); err != nil {
 		t.Fatal(err)
 	}
-	r.react(sandbox.Friend, m.ID, "🙏")
-	r.stays(sandbox.Newcomer, start+10*kudos.One)
-	for _, who := range []string{sandbox.Newcomer, sandbox.Friend} {
-		if dms := r.sand.Messages(sandbox.DMChannel(who), who); len(dms) > 0 {
-			t.Errorf("%s got direct messages: %+v", who, dms)
-		}
-	}
+	r.balance(sandbox.Friend, start-15*kudos.One)
+	r.run(sandbox.Newcomer, "login", nil)
+	r.whisper(sandbox.Newcomer, "Welcome!")
+	r.balance(sandbox.Newcomer, start+15*kudos.One)
+	r.run(sandbox.Newcomer, "kudos claim", nil)
+	r.whisper(sandbox.Newcomer, "Nothing waits for you")
+	r.run(sandbox.Newcomer, "kudos history", map[string]any{"type": "transfer"})
+	r.whisper(sandbox.Newcomer, "+10", "a gift that waited for you")
+	r.run(sandbox.Friend, "kudos history", nil)
+	r.whisper(sandbox.Friend, "-10", "https://discord.com/channels/"+sandbox.GuildID, "a gift that came back")
 }
 
 func TestTheKudosEmojiOnAnImageThanksWhoAskedForIt(t *testing.T) {
@@ -110,6 +190,19 @@ func TestTheKudosEmojiOnAnImageThanksWhoAskedForIt(t *testing.T) {
 	r.react(sandbox.Friend, id, "🙏")
 	r.balance(sandbox.Newcomer, before+10*kudos.One)
 	r.balance(sandbox.Friend, start-10*kudos.One)
+
+	// The button under it, and the menu of the message, do the same.
+	form := r.click(sandbox.Friend, id, "Gift").Modal
+	if form == nil {
+		t.Fatal("the button opened no form")
+	}
+	if _, err := r.sand.SubmitModal(r.ctx(), sandbox.Friend, form.InteractionID, map[string]string{"amount": "12", "note": "so red"}); err != nil {
+		t.Fatal(err)
+	}
+	r.balance(sandbox.Newcomer, before+22*kudos.One)
+	if out := r.click(sandbox.Newcomer, id, "Gift"); out.Modal != nil {
+		t.Error("a form for a gift to oneself")
+	}
 }
 
 func TestARefusedReactionIsExplainedOnceAnHour(t *testing.T) {
@@ -117,11 +210,7 @@ func TestARefusedReactionIsExplainedOnceAnHour(t *testing.T) {
 	r := newRig(t, func(o *commands.Options) { o.KudosAmount = 1000 * kudos.One })
 	r.login(sandbox.Newcomer, sandbox.Friend)
 	for range 2 {
-		m, err := r.sand.Post(sandbox.Newcomer, sandbox.ChannelID, "hello")
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.react(sandbox.Friend, m.ID, "🙏")
+		r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🙏")
 	}
 	r.see(sandbox.Friend, "an explanation", func(m sandbox.Message) bool {
 		return m.ChannelID == sandbox.DMChannel(sandbox.Friend) && holds(m, []string{"gave nothing", "You do not have enough"})
@@ -135,6 +224,7 @@ func TestARefusedReactionIsExplainedOnceAnHour(t *testing.T) {
 func TestGiftByCommand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
+	r.login(sandbox.Friend)
 	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 40, "note": "thank *you*"})
 	r.see(sandbox.Admin, "a public word", func(m sandbox.Message) bool {
 		return holds(m, []string{"<@" + sandbox.Newcomer + "> gave <@" + sandbox.Friend + "> **40 kudos**", `thank \*you\*`, "I opened an account for you"})
@@ -143,15 +233,16 @@ func TestGiftByCommand(t *testing.T) {
 	r.balance(sandbox.Friend, start+40*kudos.One)
 
 	for name, c := range map[string]struct {
-		to     string
-		amount int
-		want   string
+		options map[string]any
+		want    string
 	}{
-		"more than there is": {sandbox.Friend, 61, "You do not have enough"},
-		"to oneself":         {sandbox.Newcomer, 1, "cannot give kudos to yourself"},
-		"to the bot":         {sandbox.BotID, 1, "robots need no kudos"},
+		"more than there is": {map[string]any{"user": sandbox.Friend, "amount": 61}, "You do not have enough"},
+		"to oneself":         {map[string]any{"user": sandbox.Newcomer, "amount": 1}, "cannot give kudos to yourself"},
+		"to the bot":         {map[string]any{"user": sandbox.BotID, "amount": 1}, "robots need no kudos"},
+		"to nobody":          {map[string]any{"amount": 1}, "either a member or an account"},
+		"to nobody known":    {map[string]any{"amount": 1, "horde": "nobody#99"}, "no such account"},
 	} {
-		r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": c.to, "amount": c.amount})
+		r.run(sandbox.Newcomer, "kudos gift", c.options)
 		r.whisper(sandbox.Newcomer, c.want)
 		if got := r.user(sandbox.Newcomer).Balance; got != start-40*kudos.One {
 			t.Errorf("%s: the balance is %s", name, got)
@@ -159,6 +250,75 @@ func TestGiftByCommand(t *testing.T) {
 	}
 	r.run(sandbox.Friend, "kudos gift", map[string]any{"user": sandbox.Newcomer, "amount": 1})
 	r.whisper(sandbox.Friend, "wait a minute")
+
+	// By the name in the horde, and without a name.
+	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"horde": "friend", "amount": 2, "anonymous": true, "note": "guess"})
+	r.whisper(sandbox.Newcomer, "You gave **Friend#1** **2 kudos**", "do not learn from whom")
+	r.balance(sandbox.Friend, start+42*kudos.One)
+	r.restart(2 * time.Minute)
+	r.see(sandbox.Friend, "word of a gift", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.DMChannel(sandbox.Friend) && holds(m, []string{"thanked you with 2 kudos", "somebody", "guess"}) &&
+			!holds(m, []string{sandbox.Newcomer})
+	})
+}
+
+func TestALargeGiftIsAskedBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.Welcome = 5000 * kudos.One })
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	had := r.user(sandbox.Newcomer).Balance
+	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 1500})
+	sure := r.whisper(sandbox.Newcomer, "Give **1500 kudos** to <@"+sandbox.Friend+">?")
+	r.stays(sandbox.Newcomer, had)
+	r.click(sandbox.Newcomer, sure.ID, "Give")
+	r.balance(sandbox.Newcomer, had-1500*kudos.One)
+	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 1501})
+	no := r.whisper(sandbox.Newcomer, "Give **1501 kudos**")
+	r.click(sandbox.Newcomer, no.ID, "Cancel")
+	r.whisper(sandbox.Newcomer, "Nothing was given")
+	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 1502})
+	late := r.whisper(sandbox.Newcomer, "Give **1502 kudos**")
+	r.restart(20 * time.Minute)
+	r.click(sandbox.Newcomer, late.ID, "Give")
+	r.whisper(sandbox.Newcomer, "This is over by now")
+	r.stays(sandbox.Newcomer, had-1500*kudos.One)
+}
+
+func TestTheLeaderboard(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 40})
+	for board, want := range map[string]string{"balance": "1. Friend#2 · **165**\n2. Newcomer#1 · **85**", "given": "1. Newcomer#1 · **40**", "received": "1. Friend#2 · **40**"} {
+		r.run(sandbox.Admin, "kudos leaderboard", map[string]any{"board": board})
+		r.see(sandbox.Newcomer, "the board of "+board, func(m sandbox.Message) bool { return holds(m, []string{want}) })
+	}
+}
+
+func TestAGiftToARole(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.Welcome = 1000 * kudos.One })
+	r.login(sandbox.Newcomer, sandbox.Friend, sandbox.Admin)
+	for _, who := range []string{sandbox.Newcomer, sandbox.Friend} {
+		if _, err := r.p.store.SaveDoc(r.ctx(), chat.Doc{Kind: "member", Key: sandbox.GuildID + ":" + who, Person: who, Guild: sandbox.GuildID, Value: []byte("{}")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.p.bot.AddRole(r.ctx(), sandbox.GuildID, sandbox.Friend, sandbox.RoleWorker, "test"); err != nil {
+		t.Fatal(err)
+	}
+	had := r.user(sandbox.Friend).Balance
+	if _, err := r.sand.RunCommand(r.ctx(), sandbox.Newcomer, sandbox.ChannelID, "kudos giftrole", map[string]any{"role": sandbox.RoleWorker, "amount": 30}); err == nil {
+		r.whisper(sandbox.Newcomer, "Manage Server")
+	}
+	r.run(sandbox.Admin, "kudos giftrole", map[string]any{"role": sandbox.RoleWorker, "amount": 30})
+	m := r.see(sandbox.Newcomer, "a preview", func(m sandbox.Message) bool { return holds(m, []string{"give 30 kudos to one person"}) })
+	r.click(sandbox.Newcomer, m.ID, "Give") // not theirs
+	r.restart(time.Second)
+	r.stays(sandbox.Friend, had)
+	r.click(sandbox.Admin, m.ID, "Give")
+	r.message(sandbox.Newcomer, m.ID, "gave 30 kudos to 1 of 1 people")
+	r.balance(sandbox.Friend, had+30*kudos.One)
 }
 
 func TestAccount(t *testing.T) {
@@ -183,7 +343,7 @@ func TestAccount(t *testing.T) {
 	}
 
 	r.run(sandbox.Newcomer, "kudos balance", nil)
-	r.whisper(sandbox.Newcomer, "**125 kudos**; 100 of them can be given away.")
+	r.whisper(sandbox.Newcomer, "**125 kudos**", "100 of them can be given away.")
 	r.run(sandbox.Newcomer, "userinfo", nil)
 	r.whisper(sandbox.Newcomer, `Newcomer#1`, "Kudos: 125", "Here since: <t:")
 	r.run(sandbox.Friend, "userinfo", map[string]any{"user": sandbox.Newcomer})

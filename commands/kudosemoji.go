@@ -44,7 +44,7 @@ func (s *Set) kudosEmojiFamily() family {
 	known := emoji
 	known.Autocomplete = true
 	amount := opt(discord.OptionSpec{
-		Name: "amount", Type: discord.OptionInteger, Min: new(1.0), Max: new((s.gifts.MostPerEmoji() / kudos.One * kudos.One).Float()),
+		Name: "amount", Type: discord.OptionInteger, Min: new(1.0), Max: new((s.opts.EmojiMost / kudos.One * kudos.One).Float()),
 	})
 	terms := []discord.OptionSpec{
 		opt(discord.OptionSpec{Name: "title", Type: discord.OptionString, MaxLength: new(emojikudos.MaxTitle)}),
@@ -106,7 +106,7 @@ func (s *Set) managing(h discord.HandlerFunc) discord.HandlerFunc {
 func (s *Set) readTerms(w words.Words, o discord.OptionValues, rule *emojikudos.Rule) error {
 	if o.Has("amount") {
 		n := o.Int("amount", 0)
-		if most := s.gifts.MostPerEmoji(); n < 1 || n > int64(most/kudos.One) {
+		if most := s.opts.EmojiMost; n < 1 || n > int64(most/kudos.One) {
 			return tell(w.T("kudosemoji.badamount", "Most", most.String()))
 		}
 		rule.Amount = kudos.Whole(n)

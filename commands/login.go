@@ -133,23 +133,20 @@ func (s *Set) loginPanel(ctx context.Context, in *discord.Interaction, u horde.U
 		text = append(text, w.T("account.leaving", "When", stamp(leaving.Asked.Add(graceTime))))
 	}
 	m := private(strings.Join(append(text, "-# "+w.T("account.kept")), "\n"))
-	gifts := discord.Button{Label: w.T("account.gifts.on"), Style: discord.Success, CustomID: loginID("gifts")}
-	if p.NoGifts {
-		gifts.Label, gifts.Style = w.T("account.gifts.off"), discord.Secondary
-	}
 	limit := discord.Button{Label: w.T("account.limit.none"), Style: discord.Secondary, CustomID: loginID("limit")}
 	if p.GiftLimit > 0 {
 		limit.Label = w.T("account.limit", "Kudos", strconv.FormatInt(p.GiftLimit, 10))
 	}
 	m.Components = []discord.Row{{Buttons: []discord.Button{
-		gifts, limit, {Label: w.T("account.havekey"), Style: discord.Secondary, CustomID: loginID("havekey")},
+		{Label: w.T("account.havekey"), Style: discord.Secondary, CustomID: loginID("havekey")}, limit,
 	}}}
 	if goes {
 		m.Components[0].Buttons = append(m.Components[0].Buttons, discord.Button{
 			Label: w.T("account.keep"), Style: discord.Success, CustomID: loginID("keep"),
 		})
 	}
-	return m, nil
+	err = s.greetGifts(ctx, in, &m)
+	return m, err
 }
 
 // giftLine tells how kudos are given.
@@ -199,13 +196,6 @@ func (s *Set) pressLogin(ctx context.Context, in *discord.Interaction, r *discor
 				Placeholder: w.T("server.number"),
 			}},
 		})
-	case "gifts":
-		if _, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
-			p.NoGifts = !p.NoGifts
-			return nil
-		}); err != nil {
-			return err
-		}
 	case "keep":
 		if err := s.keepAccount(ctx, in.User.ID); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
+	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/internal/discord"
 )
@@ -58,7 +59,7 @@ func set(t *testing.T) *Set {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Set{now: time.Now, bundle: b}
+	s := &Set{now: time.Now, bundle: b, gifts: &emojikudos.Gifts{}}
 	s.opts.defaults()
 	return s
 }
@@ -145,7 +146,6 @@ func TestMessagesFit(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		textQueued(3, "soon"), textImpossible(strings.Repeat("x", 300), time.Now()), textNewKey(strings.Repeat("k", 22), "http://a"),
-		textGift("1", "2", 1, escape(strings.Repeat("*", maxNote))),
 		textLogin(horde.User{Name: strings.Repeat("n", 30)}, true, func(c string) string { return "</" + c + ":110000000000000001>" }, "http://a", "🙏", 10),
 	} {
 		if err := (discord.Message{Content: text}).Validate(); err != nil {

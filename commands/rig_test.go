@@ -127,7 +127,7 @@ func (r *rig) jump(d time.Duration) { r.jumped.Add(int64(d)) }
 func newRig(t testing.TB, change func(*commands.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
-		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", AutoAccount: true,
+		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", GiftGrace: 50 * time.Millisecond, AutoAccount: true,
 		Welcome: 100 * kudos.One, AnonymousAllowed: true,
 		Sizes: []commands.Size{{Name: "square", Width: 256, Height: 256}, {Name: "wide", Width: 384, Height: 256}},
 	}}
@@ -210,6 +210,13 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		t.Fatal(err)
 	}
 	set, err := commands.New(commands.Deps{
+		History: func(ctx context.Context, account kudos.Account, limit int) (out []commands.Movement, err error) {
+			entries, err := st.History(ctx, account, limit)
+			for _, e := range entries {
+				out = append(out, commands.Movement{Key: e.Key, Kind: e.Kind, At: e.At, Amount: e.Amount})
+			}
+			return out, err
+		},
 		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe}, Docs: st, Images: r.images, NewKey: newKey, HashKey: hashKey, Log: log, Now: r.now,
 		Seal: func(secret, bind []byte) ([]byte, error) {
 			nonce := make([]byte, r.aead.NonceSize())
@@ -354,7 +361,7 @@ func holds(m sandbox.Message, texts []string) bool {
 func (r *rig) result(who, id string, images int) sandbox.Message {
 	r.t.Helper()
 	return r.see(who, "result", func(m sandbox.Message) bool {
-		return m.ID == id && len(m.Attachments) == images && len(m.Buttons) == 2
+		return m.ID == id && len(m.Attachments) == images && len(m.Buttons) >= 2
 	})
 }
 
@@ -410,7 +417,7 @@ func (r *rig) worker(gate chan struct{}) *worker {
 
 func (w *worker) offer() horde.Pop {
 	return horde.Pop{Owner: w.owner.ID, Amount: 1, Offer: horde.Offer{
-		Name: "Pony", Models: []string{model}, BridgeAgent: horde.PoolAgent + ":1:test", Threads: 1, MaxPixels: 1 << 20,
+		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:13:test", Threads: 1, MaxPixels: 1 << 20, Img2Img: true, Painting: true,
 	}}
 }
 

@@ -30,12 +30,6 @@ const (
 	descLogout   = "Switch your API key off; account and kudos stay"
 	descUserInfo = "Your account, or somebody else's"
 	descUser     = "Whose account"
-	descKudos    = "See and give kudos"
-	descBalance  = "How many kudos you have"
-	descGift     = "Give kudos to somebody"
-	descTo       = "Who gets them"
-	descGiven    = "How many kudos"
-	descNote     = "A few words that go with them"
 	descHelp     = "What this bot does and how"
 
 	choiceNewKey = "show new key"
@@ -48,6 +42,7 @@ const (
 	labelAgain  = "Again"
 	labelDelete = "Delete"
 	labelShow   = "Show result"
+	labelGift   = "Gift"
 )
 
 const (
@@ -72,7 +67,6 @@ const (
 	textTooLarge  = "🖼️ The image is larger than Discord takes here, so I cannot show it."
 	textBlocked   = "-# This server does not allow the words of the prompt to be repeated."
 	textCannotDel = "I could not delete this message. Somebody who manages messages here can."
-	textGiftRobot = "That is kind, but robots need no kudos."
 )
 
 func textFaultNumber(id string) string { return textFault + "\n-# Reference " + id }
@@ -300,19 +294,6 @@ const (
 	roleTrusted  = "trusted"
 	roleFlagged  = "flagged"
 )
-
-func textGift(from, to string, amount kudos.Amount, note string) string {
-	text := fmt.Sprintf("🙏 %s gave %s **%s**.", mention(from), mention(to), kudosWord(amount))
-	if note != "" {
-		text += "\n> " + note
-	}
-	return text
-}
-
-// textGiftRefused goes to somebody whose kudos emoji did nothing.
-func textGiftRefused(words string) string {
-	return "🙏 Your kudos emoji gave nothing. " + words + "\n-# You can take the reaction back and add it again. I say this once an hour at most."
-}
 
 func helpTitle(horde string) string {
 	if horde == "" {

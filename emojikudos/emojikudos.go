@@ -126,19 +126,18 @@ type Deps struct {
 
 // Options tune Gifts. Zero values of the named defaults are replaced.
 type Options struct {
-	Default    []Rule        // of guilds that set up none
-	Grace      time.Duration // in which a reaction can be taken back; default 10 s
-	PerGift    kudos.Amount  // of a person who set no limit; default 1,000 kudos
-	PerDay     kudos.Amount  // likewise; default 10,000 kudos
-	GuildDay   kudos.Amount  // what the reactions of a guild give on a day; default 100,000 kudos
-	RuleAmount kudos.Amount  // most that a guild's emoji may give; default 1,000 kudos
+	Default  []Rule        // of guilds that set up none
+	Grace    time.Duration // in which a reaction can be taken back; default 10 s
+	PerGift  kudos.Amount  // of a person who set no limit; default 1,000 kudos
+	PerDay   kudos.Amount  // likewise; default 10,000 kudos
+	GuildDay kudos.Amount  // what the reactions of a guild give on a day; default 100,000 kudos
 }
 
 func (o *Options) defaults() {
 	for _, d := range []struct {
 		at   *kudos.Amount
 		most kudos.Amount
-	}{{&o.PerGift, kudos.Whole(1000)}, {&o.PerDay, kudos.Whole(10_000)}, {&o.GuildDay, kudos.Whole(100_000)}, {&o.RuleAmount, kudos.Whole(1000)}} {
+	}{{&o.PerGift, kudos.Whole(1000)}, {&o.PerDay, kudos.Whole(10_000)}, {&o.GuildDay, kudos.Whole(100_000)}} {
 		if *d.at == 0 {
 			*d.at = d.most
 		}
@@ -179,9 +178,6 @@ func New(deps Deps, opts Options) (*Gifts, error) {
 		all: newWindow(time.Minute, allPerMinute, 1), flying: newFlying(),
 	}, nil
 }
-
-// MostPerEmoji is the most that a guild's emoji may give.
-func (g *Gifts) MostPerEmoji() kudos.Amount { return g.opts.RuleAmount }
 
 // Rules lists the kudos emoji of a guild, and whether they are its own.
 func (g *Gifts) Rules(ctx context.Context, guild string) (rules []Rule, own bool, err error) {

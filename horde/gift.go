@@ -94,7 +94,9 @@ func ReturnKey(id GiftID) string { return "return:" + id.String() }
 // returnGift gives what waits back to its giver.
 func (s *State) returnGift(c *Change, g *Gift) {
 	c.post(s, ReturnKey(g.ID), kudos.KindReturn, kudos.Move(kudos.Reserved, spendable(g.From), g.Amount))
-	s.users[g.From].Details.Gifted += g.Amount
+	if from := s.users[g.From]; !from.Wiped() {
+		from.Details.Gifted += g.Amount
+	}
 	s.dropGift(c, g)
 }
 
@@ -174,7 +176,7 @@ func (op Give) apply(s *State, c *Change) (Given, error) {
 func (s *State) giver(op Give) (*User, error) {
 	from, ok := s.users[op.From]
 	switch {
-	case !ok:
+	case !ok || from.Wiped():
 		return nil, refuse(CodeInvalidAPIKey, "no user matches this API key")
 	case from.ID == Anonymous:
 		return nil, refuse(CodeTransferFromAnon, "the anonymous account cannot give kudos; please register")
@@ -234,7 +236,7 @@ type Claimed struct {
 
 func (op Claim) apply(s *State, c *Change) (Claimed, error) {
 	u, ok := s.users[op.User]
-	if !ok || u.ID == Anonymous {
+	if !ok || u.ID == Anonymous || u.Wiped() {
 		return Claimed{}, refuse(CodeInvalidAPIKey, "no user matches this API key")
 	}
 	if op.Identity == "" {

@@ -255,7 +255,7 @@ func (a *assembly) chat() (page string, err error) {
 	}
 	chat, err := commands.New(commands.Deps{
 		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
-		NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now,
+		History: a.movements, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now,
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands_test
+
+import (
+	"testing"
+
+	"stablemate/commands"
+	"stablemate/horde/kudos"
+	"stablemate/internal/sandbox"
+)
+
+func TestAServerSetsUpItsKudosEmoji(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	admin := func(path string, options map[string]any, want ...string) sandbox.Message {
+		t.Helper()
+		r.run(sandbox.Admin, "kudosemoji "+path, options)
+		return r.whisper(sandbox.Admin, want...)
+	}
+	if _, err := r.sand.RunCommand(r.ctx(), sandbox.Newcomer, sandbox.ChannelID, "kudosemoji list", nil); err == nil {
+		r.whisper(sandbox.Newcomer, "Manage Server")
+	}
+	admin("list", nil, "🙏 **10**", "Kudos emoji (1 of 50)")
+	admin("add", map[string]any{"emoji": "nothing", "amount": 5}, "That is no emoji")
+	admin("add", map[string]any{"emoji": "<:kudos50:777>", "amount": 5, "title": "Neigh", "message": "well *done*"},
+		"This emoji gives kudos now", "<:kudos50:777> **5**", "Its name says 50, but it gives 5", "only if you add it", `well \*done\*`)
+	admin("add", map[string]any{"emoji": "kudos50:777", "amount": 6}, "gives kudos already")
+	admin("add", map[string]any{"emoji": "🥕", "amount": 2, "who": sandbox.RoleWorker, "channel": sandbox.ChannelID}, "🥕 **2**", "<@&"+sandbox.RoleWorker+">")
+
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🙏") // not one of theirs any more
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🥕") // not for everybody
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "kudos50:777")
+	r.balance(sandbox.Newcomer, start+5*kudos.One)
+	r.stays(sandbox.Newcomer, start+5*kudos.One)
+
+	admin("test", map[string]any{"emoji": "🥕", "user": sandbox.Friend}, "not for this member")
+	admin("test", map[string]any{"emoji": "kudos50:777", "user": sandbox.Friend}, "set 5 kudos aside for <@"+sandbox.Admin+">")
+	choices, err := r.sand.Autocomplete(r.ctx(), sandbox.Admin, sandbox.ChannelID, "kudosemoji edit", map[string]any{"emoji": "50"}, "emoji")
+	if err != nil || len(choices) != 1 || choices[0].Value != "c:777" {
+		t.Errorf("suggested %+v, %v", choices, err)
+	}
+	admin("edit", map[string]any{"emoji": "c:777", "amount": 50}, "Changed", "**50**")
+	admin("edit", map[string]any{"emoji": "🥕", "anyone": true, "anywhere": true}, "Changed", "🥕 **2**")
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🥕")
+	r.balance(sandbox.Newcomer, start+7*kudos.One)
+	r.stays(sandbox.Newcomer, start+7*kudos.One) // and what became of it is written down
+	log := admin("log", map[string]any{"user": sandbox.Newcomer}, "2 kudos reactions, 7 kudos", "given", "https://discord.com/channels/"+sandbox.GuildID)
+	if len(log.Attachments) != 1 {
+		t.Errorf("the log has %d tables", len(log.Attachments))
+	}
+	admin("remove", map[string]any{"emoji": "🥕"}, "🥕 is an ordinary emoji again")
+	admin("remove", map[string]any{"emoji": "🥕"}, "no such kudos emoji")
+	r.restart(0)
+	list := admin("list", nil, "<:kudos50:777> **50**", "Last changes", "removed 🥕 (2)")
+	r.click(sandbox.Admin, list.ID, "Back to the default")
+	r.message(sandbox.Admin, list.ID, "🙏 **10**", "went back to the default")
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🙏")
+	r.balance(sandbox.Newcomer, start+17*kudos.One)
+}
+
+func TestAnEmojiGivesNoMoreThanTheOperatorAllows(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.EmojiMost = 20 * kudos.One })
+	if _, err := r.sand.RunCommand(r.ctx(), sandbox.Admin, sandbox.ChannelID, "kudosemoji add", map[string]any{"emoji": "🥕", "amount": 21}); err == nil {
+		t.Error("more than the operator allows was taken")
+	}
+	r.run(sandbox.Admin, "kudosemoji add", map[string]any{"emoji": "🥕", "amount": 20})
+	r.whisper(sandbox.Admin, "🥕 **20**")
+}
