@@ -25,6 +25,7 @@ import (
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
 	"stablemate/internal/discord"
+	"stablemate/ratings"
 )
 
 // Messages keeps the messages of requests. Lookups report false without an error when there is none.
@@ -84,9 +85,10 @@ type Deps struct {
 	// History lists the last movements of an account of the ledger, newest first, at most limit.
 	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
 	// News lists what happened, newest first; nil leaves /news out.
-	News func() []NewsPiece
-	Log  zerolog.Logger
-	Now  func() time.Time
+	News    func() []NewsPiece
+	Log     zerolog.Logger
+	Now     func() time.Time
+	Ratings *ratings.Ratings // nil: nobody rates here
 }
 
 // Size is an image size with a name to pick it by. Sides are multiples of 64 pixels.
@@ -175,19 +177,22 @@ type Set struct {
 	feeds   *memory[chat.NewsFeed]
 
 	// What guilds and people decided; see effective.go.
-	people    *memory[chat.Person]
-	guilds    *memory[chat.Guild]
-	blocks    *memory[chat.Block]
-	presets   *memory[chat.Preset]
-	links     *memory[chat.Link]
-	linkOf    func(person string) (chat.Link, bool) // links, where no context is at hand
-	made      *memory[chat.KeyMade]
-	fuses     *memory[chat.Fuse]
-	farewells *memory[chat.Farewell]
-	parents   *parents
-	diary     *diary
-	tallies   *tallies
-	charts    *chart.Painter
+	people      *memory[chat.Person]
+	guilds      *memory[chat.Guild]
+	blocks      *memory[chat.Block]
+	presets     *memory[chat.Preset]
+	links       *memory[chat.Link]
+	linkOf      func(person string) (chat.Link, bool) // links, where no context is at hand
+	made        *memory[chat.KeyMade]
+	fuses       *memory[chat.Fuse]
+	farewells   *memory[chat.Farewell]
+	parents     *parents
+	diary       *diary
+	tallies     *tallies
+	charts      *chart.Painter
+	host        *host
+	parties     *memory[chat.Party]
+	partyDrafts *memory[chat.Party]
 
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
@@ -221,7 +226,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
-	s.diary, s.tallies = newDiary(s), newTallies(s)
+	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
+	s.parties, s.partyDrafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
 	if s.charts, err = chart.New(); err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
@@ -295,6 +301,7 @@ type family struct {
 // families lists them, one line each.
 func (s *Set) families() []family {
 	return []family{
+		s.rateFamily(),
 		s.resultFamily(),
 		s.toolFamily(),
 		s.textFamily(),
@@ -315,6 +322,7 @@ func (s *Set) families() []family {
 		s.teamsFamily(),
 		s.stylesFamily(),
 		s.newsFamily(),
+		s.partyFamily(),
 		s.loginFamily(),
 		s.privacyFamily(),
 		s.aboutFamily(),
@@ -366,6 +374,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { s.tallies.run(ctx); return nil })
 	group.Go(func() error { s.roles.run(ctx); return nil })
 	group.Go(func() error { s.runAnnouncements(ctx); return nil })
+	group.Go(func() error { s.host.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)

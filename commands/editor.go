@@ -287,6 +287,10 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 	if !e.landed {
 		e.landed, e.tries = true, 0
 	}
+	if err := e.s.host.enter(ctx, e.row, e.p, e.end); err != nil {
+		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("a result is not part of its party yet")
+		return e.retry(), false
+	}
 	if e.close(ctx, e.row) {
 		e.s.tallies.count(e.row, e.end)
 		return next, true

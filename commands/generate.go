@@ -76,6 +76,7 @@ type params struct {
 	Share  bool     `json:"share,omitempty"`
 	NoAlt  bool     `json:"no_alt,omitempty"`
 	Locale string   `json:"locale,omitempty"` // language of the message
+	Party  string   `json:"party,omitempty"`  // thread of the party that it is an entry of
 
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
@@ -345,6 +346,11 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err != nil {
 		return err
 	}
+	joined, err := s.host.join(ctx, e, &p)
+	if err != nil {
+		return err
+	}
+	hidden = hidden && (!joined || e.answers == chat.AnswersPrivate)
 	early, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	if err := s.dress(early, in, &p); err != nil {

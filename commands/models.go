@@ -120,7 +120,9 @@ func (s *Set) allModels() []servedModel {
 			out = append(out, servedModel{m, kind})
 		}
 	}
-	slices.SortStableFunc(out, func(a, b servedModel) int { return cmp.Or(cmp.Compare(b.Threads, a.Threads), cmp.Compare(a.Name, b.Name)) })
+	slices.SortStableFunc(out, func(a, b servedModel) int {
+		return cmp.Or(cmp.Compare(b.Threads, a.Threads), cmp.Compare(a.Name, b.Name))
+	})
 	return out
 }
 

@@ -174,8 +174,12 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	} else {
 		parts = append(parts, "-# "+p.look()+" · "+mention(row.Person))
 	}
+	rows := s.resultRows(row, &p)
+	if last := &rows[len(rows)-1]; s.mayRateOwn(row, st, len(files)) && len(last.Buttons) < discord.MaxButtons {
+		last.Buttons = append(last.Buttons, s.rateSetButton(row, p))
+	}
 	return discord.Message{
-		Content: lines(append(parts, s.notes(&p))...), Files: files, Components: s.resultRows(row, &p),
+		Content: lines(append(parts, s.notes(&p))...), Files: files, Components: rows,
 	}, nil
 }
 

@@ -32,6 +32,7 @@ import (
 	"stablemate/internal/discord"
 	"stablemate/internal/sandbox"
 	"stablemate/internal/store"
+	"stablemate/ratings"
 )
 
 func TestMain(m *testing.M) {
@@ -89,6 +90,7 @@ type rig struct {
 	t        testing.TB
 	sand     *sandbox.Server
 	images   *blob.Store
+	shelf    *blob.Store // of images to rate
 	dir      string
 	aead     cipher.AEAD
 	logs     *logs
@@ -150,7 +152,14 @@ func newRig(t testing.TB, change func(*commands.Options)) *rig { //nolint:thelpe
 	if r.images, err = blob.NewStore(filepath.Join(r.dir, "images")); err != nil {
 		t.Fatal(err)
 	}
+<<<<<<< HEAD
 	if r.sand, err = sandbox.New(r.discordOptions()); err != nil {
+=======
+	if r.shelf, err = blob.NewStore(filepath.Join(r.dir, "shared")); err != nil {
+		t.Fatal(err)
+	}
+	if r.sand, err = sandbox.New(sandbox.Options{Now: r.now, Validate: rules(t)}); err != nil {
+>>>>>>> main
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -199,7 +208,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		t.Fatal(err)
 	}
 	eng, err := engine.Open(ctx, st, engine.Options{
-		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hashKey("0000000000"), TransfersAllowed: true},
+		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hashKey("0000000000"), TransfersAllowed: true, Sharing: true},
 		Now:      r.now, IDs: ids{}, Log: log,
 	})
 	if err != nil {
@@ -212,7 +221,14 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rated, err := ratings.New(ratings.Deps{
+		Engine: eng, Store: st, Shelf: r.shelf, Images: r.images, Random: func() uint64 { return uint64(ids{}.Uint32()) << 31 }, Now: r.now, Log: log,
+	}, ratings.Options{Probes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	set, err := commands.New(commands.Deps{
+		Ratings: rated,
 		History: func(ctx context.Context, account kudos.Account, limit int) (out []commands.Movement, err error) {
 			entries, err := st.History(ctx, account, limit)
 			for _, e := range entries {
@@ -257,6 +273,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		return eng.Run(engineCtx)
 	})
 	run(&doors, "bot", func() error { return bot.Run(ctx) })
+	run(&doors, "ratings", func() error { return rated.Run(ctx) })
 	run(&doors, "commands", func() error { return set.Run(ctx) })
 	r.p = &process{store: st, engine: eng, bot: bot, set: set, stop: sync.OnceFunc(func() {
 		cancel()

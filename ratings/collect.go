@@ -207,7 +207,7 @@ func (im *Importer) Add(ctx context.Context, n NewImage) (added bool, err error)
 	}
 	return im.Store.AddRatingImage(ctx, Image{
 		ID: id, Dataset: n.Dataset, Blob: key, Owner: Nobody, Prompt: n.Prompt, Model: n.Model, Seed: n.Seed, Params: params,
-		NSFW: n.NSFW, Added: im.Now(), Low: n.Low, High: n.High, Place: int64(im.Random() >> 1), //nolint:gosec // 63 bits
+		NSFW: n.NSFW, Added: im.Now(), Low: n.Low, High: n.High, Place: int64(im.Random() >> 1),
 	})
 }
 

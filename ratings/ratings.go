@@ -114,11 +114,11 @@ func (r *Ratings) below(n int) int {
 	if n <= 1 {
 		return 0
 	}
-	return int(r.deps.Random() % uint64(n)) //nolint:gosec // it is below n
+	return int(r.deps.Random() % uint64(n))
 }
 
 // place is a random place among images.
-func (r *Ratings) place() int64 { return int64(r.deps.Random() >> 1) } //nolint:gosec // 63 bits
+func (r *Ratings) place() int64 { return int64(r.deps.Random() >> 1) }
 
 // voteKey and setKey name rewards in the ledger.
 func voteKey(image horde.UUID, rater horde.UserID, turn int) string {

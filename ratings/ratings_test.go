@@ -220,7 +220,7 @@ func TestImagesAreRatedOnceAndRewardedOnce(t *testing.T) {
 		t.Errorf("the facts of a vote: %+v, %v", got, err)
 	}
 	mine, err := r.Mine(t.Context(), ann)
-	if diff := cmp.Diff(ratings.Mine{Votes: 3, Artifacts: 2, Reward: 25 * kudos.One, Today: 3, Daily: 500}, mine); diff != "" || err != nil {
+	if diff := cmp.Diff(ratings.Mine{Votes: 3, Artifacts: 2, Reward: 25 * kudos.One, Given: 25 * kudos.One, Today: 3, Daily: 500}, mine); diff != "" || err != nil {
 		t.Errorf("mine (-want +got), %v:\n%s", err, diff)
 	}
 	totals, err := r.Totals(t.Context())

@@ -31,6 +31,7 @@ type Mine struct {
 	Votes, Artifacts int64
 	Reward           kudos.Amount // promised so far
 	Today            int
+	Given            kudos.Amount // promised today
 	Daily            int
 	Checks, Agreed   int64 // probes answered, and right
 	Hidden           bool
@@ -47,7 +48,7 @@ func (r *Ratings) Mine(ctx context.Context, user horde.UserID) (Mine, error) {
 	d, now := &rater.Desk, r.deps.Now()
 	d.today(now)
 	m := Mine{
-		Votes: rater.Votes, Artifacts: d.Artifacts, Reward: rater.Reward, Today: d.Today, Daily: r.opts.Daily,
+		Votes: rater.Votes, Artifacts: d.Artifacts, Reward: rater.Reward, Today: d.Today, Given: d.Given, Daily: r.opts.Daily,
 		Checks: d.Checks, Agreed: d.Agreed, Hidden: rater.Hidden,
 	}
 	if now.Before(d.Until) {

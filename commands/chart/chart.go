@@ -25,10 +25,11 @@ import (
 
 // Bounds of a chart.
 const (
-	Width, Height = 800, 360 // pixels; a chart of rows is as high as its rows need
-	MaxBars       = 60       // more are left out
-	MaxRows       = 15
-	MaxValue      = 1_000_000_000_000_000 // more is drawn as this
+	Width    = 800 // pixels
+	Height   = 360 // pixels, of columns; a chart of rows is as high as its rows need
+	MaxBars  = 60  // more are left out
+	MaxRows  = 15
+	MaxValue = 1_000_000_000_000_000 // more is drawn as this
 
 	margin   = 20
 	rowHigh  = 30

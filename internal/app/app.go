@@ -27,6 +27,7 @@ import (
 	"stablemate/internal/sandbox"
 	"stablemate/internal/schedule"
 	"stablemate/internal/web"
+	"stablemate/ratings"
 )
 
 // sandboxWelcome is what people in the sandbox start with, so that they can try giving.
@@ -56,6 +57,9 @@ func Run(ctx context.Context, p Program, cfg config.Config, out, logs io.Writer)
 		a.url = "http://" + reachable(listener.Addr())
 	}
 	a.add(0, "engine", c.engine.Run)
+	if err := a.openRatings(); err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	door, err := a.door()
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -104,6 +108,8 @@ type assembly struct {
 	models []inference.Folder
 	api    *apiv2.Server
 	shelf  *documents.Shelf
+
+	ratings *ratings.Ratings
 }
 
 func (a *assembly) add(at int, name string, run func(context.Context) error) {
@@ -132,6 +138,7 @@ func (a *assembly) door() (http.Handler, error) {
 		RateLimits: a.cfg.Server.RateLimits, TrustedProxy: a.cfg.Server.TrustedProxy, PublicURL: a.url, Node: a.node, Version: Version,
 		Papers:   papers{shelf},
 		Webhooks: hooks,
+		Ratings:  a.ratings,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the API: %w", err)
@@ -259,7 +266,7 @@ func (a *assembly) chat() (page string, err error) {
 	}
 	chat, err := commands.New(commands.Deps{
 		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
-		History: a.movements, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat,
+		History: a.movements, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)

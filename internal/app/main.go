@@ -44,6 +44,8 @@ const usage = `usage:
   %[1]s user add NAME [--role R]… [--kudos N] [--concurrency N] [--config FILE]
   %[1]s user set ID [--name NAME] [--role R]… [--revoke R]… [--kudos N] [--concurrency N] [--new-key]
   %[1]s user list
+  %[1]s ratings import DIR|FILE [--dataset NAME] [--nsfw] [--config FILE]
+                                           let people rate images of a folder or list
   %[1]s rejected [--config FILE]           show the prompts that the filter refused lately
 `
 
@@ -78,6 +80,8 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 		err = withConfig(rest, func(cfg config.Config) error { return webhookSecret(ctx, cfg, stdout) })
 	case "user":
 		err = userCommand(ctx, rest, stdout)
+	case "ratings":
+		err = ratingsCommand(ctx, rest, stdout)
 	case "rejected":
 		err = withConfig(rest, func(cfg config.Config) error { return rejected(ctx, cfg, stdout) })
 	default:

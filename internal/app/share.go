@@ -44,7 +44,7 @@ func (a *assembly) collect() error {
 	if !a.cfg.Horde.Sharing {
 		return nil
 	}
-	folder, err := blob.NewStore(filepath.Join(a.cfg.Server.DataDir, "shared"))
+	folder, err := blob.NewStore(filepath.Join(a.cfg.Server.DataDir, sharedFolder))
 	if err != nil {
 		return fmt.Errorf("open the folder of shared images: %w", err)
 	}

@@ -101,6 +101,7 @@ func (s *Server) routes() http.Handler {
 		{"DELETE /webhooks/{app}/{token}/messages/{message}", webhook, s.deleteWebhookMessage},
 		{"GET /channels/{channel}", routeOptions{}, s.getChannel},
 		{"GET /channels/{channel}/messages", message, s.getMessages},
+		{"POST /channels/{channel}/threads", routeOptions{}, s.startThread},
 		{"POST /channels/{channel}/messages", message, s.postMessage},
 		{"GET /channels/{channel}/messages/{message}", message, s.getMessage},
 		{"PATCH /channels/{channel}/messages/{message}", message, s.editMessage},

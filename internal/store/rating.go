@@ -131,7 +131,7 @@ func (s *Store) vote(ctx context.Context, query string, args ...any) (v ratings.
 		}
 		copy(v.Image[:], image)
 		v.Rater, v.Best, v.Own, v.Shown, v.At = horde.UserID(rater), best != 0, own != 0, fromMicros(shown), fromMicros(at)
-		v.Age, v.Roles, v.Agreed = time.Duration(age)*time.Microsecond, horde.Role(roles), agreed != 0 //nolint:gosec // written from one
+		v.Age, v.Roles, v.Agreed = time.Duration(age)*time.Microsecond, horde.Role(roles), agreed != 0
 		v.Reward, v.Paid = kudos.Amount(reward), paid != 0
 		var err error
 		v.Client, err = unplain(v.Client)
