@@ -29,7 +29,8 @@ const (
 	loadMemory   = 100_000 // interactions after which memory is looked at
 	loadWorkers  = 64      // at the same time, while memory is measured
 	loadGrowth   = 24 << 20
-	loadCommands = "help" // answered at once, privately
+	loadLost     = 3 * time.Second // what an interaction counts that nobody answered
+	loadCommands = "help"          // answered at once, privately
 )
 
 // loadSetting is a number from the environment.
@@ -123,6 +124,9 @@ func (r *rig) steady(b *testing.B, places []string, rate int, lasting time.Durat
 		group.Go(func() {
 			out, err := r.sand.RunCommand(context.Background(), people[i%len(people)], places[i%len(places)], loadCommands, nil)
 			took[i], failed[i] = out.After, err
+			if err != nil {
+				took[i] = loadLost
+			}
 		})
 	}
 	spent := time.Since(begin)

@@ -152,14 +152,10 @@ func newRig(t testing.TB, change func(*commands.Options)) *rig { //nolint:thelpe
 	if r.images, err = blob.NewStore(filepath.Join(r.dir, "images")); err != nil {
 		t.Fatal(err)
 	}
-<<<<<<< HEAD
-	if r.sand, err = sandbox.New(r.discordOptions()); err != nil {
-=======
 	if r.shelf, err = blob.NewStore(filepath.Join(r.dir, "shared")); err != nil {
 		t.Fatal(err)
 	}
-	if r.sand, err = sandbox.New(sandbox.Options{Now: r.now, Validate: rules(t)}); err != nil {
->>>>>>> main
+	if r.sand, err = sandbox.New(r.discordOptions()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
