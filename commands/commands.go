@@ -114,6 +114,8 @@ type Options struct {
 	EmojiMost   kudos.Amount // most that an emoji of a guild's own may give; default 1,000 kudos
 	// GiftGrace is how long a kudos reaction can be taken back; default 10 s.
 	GiftGrace time.Duration
+	// GiftsAgreed lets reactions give kudos without asking the person first, as in a sandbox.
+	GiftsAgreed bool
 
 	AutoAccount      bool         // the first command or reaction of a person opens their account
 	Welcome          kudos.Amount // given to new accounts above the floor
@@ -168,6 +170,7 @@ type Set struct {
 	rounds *rounds
 
 	giftDrafts *memory[chat.GiftDraft]
+	keyUses    *memory[chat.KeyUse]
 
 	bundle  *words.Bundle
 	follow  *follower
@@ -247,10 +250,11 @@ func New(deps Deps, opts Options) (*Set, error) {
 		rules = append(rules, emojikudos.Rule{Emoji: key, Show: show, Amount: opts.KudosAmount})
 	}
 	s.book, s.rounds = newGiftBook(deps.Docs), newRounds(s)
+	s.keyUses = newMemory[chat.KeyUse](deps.Docs, chat.KindKeyUse)
 	s.giftDrafts = newMemory[chat.GiftDraft](deps.Docs, chat.KindGiftDraft)
 	gifts, err := emojikudos.New(
 		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
-		emojikudos.Options{Default: rules, Grace: opts.GiftGrace},
+		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, Agreed: opts.GiftsAgreed},
 	)
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
@@ -312,6 +316,7 @@ func (s *Set) families() []family {
 		s.serverConfigFamily(),
 		s.settingsFamily(),
 		s.kudosFamily(),
+		s.sharedKeyFamily(),
 		s.kudosEmojiFamily(),
 		s.statsFamily(),
 		s.autoroleFamily(),

@@ -82,6 +82,8 @@ type params struct {
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
 	CancelledBy string        `json:"cancelled_by,omitempty"` // Discord ID
+	Paid        *paidBy       `json:"paid,omitempty"`         // the shared key that pays instead; nil: none
+	shared      horde.SharedKeyID
 
 	// How it ended.
 	Made  []outcome     `json:"made,omitempty"`
@@ -102,6 +104,7 @@ type outcome struct {
 
 // fresh is the same request, not asked for yet.
 func (p params) fresh() params {
+	p.Paid, p.shared = nil, horde.SharedKeyID{}
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
 	return p
 }
@@ -210,7 +213,7 @@ func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
 			Prompt: prompt, Sampler: p.Sampler, CFG: p.CFG, Width: p.Width, Height: p.Height, Steps: p.Steps,
 			Seed: p.Seed, Karras: p.Karras,
 		},
-		NSFW: p.Adult, CensorNSFW: !p.Adult, SlowWorkers: true, Shared: p.Share, Models: p.Models,
+		NSFW: p.Adult, CensorNSFW: !p.Adult, SlowWorkers: true, Shared: p.Share, Models: p.Models, SharedKey: p.shared,
 	}
 	if p.Model != "" {
 		n.Models = []string{p.Model}
@@ -417,11 +420,14 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 
 // payer decides which account pays: the person's own, or the shared one of strangers.
 func (s *Set) payer(ctx context.Context, in *discord.Interaction, e Effective, p *params) error {
+	if err := s.payThrough(ctx, in, p); err != nil {
+		return err
+	}
 	u, opened, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
 	switch {
 	case err != nil:
 		return err
-	case !ok && !(s.opts.AnonymousAllowed && e.strange):
+	case !ok && p.Paid == nil && !(s.opts.AnonymousAllowed && e.strange):
 		return horde.Refuse(horde.CodeAnonForbidden, textNeedLogin)
 	case !ok:
 		p.User = horde.Anonymous

@@ -58,6 +58,9 @@ func (p *params) feature() chat.Feature {
 // enqueue asks the core for a request, or only whether it would take it. The key makes a repeat one request; the image's
 // identity makes a repeat to alchemists one result.
 func (s *Set) enqueue(ctx context.Context, p params, key string, from origin.Origin, try bool) (horde.RequestID, error) {
+	if err := s.resumePaying(&p); err != nil {
+		return horde.RequestID{}, err
+	}
 	switch p.kind() {
 	case jobForms:
 		n := p.newForms(from)
@@ -66,6 +69,7 @@ func (s *Set) enqueue(ctx context.Context, p params, key string, from origin.Ori
 		return out.ID, err
 	case jobText:
 		n := p.newText(key, from)
+		n.SharedKey = p.shared
 		n.DryRun = try
 		out, err := engine.Do(ctx, s.engine, horde.EnqueueText{NewText: n})
 		return out.ID, err

@@ -204,6 +204,25 @@ func TestTheKudosEmojiOnAnImageThanksWhoAskedForIt(t *testing.T) {
 	if out := r.click(sandbox.Newcomer, id, "Gift"); out.Modal != nil {
 		t.Error("a form for a gift to oneself")
 	}
+	given := before + 22*kudos.One
+	for name, open := range map[string]func() (sandbox.Outcome, error){
+		"the menu of the message": func() (sandbox.Outcome, error) {
+			return r.sand.RunMessageMenu(r.ctx(), sandbox.Friend, id, "Gift kudos to author")
+		},
+		"the menu of the person": func() (sandbox.Outcome, error) {
+			return r.sand.RunUserMenu(r.ctx(), sandbox.Friend, sandbox.ChannelID, "Gift kudos", sandbox.Newcomer)
+		},
+	} {
+		out, err := open()
+		if err != nil || out.Modal == nil {
+			t.Fatalf("%s: %+v, %v", name, out, err)
+		}
+		if _, err := r.sand.SubmitModal(r.ctx(), sandbox.Friend, out.Modal.InteractionID, map[string]string{"amount": "3"}); err != nil {
+			t.Fatal(err)
+		}
+		given += 3 * kudos.One
+		r.balance(sandbox.Newcomer, given)
+	}
 }
 
 func TestARefusedReactionIsExplainedOnceAnHour(t *testing.T) {
@@ -301,7 +320,7 @@ func TestAGiftToARole(t *testing.T) {
 	r := newRig(t, func(o *commands.Options) { o.Welcome = 1000 * kudos.One })
 	r.login(sandbox.Newcomer, sandbox.Friend, sandbox.Admin)
 	for _, who := range []string{sandbox.Newcomer, sandbox.Friend} {
-		if _, err := r.p.store.SaveDoc(r.ctx(), chat.Doc{Kind: "member", Key: sandbox.GuildID + ":" + who, Person: who, Guild: sandbox.GuildID, Value: []byte("{}")}); err != nil && !errors.Is(err, chat.ErrChanged) {
+		if _, err := r.p.store.SaveDoc(r.ctx(), chat.Doc{Kind: chat.KindMember, Key: sandbox.GuildID + ":" + who, Person: who, Guild: sandbox.GuildID, Value: []byte("{}")}); err != nil && !errors.Is(err, chat.ErrChanged) {
 			t.Fatal(err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"stablemate/commands/chat"
 	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/horde/kudos"
@@ -218,13 +219,9 @@ func kindName(k kudos.Kind) string {
 	}
 }
 
-// kindMember is the kind of documents about members that were seen in a guild; their keys are the guild's ID, a colon and
-// the person's.
-const kindMember = "member"
-
 // knownIn lists people who did something with the bot in a guild, in order, at most maxKnown.
 func (s *Set) knownIn(ctx context.Context, guild string) ([]string, error) {
-	docs, err := s.deps.Docs.DocsOfGuild(ctx, kindMember, guild)
+	docs, err := s.deps.Docs.DocsOfGuild(ctx, chat.KindMember, guild)
 	if err != nil {
 		return nil, fmt.Errorf("read the members of a guild: %w", err)
 	}

@@ -173,7 +173,9 @@ func (s *Set) changeEmoji(ctx context.Context, in *discord.Interaction, what str
 	case err != nil:
 		return rule, fmt.Errorf("change the kudos emoji of a guild: %w", err)
 	}
-	s.log.Info().Str("guild", in.GuildID).Str("by", in.User.ID).Str("what", what).Msg("kudos emoji changed")
+	s.logTo(ctx, in.GuildID, func(w words.Words) string {
+		return w.T("kudosemoji.change."+what, "Who", mention(in.User.ID), "When", stamp(s.now()), "Emoji", rule.Show, "Amount", rule.Amount.String())
+	})
 	return rule, nil
 }
 

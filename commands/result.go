@@ -66,9 +66,15 @@ func (p *params) look() string {
 
 // notes are the lines about the account that pays.
 func (s *Set) notes(p *params) string {
+	through := ""
+	if p.Paid != nil {
+		through = "-# " + s.bundle.For(p.Locale).T("sharedkey.paid", "Name", escape(p.Paid.Name))
+	}
 	switch {
 	case p.Opened != nil:
-		return textOpened(*p.Opened, s.cmd("login"))
+		return lines(textOpened(*p.Opened, s.cmd("login")), through)
+	case through != "":
+		return through
 	case p.User == horde.Anonymous:
 		return textAnonymous(s.cmd("login"))
 	}

@@ -128,6 +128,7 @@ type Deps struct {
 type Options struct {
 	Default  []Rule        // of guilds that set up none
 	Grace    time.Duration // in which a reaction can be taken back; default 10 s
+	Agreed   bool          // nobody is asked first; who declined gives nothing all the same
 	PerGift  kudos.Amount  // of a person who set no limit; default 1,000 kudos
 	PerDay   kudos.Amount  // likewise; default 10,000 kudos
 	GuildDay kudos.Amount  // what the reactions of a guild give on a day; default 100,000 kudos
@@ -241,7 +242,7 @@ func (g *Gifts) React(ctx context.Context, r Reaction) (Ending, error) {
 	}
 	ending := Planned
 	state, due := Waiting, now.Add(g.opts.Grace)
-	if person.Consent != Agreed {
+	if person.Consent != Agreed && !g.opts.Agreed {
 		ending, state, due = Asked, Asking, now.Add(askLife)
 		if full, err := g.asking(ctx, r.Person); err != nil || full {
 			return Stopped, err

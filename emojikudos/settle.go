@@ -72,16 +72,14 @@ func (f *flying) drop(guild string, amount kudos.Amount) {
 // where it was.
 func (g *Gifts) Run(ctx context.Context) error {
 	pause := pauseFirst
-	for {
+	for ctx.Err() == nil {
 		next, err := g.pass(ctx)
 		wait := max(leastPause, next.Sub(g.deps.Now()))
 		switch {
-		case ctx.Err() != nil:
-			return nil
-		case err != nil:
+		case err != nil && ctx.Err() == nil:
 			g.deps.Log.Warn().Err(err).Msg("gifts by emoji are not settled yet")
 			wait, pause = pause, min(2*pause, pauseMost)
-		default:
+		case err == nil:
 			pause = pauseFirst
 		}
 		timer := time.NewTimer(min(wait, lookAhead))
@@ -103,6 +101,7 @@ func (g *Gifts) Run(ctx context.Context) error {
 		}
 		timer.Stop()
 	}
+	return nil
 }
 
 // pass settles what is due and tells when something else will be.
@@ -246,7 +245,7 @@ func (g *Gifts) judge(ctx context.Context, gift Gift, to Author, open bool) (v v
 	switch {
 	case err != nil:
 		return v, fmt.Errorf("account of the giver: %w", err)
-	case person.Consent != Agreed:
+	case person.Consent != Agreed && !g.opts.Agreed:
 		v.why = horde.Refuse(horde.CodeForbidden, "they have not agreed to give kudos by emoji")
 	case !ok:
 		v.why = horde.Refuse(horde.CodeAnonForbidden, "giving kudos needs an account")

@@ -70,3 +70,9 @@ func (e *Engine) SharedImages() []horde.SharedImage {
 	out, _ := read(e, func(s *horde.State) ([]horde.SharedImage, bool) { return s.SharedImages(), true })
 	return out
 }
+
+// StylesWithKey counts the styles that a shared key pays for.
+func (e *Engine) StylesWithKey(id horde.SharedKeyID) int {
+	n, _ := read(e, func(s *horde.State) (int, bool) { return s.StylesWithKey(id.String()), true })
+	return n
+}

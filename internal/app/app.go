@@ -33,6 +33,9 @@ import (
 // sandboxWelcome is what people in the sandbox start with, so that they can try giving.
 const sandboxWelcome = 100 * kudos.One
 
+// sandboxGrace is how long a kudos reaction can be taken back there.
+const sandboxGrace = time.Second
+
 // sandboxSize is asked for in the sandbox, where the built-in model draws: its own size.
 const sandboxSize = 256
 
@@ -233,7 +236,7 @@ func (a *assembly) chat() (page string, err error) {
 	set := commands.Options{
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
-		OperatorGuild: a.cfg.Discord.Operators,
+		EmojiMost: kudos.Whole(int64(a.cfg.Discord.EmojiMost)), OperatorGuild: a.cfg.Discord.Operators,
 	}
 	if len(a.models) > 0 {
 		set.Model, set.CFG, set.Steps = a.models[0].Name, a.models[0].DefaultCFG, a.models[0].DefaultSteps
@@ -248,6 +251,7 @@ func (a *assembly) chat() (page string, err error) {
 		a.add(1, "sandbox", box.Run)
 		opts.Token, opts.BaseURL, opts.GuildID = box.Token(), box.APIURL(), ""
 		set.Welcome, set.OperatorGuild = sandboxWelcome, sandbox.GuildID
+		set.GiftsAgreed, set.GiftGrace = true, sandboxGrace // whoever tries it out sees the kudos move
 		set.Sizes = []commands.Size{
 			{Name: "small", Width: sandboxSize, Height: sandboxSize},
 			{Name: "square", Width: 512, Height: 512},

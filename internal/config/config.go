@@ -84,6 +84,7 @@ type Discord struct {
 	BaseURL      string `toml:"base_url"`      // empty: Discord; otherwise a stand-in on a loopback address
 	KudosEmoji   string `toml:"kudos_emoji"`   // reacting with it gifts kudos; empty: no emoji does
 	KudosAmount  int    `toml:"kudos_amount"`  // kudos per reaction
+	EmojiMost    int    `toml:"emoji_most"`    // most kudos that an emoji of a guild's own may give per reaction
 }
 
 // Sandbox is the Discord on this machine, with a page to type commands.
@@ -117,7 +118,7 @@ func Default() Config {
 		Horde: Horde{
 			Name: "Stablemate", Anonymous: true, Registration: true, Transfers: true,
 		},
-		Discord: Discord{KudosEmoji: "🙏", KudosAmount: 10},
+		Discord: Discord{KudosEmoji: "🙏", KudosAmount: 10, EmojiMost: 1000},
 		Sandbox: Sandbox{Enabled: "auto", Listen: "127.0.0.1:7789"},
 		Pool: Pool{
 			Enabled: true, WorkerName: "Stablemate pool", Provider: "auto", Slots: 1, MaxPixels: 1 << 20,

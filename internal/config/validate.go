@@ -179,6 +179,7 @@ func (v *check) discord(d Discord) {
 	}
 	v.text(d.KudosEmoji, "discord.kudos_emoji", 0, maxEmoji)
 	v.number(d.KudosAmount, "discord.kudos_amount", "kudos", 1, maxKudosAmount)
+	v.number(d.EmojiMost, "discord.emoji_most", "kudos", 1, maxKudosAmount)
 }
 
 func (v *check) sandbox(c Config) {
