@@ -73,6 +73,20 @@ contract: ## every operation of the HTTP API on both stores, against its descrip
 	@internal/tools/setup.sh postgres
 	@$(GO) test -count=1 -timeout 10m ./horde/apiv2/contract ./horde/apiv2/openapi
 
+.PHONY: bot-test
+bot-test: ## the bot against the sandbox, its checklist, on both stores; every body checked with Discord's API description
+	@internal/tools/setup.sh postgres
+	@internal/tools/bot-test.sh
+
+.PHONY: bot-load
+bot-load: ## 1,000 interactions a second from 500 guilds for 30 s, and memory over 100,000; LOAD_RATE, LOAD_SECONDS, LOAD_MEMORY
+	@STABLEMATE_LOAD=1 $(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkLoad$$' -benchtime 1x ./commands
+
+.PHONY: docs
+docs: ## write docs/commands.md from the commands that the bot registers
+	@STABLEMATE_WRITE_DOCS=1 $(GO) test -count=1 -run '^TestCommandsPage$$' ./commands
+	@git --no-pager diff --stat -- docs/commands.md
+
 .PHONY: golden
 golden: ## write the golden answers of the HTTP API anew
 	@internal/tools/setup.sh postgres

@@ -129,7 +129,7 @@ func (r *rig) now() time.Time { return time.Now().Add(time.Duration(r.jumped.Loa
 func (r *rig) jump(d time.Duration) { r.jumped.Add(int64(d)) }
 
 // newRig starts a Discord and a bot beside it. change may alter the options.
-func newRig(t testing.TB, change func(*commands.Options)) *rig {
+func newRig(t testing.TB, change func(*commands.Options)) *rig { //nolint:thelper // a test mostly, at times a benchmark
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
 		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", GiftGrace: 50 * time.Millisecond, AutoAccount: true,
@@ -155,7 +155,7 @@ func newRig(t testing.TB, change func(*commands.Options)) *rig {
 	if r.shelf, err = blob.NewStore(filepath.Join(r.dir, "shared")); err != nil {
 		t.Fatal(err)
 	}
-	if r.sand, err = sandbox.New(sandbox.Options{Now: r.now, Validate: rules(t)}); err != nil {
+	if r.sand, err = sandbox.New(r.discordOptions()); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -11,6 +11,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"stablemate/internal/discord"
 	"stablemate/internal/pgtest"
 	"stablemate/internal/sandbox"
 	"stablemate/internal/sandbox/apirules"
@@ -20,12 +21,20 @@ import (
 // loadRules reads Discord's own API description once for all tests.
 var loadRules = sync.OnceValues(apirules.Load)
 
+// discordOptions say how the rig's Discord is: strict, and under load (benchmarks) with a longer memory instead.
+func (r *rig) discordOptions() sandbox.Options {
+	if _, load := r.t.(*testing.B); load {
+		return sandbox.Options{Now: r.now, Interactions: 20_000}
+	}
+	return sandbox.Options{Now: r.now, Validate: rules(r.t)}
+}
+
 // rules checks everything that the bot sends with Discord's API description.
-func rules(t testing.TB) func(sandbox.Exchange) []string {
-	t.Helper()
+func rules(tb testing.TB) func(sandbox.Exchange) []string {
+	tb.Helper()
 	r, err := loadRules()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return r.Check
 }
@@ -129,4 +138,20 @@ func (r *rig) permissionsOfBot(bits int64) {
 	i := slices.IndexFunc(list, func(role sandbox.Role) bool { return role.ID == sandbox.RoleBot })
 	list[i].Permissions = bits
 	r.setRole(list[i])
+}
+
+func TestTheRigsRolesAreKept(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	role := r.setRole(sandbox.Role{Name: "Patron", Position: 1})
+	give := func() error {
+		return r.p.bot.AddRole(r.ctx(), sandbox.GuildID, sandbox.Newcomer, role, "a test")
+	}
+	if err := give(); err != nil || !r.hasRole(sandbox.Newcomer, role) {
+		t.Errorf("AddRole = %v, has it: %t", err, r.hasRole(sandbox.Newcomer, role))
+	}
+	r.permissionsOfBot(0)
+	if err := give(); !discord.IsMissingPermission(err) {
+		t.Errorf("AddRole without the permission = %v", err)
+	}
 }

@@ -52,8 +52,7 @@ func (f *frames) ends(p []byte) bool {
 func (f *frames) handshake(p []byte) []byte {
 	const end = "\r\n\r\n"
 	all := append(f.head, p...)
-	if i := bytes.Index(all, []byte(end)); i >= 0 {
-		rest := all[i+len(end):]
+	if _, rest, ok := bytes.Cut(all, []byte(end)); ok {
 		f.started, f.head = true, nil
 		return rest
 	}
@@ -78,7 +77,7 @@ func (f *frames) header() {
 	whole, opcode := f.head[0]&0x80 != 0, f.head[0]&0x0f
 	f.head = f.head[:0]
 	if whole && (opcode == 1 || opcode == 2) && length <= maxPeek {
-		f.want, f.body, f.zipped = int(length), f.body[:0], opcode == 2 //nolint:gosec // at most maxPeek
+		f.want, f.body, f.zipped = int(length), f.body[:0], opcode == 2
 		return
 	}
 	f.skip = length

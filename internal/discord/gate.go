@@ -53,7 +53,7 @@ func (g *gate) refresh(ctx context.Context) (shards int, err error) {
 // maxBudgetWait is how long the gate sleeps before it asks again whether the budget is whole.
 const maxBudgetWait = 10 * time.Minute
 
-// wait blocks until a shard may identify, and counts it.
+// wait blocks until a shard may identify, and counts it. The shard must call done when it has identified, or has not.
 func (g *gate) wait(ctx context.Context, shard int) error {
 	for {
 		pause, spent := g.take(shard)
@@ -62,6 +62,9 @@ func (g *gate) wait(ctx context.Context, shard int) error {
 		}
 		if spent {
 			g.bot.log.Error().Dur("wait", pause).Msg("today's budget of gateway sessions is used up, waiting for the next")
+		}
+		if !spent { // whoever is at it may be done sooner
+			pause = min(pause, max(g.bot.opts.IdentifyWindow/10, time.Millisecond))
 		}
 		if err := sleep(ctx, pause); err != nil {
 			return err
@@ -89,7 +92,15 @@ func (g *gate) take(shard int) (pause time.Duration, spent bool) {
 	if d := g.next[key].Sub(now); d > 0 {
 		return d, false
 	}
-	g.next[key] = now.Add(g.bot.opts.IdentifyWindow)
+	// Discord counts from when the packet arrives, which is not before done at the latest.
+	g.next[key] = now.Add(g.bot.opts.OpenTimeout + g.bot.opts.IdentifyWindow)
 	g.remaining--
 	return 0, false
+}
+
+// done begins the window after a shard's identify.
+func (g *gate) done(shard int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.next[shard%g.concurrency] = g.bot.opts.Now().Add(g.bot.opts.IdentifyWindow)
 }

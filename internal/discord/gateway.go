@@ -29,7 +29,7 @@ type Options struct {
 	Log zerolog.Logger
 	Now func() time.Time // clock for rate limits, token ages and statistics; default time.Now
 
-	Workers        int           // interactions handled at the same time; default 64
+	Workers        int           // interactions handled at the same time; default 256
 	Queue          int           // interactions waiting for a worker; beyond it people are told that we are busy; default 1024
 	HandlerTimeout time.Duration // context of a handler; default 1 min
 
@@ -44,7 +44,7 @@ type Options struct {
 }
 
 func (o *Options) defaults() {
-	setDefault(&o.Workers, 64)
+	setDefault(&o.Workers, 256)
 	setDefault(&o.Queue, 1024)
 	setDefault(&o.HandlerTimeout, time.Minute)
 	setDefault(&o.AnswerWindow, answerWindow)
@@ -57,6 +57,10 @@ func (o *Options) defaults() {
 		o.Now = time.Now //nolint:forbidigo // the default for callers that hand in no clock
 	}
 }
+
+// maxConnections to one host, all of them kept while they are idle: opening one takes longer than most calls. A thousand
+// interactions a second need about a hundred at Discord's usual answering times, where HTTP/2 does not share them.
+const maxConnections = 256
 
 func setDefault[T comparable](p *T, v T) {
 	var zero T
@@ -115,16 +119,21 @@ func New(deps Deps, opts Options) (*Bot, error) {
 	}
 	b := &Bot{opts: opts, log: opts.Log, router: deps.Router, base: base, ready: make(chan struct{})}
 	b.limit = newLimiter(opts.Now)
-	next := &http.Transport{
-		Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 16, MaxConnsPerHost: 64, ForceAttemptHTTP2: true,
-		IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
+	connections := func() *http.Transport {
+		next := &http.Transport{
+			Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: maxConnections, MaxConnsPerHost: maxConnections, ForceAttemptHTTP2: true,
+			IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second,
+		}
+		if base != nil {
+			next.Proxy = nil
+		}
+		return next
 	}
-	if base != nil {
-		next.Proxy = nil
-	}
+	next := connections()
 	noRedirect := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	b.rest = &rest{
 		client: &http.Client{Transport: &transport{base: base, next: next}, CheckRedirect: noRedirect},
+		quick:  &http.Client{Transport: &transport{base: base, next: connections()}, CheckRedirect: noRedirect},
 		token:  opts.Token, limit: b.limit, stats: &b.stats, log: opts.Log,
 	}
 	b.files = &http.Client{Transport: next, CheckRedirect: noRedirect}
@@ -190,6 +199,7 @@ func (b *Bot) Run(ctx context.Context) error {
 	b.pool.stop(b.opts.Grace)
 	b.timers.Wait()
 	b.rest.client.CloseIdleConnections()
+	b.rest.quick.CloseIdleConnections()
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("discord: %w", err)
 	}

@@ -79,7 +79,7 @@ func ShardOf(guildID string, shards int) int {
 	if err != nil || shards < 2 {
 		return 0
 	}
-	return int((n >> 22) % uint64(shards)) //nolint:gosec // less than shards
+	return int((n >> 22) % uint64(shards))
 }
 
 type wireGuild struct {

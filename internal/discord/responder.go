@@ -359,7 +359,7 @@ func (r *Responder) callback(ctx context.Context, kind int, data any, ephemeral 
 	}
 	req := call{
 		method: http.MethodPost, path: "/interactions/" + r.in.ID + "/" + pathEscape(r.in.Token) + "/callback",
-		route: "POST interaction callback", bucket: "callback " + r.in.ID, json: payload, vital: true,
+		route: "POST interaction callback", bucket: "callback " + r.in.ID, json: payload, vital: true, quick: true,
 	}
 	if kind == callbackReply || kind == callbackDefer {
 		req.query = "with_response=true"

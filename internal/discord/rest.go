@@ -32,6 +32,7 @@ const (
 // keeps a bucket per interaction for ever and ignores contexts while it waits.
 type rest struct {
 	client *http.Client
+	quick  *http.Client // acknowledgements: they do not wait behind uploads and edits
 	token  string
 	limit  *limiter
 	stats  *counters
@@ -50,6 +51,7 @@ type call struct {
 	reason string // for the guild's audit log
 	bot    bool   // carries the bot token and counts against the global limit
 
+	quick    bool // the answer to an interaction, see rest.quick
 	optional bool // dropped first when the breaker counts up
 	vital    bool // sent whatever the breaker says
 	once     bool // repeating it after a lost answer would do it twice
@@ -138,7 +140,11 @@ func (c *rest) send(ctx context.Context, req call, body []byte, contentType stri
 		r.Header.Set("X-Audit-Log-Reason", url.QueryEscape(req.reason))
 	}
 	c.stats.Requests.Add(1)
-	resp, err := c.client.Do(r)
+	client := c.client
+	if req.quick {
+		client = c.quick
+	}
+	resp, err := client.Do(r)
 	if err != nil {
 		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // *url.Error quotes the address, and that contains the token

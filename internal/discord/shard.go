@@ -66,9 +66,9 @@ func (b *Bot) planShards(ctx context.Context) (int, error) {
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
 		advice, err := b.gate.refresh(ctx)
 		if err == nil {
-			b.shards.Store(int32(max(advice, 1))) //nolint:gosec // a handful
+			b.shards.Store(int32(max(advice, 1)))
 			if b.opts.Shards > 0 {
-				b.shards.Store(int32(b.opts.Shards)) //nolint:gosec // a handful
+				b.shards.Store(int32(b.opts.Shards))
 			}
 			return int(b.shards.Load()), nil
 		}
@@ -238,6 +238,7 @@ func (b *shard) open(ctx context.Context, s *session) error {
 		if err := b.gate.wait(ctx, b.id); err != nil {
 			return err
 		}
+		defer b.gate.done(b.id)
 	}
 	drain(s.lost)
 	drain(s.up)

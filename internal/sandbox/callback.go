@@ -55,11 +55,11 @@ func (s *Server) metadata(it *interaction) obj {
 	switch it.Type {
 	case interactionCommand:
 		out["name"], out["command_type"] = it.Command, max(it.Menu, 1)
-		switch {
-		case it.Menu == menuUser:
+		switch it.Menu {
+		case menuUser:
 			target, _ := s.w.person(it.Target)
 			out["target_user"] = target.api()
-		case it.Menu == menuMessage:
+		case menuMessage:
 			out["target_message_id"] = it.Target
 		}
 	case interactionComponent:

@@ -27,7 +27,7 @@ var description []byte
 
 const (
 	maxText = 600 // of a finding
-	source  = "discord.json"
+	source  = "https://discord.com/openapi.json" // a name; nothing is fetched
 )
 
 // Rules is the description, read. It is safe for concurrent use.

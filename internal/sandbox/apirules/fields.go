@@ -14,7 +14,7 @@ type shape map[string]shape
 
 func leaf(names string) shape {
 	s := shape{}
-	for _, n := range strings.Fields(names) {
+	for n := range strings.FieldsSeq(names) {
 		s[n] = nil
 	}
 	return s
@@ -61,7 +61,7 @@ func callbackShape() shape {
 func commandShape() shape {
 	texts := leaf("name description name_localizations description_localizations")
 	option := texts.with("type", nil).with("required", nil).with("autocomplete", nil)
-	for _, n := range strings.Fields("min_value max_value min_length max_length channel_types") {
+	for n := range strings.FieldsSeq("min_value max_value min_length max_length channel_types") {
 		option = option.with(n, nil)
 	}
 	option = option.with("choices", leaf("name value name_localizations"))
@@ -70,7 +70,7 @@ func commandShape() shape {
 		inner = option.with("options", inner)
 	}
 	out := texts.with("options", inner)
-	for _, n := range strings.Fields("id type default_member_permissions contexts integration_types nsfw dm_permission handler") {
+	for n := range strings.FieldsSeq("id type default_member_permissions contexts integration_types nsfw dm_permission handler") {
 		out = out.with(n, nil)
 	}
 	return out
