@@ -240,15 +240,15 @@ func (s *Set) Register(rt *discord.Router) {
 	rt.OnError(s.fault)
 	rt.Unknown(func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 		if in.Type == discord.CommandRun {
-			return r.Reply(ctx, private(textUnknown))
+			return r.Reply(ctx, private(s.say(in).T("request.unknown")))
 		}
-		return r.Reply(ctx, private(textOld))
+		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	})
 }
 
 // Commands lists the definitions of all commands.
 func (s *Set) Commands() []discord.CommandSpec {
-	specs := s.firstCommands()
+	specs := s.translated(s.firstCommands())
 	for _, f := range s.families() {
 		specs = append(specs, f.specs...)
 	}

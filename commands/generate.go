@@ -241,7 +241,7 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 // crash in between leads to one request and not to two.
 func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Responder, p params, hidden bool) error {
 	if s.follow.full() {
-		return r.Reply(ctx, private(textBusy))
+		return r.Reply(ctx, private(s.say(in).T("request.busy")))
 	}
 	e, err := s.effective(ctx, in)
 	if err != nil {
@@ -267,7 +267,7 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err != nil && !slow {
 		return err
 	}
-	ref, err := s.promise(ctx, in, r, hidden)
+	ref, err := s.promise(ctx, in, r, e, hidden)
 	if err != nil {
 		return err
 	}
@@ -332,11 +332,11 @@ func (s *Set) payer(ctx context.Context, in *discord.Interaction, e Effective, p
 }
 
 // promise acknowledges with a message of its own, which is filled later, and says which message that is.
-func (s *Set) promise(ctx context.Context, in *discord.Interaction, r *discord.Responder, hidden bool) (discord.MessageRef, error) {
+func (s *Set) promise(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, hidden bool) (discord.MessageRef, error) {
 	if err := r.Defer(ctx, hidden); err != nil {
 		return discord.MessageRef{}, err
 	}
-	first := discord.Message{Content: textPlacing, Ephemeral: hidden}
+	first := discord.Message{Content: e.words(hidden).T("request.placing"), Ephemeral: hidden}
 	switch {
 	case !r.Deferred():
 	case in.Type == discord.ComponentPress:
