@@ -10,24 +10,43 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/horde"
-	"stablemate/horde/engine"
 	"stablemate/internal/discord"
 )
 
 // pressed finds the row of the button's request. The id in a button is no authority: the row must belong to the channel
-// that the press comes from, and a private one to its person. A row that is unknown is answered here, and ok is false.
+// that the press comes from or to whoever presses, and a private one to its person. A row that is unknown is answered here, and ok is false.
 func (s *Set) pressed(ctx context.Context, in *discord.Interaction, r *discord.Responder) (row chat.Message, p params, ok bool, err error) {
 	row, ok, err = s.deps.Messages.MessageByKey(ctx, keyOf(in.Component.ID.ID))
 	if err != nil {
 		return row, p, false, fmt.Errorf("find message: %w", err)
 	}
-	if !ok || row.Channel != in.ChannelID || json.Unmarshal(row.Params, &p) != nil {
+	if !ok || row.Channel != in.ChannelID && row.Person != in.User.ID || json.Unmarshal(row.Params, &p) != nil {
 		return row, p, false, r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	if row.Ephemeral && row.Person != in.User.ID {
 		return row, p, false, r.Reply(ctx, private(s.say(in).T("request.private")))
 	}
+	s.look(ctx, row, &p)
 	return row, p, true, nil
+}
+
+// look fills in what was made, for a press that was quicker than the row.
+func (s *Set) look(ctx context.Context, row chat.Message, p *params) {
+	if len(p.Made) > 0 || row.Request == "" {
+		return
+	}
+	uuid, err := horde.ParseUUID(row.Request)
+	if err != nil {
+		return
+	}
+	st, err := s.status(horde.RequestID{UUID: uuid}, p)
+	switch {
+	case err != nil || !st.Done:
+	case row.Open:
+		p.end(row, st, s.now())
+	default:
+		s.noteEnd(ctx, &row, p, st)
+	}
 }
 
 // governs reports whether the presser may change the message: its person, or whoever manages messages in the channel.
@@ -54,7 +73,7 @@ func (s *Set) pressCancel(ctx context.Context, in *discord.Interaction, r *disco
 		return err
 	}
 	undo := s.follow.cancelling(row.Key, in.User.ID) // before the news of it are out
-	_, err = engine.Do(ctx, s.engine, horde.Cancel{Request: id})
+	_, err = s.cancel(ctx, p, id)
 	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeRequestNotFound {
 		return nil // the message is about to say so
 	}
@@ -71,10 +90,10 @@ func (s *Set) cancelUnfollowed(ctx context.Context, in *discord.Interaction, r *
 	if err != nil {
 		return r.Reply(ctx, private(s.say(in).T("request.finished")))
 	}
-	before, err := engine.Do(ctx, s.engine, horde.Cancel{Request: horde.RequestID{UUID: uuid}})
+	done, err := s.cancel(ctx, p, horde.RequestID{UUID: uuid})
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
-	case refused && refusal.Code == horde.CodeRequestNotFound, err == nil && before.Done:
+	case refused && refusal.Code == horde.CodeRequestNotFound, err == nil && done:
 		return r.Reply(ctx, private(s.say(in).T("request.finished")))
 	case err != nil:
 		return fmt.Errorf("cancel: %w", err)
@@ -105,12 +124,13 @@ func (s *Set) pressAgain(ctx context.Context, in *discord.Interaction, r *discor
 	if !e.may(row.Person) {
 		return tell(e.say.T("effective.strict"))
 	}
-	p.Seed, p.Opened, p.CancelledBy = "", nil, ""
+	p = p.fresh()
+	p.Seed, p.Styled = "", nil
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
 func (s *Set) pressDelete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	row, _, ok, err := s.pressed(ctx, in, r)
+	row, p, ok, err := s.pressed(ctx, in, r)
 	if err != nil || !ok {
 		return err
 	}
@@ -119,6 +139,9 @@ func (s *Set) pressDelete(ctx context.Context, in *discord.Interaction, r *disco
 	}
 	if err := r.DeferUpdate(ctx); err != nil {
 		return err
+	}
+	if in.Component.MessageID == row.Message {
+		s.discard(ctx, row, p)
 	}
 	ref, err := r.Message(ctx)
 	if err != nil {
@@ -140,11 +163,14 @@ func (s *Set) pressShow(ctx context.Context, in *discord.Interaction, r *discord
 	if row.Person != in.User.ID {
 		return r.Reply(ctx, private(s.say(in).T("request.private")))
 	}
+	if len(p.Made) > 0 {
+		return s.showMade(ctx, r, row, p)
+	}
 	uuid, err := horde.ParseUUID(row.Request)
 	if err != nil {
 		return r.Reply(ctx, private(s.say(in).T("request.gone")))
 	}
-	st, err := s.engine.Status(horde.RequestID{UUID: uuid})
+	st, err := s.status(horde.RequestID{UUID: uuid}, &p)
 	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeRequestNotFound {
 		return r.Reply(ctx, private(s.say(in).T("request.gone")))
 	}

@@ -4,7 +4,7 @@
 //
 // A command checks what is cheap, acknowledges, and asks the core. The message of a request is a row in the store from
 // before the core hears of the request until its result is shown; a follower (progress.go) keeps the message true, also
-// across a restart. All words stand in texts.go.
+// across a restart. All words stand in the package words, in five languages.
 package commands
 
 import (
@@ -54,9 +54,14 @@ type Docs interface {
 	MessagesOfPerson(ctx context.Context, person string, limit int) ([]chat.Message, error)
 }
 
-// Images reads delivered images. An image that is not kept any more is an fs.ErrNotExist.
+// Images reads delivered images and keeps those that others are made from. An image that is not kept any more is an
+// fs.ErrNotExist.
 type Images interface {
 	Read(ctx context.Context, key string, limit int64) ([]byte, error)
+	// PutBytes keeps an image; it is durable when this returns nil.
+	PutBytes(ctx context.Context, key string, data []byte) error
+	// Delete removes an image; one that is gone already is no error.
+	Delete(ctx context.Context, key string) error
 }
 
 // Deps is what a Set cannot work without.
@@ -168,6 +173,11 @@ type Set struct {
 	tallies   *tallies
 	charts    *chart.Painter
 
+	favourites *memory[chat.Favourite]
+	drafts     *memory[chat.Draft]
+	reports    *memory[chat.Report]
+	decoding   chan struct{} // holds maxDecoding: pictures that are being decoded
+
 	mu   sync.Mutex           // guards deaf
 	deaf map[string]time.Time // people who take no direct messages, and until when they are left alone
 }
@@ -192,6 +202,8 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.bundle = bundle
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
+	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
+	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies = newDiary(s), newTallies(s)
 	if s.charts, err = chart.New(); err != nil {
@@ -264,6 +276,13 @@ type family struct {
 // families lists them, one line each.
 func (s *Set) families() []family {
 	return []family{
+		s.resultFamily(),
+		s.toolFamily(),
+		s.textFamily(),
+		s.jobFamily(),
+		s.historyFamily(),
+		s.advancedFamily(),
+		s.reportFamily(),
 		s.serverConfigFamily(),
 		s.settingsFamily(),
 		s.kudosFamily(),
@@ -283,6 +302,9 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 				MinLength: new(1), MaxLength: new(maxPrompt),
 			},
 			{Name: "negative", Description: descNegative, Type: discord.OptionString, MaxLength: new(maxNegative)},
+			s.optionOf("image.optstyle", discord.OptionSpec{
+				Name: "style", Type: discord.OptionString, Autocomplete: true, MaxLength: new(horde.MaxStyleName + 100),
+			}),
 			{Name: "model", Description: descModel, Type: discord.OptionString, Autocomplete: true, MaxLength: new(maxModel)},
 			{Name: "size", Description: descSize, Type: discord.OptionString, Autocomplete: true, MaxLength: new(maxModel)},
 			{
@@ -291,7 +313,13 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			},
 			{Name: "seed", Description: descSeed, Type: discord.OptionString, MaxLength: new(maxSeed)},
 			{Name: "amount", Description: descAmount, Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(maxAmount))},
+			s.optionOf("image.optimage", discord.OptionSpec{Name: "image", Type: discord.OptionAttachment}),
+			s.optionOf("image.optstrength", discord.OptionSpec{
+				Name: "strength", Type: discord.OptionInteger, Min: new(1.0), Max: new(100.0),
+			}),
 			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
+			s.optionOf("image.optspoiler", discord.OptionSpec{Name: "spoiler", Type: discord.OptionBoolean}),
+			s.optionOf("image.optshare", discord.OptionSpec{Name: "share", Type: discord.OptionBoolean}),
 			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
 		}},
 		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"stablemate/horde"
-	"stablemate/horde/engine"
 	"stablemate/internal/discord"
 )
 
@@ -66,7 +65,7 @@ func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
 		}
 	}
 	if e.end == nil {
-		st, err := e.s.engine.Status(e.request)
+		st, err := e.s.status(e.request, &e.p)
 		refusal, refused := errors.AsType[*horde.Error](err)
 		switch {
 		case refused && refusal.Code == horde.CodeRequestNotFound:
@@ -78,6 +77,10 @@ func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
 			return e.retry(), false
 		case st.Done:
 			e.end = &ending{kind: endDone, status: st, at: e.now}
+			e.p.end(e.row, st, e.now)
+			if params, err := json.Marshal(e.p); err == nil {
+				e.row.Params = params
+			}
 		default:
 			return e.report(ctx, st)
 		}
@@ -120,7 +123,7 @@ func (e *editor) place(ctx context.Context) (next time.Time, ok bool) {
 		e.end = &ending{kind: endLost, at: e.now}
 		return next, true
 	}
-	asked, err := engine.Do(ctx, e.s.engine, horde.Enqueue{NewImage: e.p.newImage(e.row.Key, from)})
+	id, err := e.s.enqueue(ctx, e.p, e.row.Key, from, false)
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused:
@@ -130,10 +133,10 @@ func (e *editor) place(ctx context.Context) (next time.Time, ok bool) {
 		return e.retry(), false
 	}
 	e.tries = 0
-	e.row.Request = asked.ID.String()
+	e.row.Request = id.String()
 	e.mu.Lock()
-	e.request = asked.ID
-	e.byRequest[asked.ID] = e.live
+	e.request = id
+	e.byRequest[id] = e.live
 	e.mu.Unlock()
 	e.save(ctx, e.row)
 	return next, true
@@ -162,7 +165,7 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 	}
 	ready := e.countdown(st)
 	m := e.s.progress(e.row, e.p, st, ready, e.files > 0)
-	more := len(st.Generations) > e.files && e.p.Amount > 1
+	more := len(st.Generations) > e.files && e.p.Amount > 1 && e.p.pictures()
 	if m.Content == e.shown && !more {
 		return e.now.Add(gap), false
 	}

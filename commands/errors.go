@@ -45,9 +45,6 @@ func (s *Set) fault(ctx context.Context, in *discord.Interaction, r *discord.Res
 	_ = r.Reply(ctx, private(text)) // best effort: the fault itself is logged
 }
 
-// words says a refusal in English.
-func (s *Set) words(e *horde.Error) string { return s.refusal(s.bundle.For(), e) }
-
 // refusal says a refusal in plain words, for people who never read an API's documentation. What the core says is English.
 func (s *Set) refusal(w words.Words, e *horde.Error) string {
 	login := s.cmd("login")

@@ -3,6 +3,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,8 +15,8 @@ import (
 	"unicode/utf8"
 
 	"stablemate/commands/chat"
+	"stablemate/commands/words"
 	"stablemate/horde"
-	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
 	"stablemate/horde/origin"
 	"stablemate/internal/discord"
@@ -55,6 +56,19 @@ type params struct {
 	Sampler  string  `json:"sampler"`
 	Karras   bool    `json:"karras,omitempty"`
 
+	Style    string             `json:"style,omitempty"`    // as it was asked for
+	Styled   *horde.StyleChoice `json:"styled,omitempty"`   // what that was
+	Source   string             `json:"source,omitempty"`   // key of the image that it is made from
+	Mask     string             `json:"mask,omitempty"`     // key of what may change in it
+	Strength float64            `json:"strength,omitempty"` // of the change, above 0 to 1
+	Fine     *fine              `json:"fine,omitempty"`
+	Sharing  *bool              `json:"sharing,omitempty"` // what was said about it this time
+	Spoil    bool               `json:"spoil,omitempty"`
+	Forms    *formAsk           `json:"forms,omitempty"` // of a request to alchemists
+	Text     *textAsk           `json:"text,omitempty"`  // of a request to scribes
+
+	from, mask *photo // images that are still to be kept
+
 	// What the rules of the place made of it when it was asked for.
 	Models []string `json:"models,omitempty"` // those that any model may be
 	Added  string   `json:"added,omitempty"`  // to the negative prompt
@@ -68,11 +82,36 @@ type params struct {
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
 	CancelledBy string        `json:"cancelled_by,omitempty"` // Discord ID
+
+	// How it ended.
+	Made  []outcome     `json:"made,omitempty"`
+	Spent kudos.Amount  `json:"spent,omitempty"`
+	Took  time.Duration `json:"took,omitempty"`
 }
+
+// outcome is one delivered image, text or form.
+type outcome struct {
+	ID       string `json:"id"`              // of the generation; the form's own for a form
+	Model    string `json:"model,omitempty"` // a form's name
+	Worker   string `json:"worker,omitempty"`
+	Seed     uint32 `json:"seed,omitempty"`
+	Blob     string `json:"blob,omitempty"`
+	Text     string `json:"text,omitempty"`
+	Censored bool   `json:"censored,omitempty"`
+}
+
+// fresh is the same request, not asked for yet.
+func (p params) fresh() params {
+	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
+	return p
+}
+
+// sourced reports whether something is made from an image.
+func (p *params) sourced() bool { return p.Source != "" || p.from != nil }
 
 // read turns the options of /generate into parameters, beginning with somebody's defaults. It refuses what the core would
 // not notice.
-func (s *Set) read(o discord.OptionValues, d chat.Defaults) (params, error) {
+func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (params, error) {
 	p := params{
 		Prompt: strings.TrimSpace(o.String("prompt")), Negative: strings.TrimSpace(o.String("negative")),
 		Model: s.opts.Model, Seed: strings.TrimSpace(o.String("seed")), Steps: s.opts.Steps, Amount: 1,
@@ -93,29 +132,45 @@ func (s *Set) read(o discord.OptionValues, d chat.Defaults) (params, error) {
 			p.Model = ""
 		}
 	}
+	p.Style = strings.TrimSpace(o.String("style"))
+	if !o.Has("style") {
+		p.Style = d.Style
+	}
+	if o.Has("share") {
+		p.Sharing = new(o.Bool("share", false))
+	}
+	p.Spoil = o.Bool("spoiler", false)
 	if n := utf8.RuneCountInString(p.Prompt); n > maxPrompt {
-		return p, horde.Refuse(horde.CodeInvalidPromptSize, "%s", textLongPrompt(n, maxPrompt))
+		return p, horde.Refuse(horde.CodeInvalidPromptSize, "%s", w.T("refused.longprompt", "Number", n, "Most", maxPrompt))
 	}
 	if n := utf8.RuneCountInString(p.Negative); n > maxNegative {
-		return p, horde.Refuse(horde.CodeInvalidPromptSize, "%s", textLongNegative(n, maxNegative))
+		return p, horde.Refuse(horde.CodeInvalidPromptSize, "%s", w.T("refused.longnegative", "Number", n, "Most", maxNegative))
 	}
 	switch {
 	case utf8.RuneCountInString(p.Seed) > maxSeed:
-		return p, horde.Refuse(horde.CodeBadRequest, "%s", textLongSeed(maxSeed))
+		return p, horde.Refuse(horde.CodeBadRequest, "%s", w.T("refused.longseed", "Most", maxSeed))
 	case utf8.RuneCountInString(p.Model) > maxModel:
-		return p, horde.Refuse(horde.CodeBadRequest, "%s", textLongModel(maxModel))
+		return p, horde.Refuse(horde.CodeBadRequest, "%s", w.T("refused.longmodel", "Most", maxModel))
 	case p.Amount < 1 || p.Amount > maxAmount:
-		return p, horde.Refuse(horde.CodeBadRequest, "%s", textAmount(maxAmount))
+		return p, horde.Refuse(horde.CodeBadRequest, "%s", w.T("refused.amount", "Most", maxAmount))
 	}
 	size, ok := s.size(o.String("size"))
+	if w, h, shaped := ratio(o.String("size")); shaped {
+		base := s.opts.Sizes[0]
+		size.Width, size.Height = shape(w, h, base.Width*base.Height)
+		ok = true
+	}
 	if !o.Has("size") && d.Width > 0 && d.Height > 0 {
 		size = Size{Width: d.Width, Height: d.Height}
 	}
 	if !ok {
-		return p, horde.Refuse(horde.CodeInvalidSize, textBadSize)
+		return p, horde.Refuse(horde.CodeInvalidSize, "%s", w.T("refused.badsize"))
 	}
 	p.Width, p.Height = size.Width, size.Height
-	return p, nil
+	if err := s.sourceOption(o, &p); err != nil {
+		return p, err
+	}
+	return p, s.shorthand(&p)
 }
 
 var sizePattern = regexp.MustCompile(`^(\d{1,4})(?: ?[x×X*] ?(\d{1,4}))?$`)
@@ -160,6 +215,28 @@ func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
 	if p.Model != "" {
 		n.Models = []string{p.Model}
 	}
+	p.Fine.into(&n)
+	if p.sourced() {
+		n.Image.Source, n.Image.SourceMask, n.Shared = cmp.Or(p.Source, pendingKey), p.Mask, false
+		n.Image.Denoising, n.Image.Processing = p.Strength, processing
+		if p.mask != nil {
+			n.Image.SourceMask = pendingKey
+		}
+		if n.Image.SourceMask != "" {
+			n.Image.Processing = "inpainting"
+		}
+		if p.Fine != nil && p.Fine.Mode != "" {
+			n.Image.Processing = p.Fine.Mode
+		}
+	}
+	if p.Styled != nil {
+		width, height := n.Image.Width, n.Image.Height
+		horde.ApplyImageStyle(p.Styled, &n)
+		n.Image.Width, n.Image.Height = width, height // a style's own are in p already
+		if len(n.Models) == 0 {
+			n.Models = p.Models
+		}
+	}
 	return n
 }
 
@@ -192,7 +269,10 @@ func (s *Set) generate(ctx context.Context, in *discord.Interaction, r *discord.
 		}
 		defaults = over(defaults, preset.value.Defaults)
 	}
-	p, err := s.read(in.Command.Options, defaults)
+	if defaults, err = s.presetOr(ctx, in, defaults); err != nil {
+		return err
+	}
+	p, err := s.read(e.say, in.Command.Options, defaults)
 	if err != nil {
 		return err
 	}
@@ -218,21 +298,35 @@ func (e *Effective) fit(p *params, o discord.OptionValues) {
 
 // rule holds a request against what is allowed where it is asked for, and notes what the place adds to it.
 func (s *Set) rule(e Effective, p *params, hidden bool) error {
-	if err := e.admit(chat.Images); err != nil {
+	if err := e.admit(p.feature()); err != nil {
 		return err
 	}
-	err := e.allows(ask{
-		model: p.Model, texts: []string{p.Prompt, p.Negative}, width: p.Width, height: p.Height, steps: p.Steps, amount: p.Amount,
-	})
-	if err != nil {
+	a := ask{
+		model: p.Model, style: p.Style, texts: []string{p.Prompt, p.Negative}, width: p.Width, height: p.Height, steps: p.Steps,
+		amount: p.Amount, source: p.sourced(),
+	}
+	if p.Styled != nil {
+		a.styleModels, a.styleTag = p.Styled.Models, p.Styled.Tags
+	}
+	if !p.pictures() { // the lists of models and the amounts are those of images
+		a.model, a.styleModels, a.amount = "", nil, 0
+	}
+	if err := e.allows(a); err != nil {
 		return err
 	}
 	p.Models = nil
-	if p.Model == "" {
+	if p.Model == "" && p.pictures() {
 		p.Models = e.offered(s.engine.Models())
 	}
-	p.Added, p.Adult, p.Veiled, p.Share, p.NoAlt = e.negative, e.adult, e.spoiler, e.person.Share, e.person.NoAlt
+	p.Added, p.Adult, p.Veiled, p.Share, p.NoAlt = e.negative, e.adult, e.spoiler || p.Spoil, e.person.Share, e.person.NoAlt
+	if p.Sharing != nil {
+		p.Share = *p.Sharing
+	}
+	p.Share = p.Share && !p.sourced()
 	p.Locale = e.words(hidden).Locale()
+	if !p.pictures() {
+		return nil
+	}
 	return s.room(e, p.Amount)
 }
 
@@ -254,14 +348,15 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	early, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
+	if err := s.dress(early, in, &p); err != nil {
+		return err
+	}
 	if err := s.rule(e, &p, hidden); err != nil {
 		return err
 	}
 	err = s.payer(early, in, e, &p)
 	if err == nil {
-		try := p.newImage(key, from)
-		try.DryRun = true
-		_, err = engine.Do(early, s.engine, horde.Enqueue{NewImage: try})
+		_, err = s.enqueue(early, p, key, from, true)
 	}
 	slow := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	if err != nil && !slow {
@@ -279,6 +374,9 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if _, known, err := s.deps.Messages.MessageByKey(ctx, key); err != nil || known {
 		return err // Discord told us twice about it
 	}
+	if err := s.keepPictures(ctx, in.ID, &p); err != nil {
+		return err
+	}
 	row := chat.Message{
 		Key: key, App: ref.AppID, Guild: in.GuildID, Channel: ref.ChannelID, Message: ref.MessageID, Person: in.User.ID,
 		TokenEnds: ref.Expires, Ephemeral: ref.Ephemeral, Created: s.now(), Open: true,
@@ -292,7 +390,7 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
 		return fmt.Errorf("save message: %w", err)
 	}
-	asked, err := engine.Do(ctx, s.engine, horde.Enqueue{NewImage: p.newImage(key, from)})
+	id, err := s.enqueue(ctx, p, key, from, false)
 	if refusal, ok := errors.AsType[*horde.Error](err); ok {
 		row.Open, row.Sealed = false, []byte{}
 		if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
@@ -303,7 +401,7 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err != nil {
 		s.log.Warn().Err(err).Str("interaction", in.ID).Msg("request not placed yet, trying again")
 	} else {
-		row.Request = asked.ID.String()
+		row.Request = id.String()
 		if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
 			s.log.Warn().Err(err).Str("interaction", in.ID).Msg("cannot note the request of a message") // its key still finds it
 		}
@@ -319,7 +417,7 @@ func (s *Set) payer(ctx context.Context, in *discord.Interaction, e Effective, p
 	case err != nil:
 		return err
 	case !ok && !(s.opts.AnonymousAllowed && e.strange):
-		return horde.Refuse(horde.CodeAnonForbidden, textNeedLogin)
+		return horde.Refuse(horde.CodeAnonForbidden, "this needs an account")
 	case !ok:
 		p.User = horde.Anonymous
 		return nil
@@ -339,7 +437,7 @@ func (s *Set) promise(ctx context.Context, in *discord.Interaction, r *discord.R
 	first := discord.Message{Content: e.words(hidden).T("request.placing"), Ephemeral: hidden}
 	switch {
 	case !r.Deferred():
-	case in.Type == discord.ComponentPress:
+	case in.Component.MessageID+in.Modal.MessageID != "":
 		// The router was quicker and stopped the button's waiting only; our message is still to be made.
 		return r.Followup(ctx, first)
 	default:
@@ -361,27 +459,33 @@ func (s *Set) complete(ctx context.Context, in *discord.Interaction, r *discord.
 	var choices []discord.Choice
 	switch in.Command.Focused {
 	case "model":
-		choices = s.completeModel(typed)
+		choices = s.completeModel(s.say(in), typed)
 	case "size":
 		choices = s.completeSize(typed)
+	case "style":
+		choices = s.completeStyle(ctx, in, horde.StyleImage, typed)
 	case "preset":
 		return s.completePreset(ctx, in, r)
 	}
-	err := r.Autocomplete(ctx, choices)
+	return late(r.Autocomplete(ctx, choices))
+}
+
+// late forgives suggestions that nobody waits for any more.
+func late(err error) error {
 	if errors.Is(err, discord.ErrTooLate) {
 		return nil
 	}
 	return err
 }
 
-func (s *Set) completeModel(typed string) []discord.Choice {
+func (s *Set) completeModel(w words.Words, typed string) []discord.Choice {
 	typed = strings.ToLower(strings.TrimSpace(typed))
 	var served, others []discord.Choice
 	for _, m := range s.engine.Models() {
 		if utf8.RuneCountInString(m.Name) > maxModel || !strings.Contains(strings.ToLower(m.Name), typed) {
 			continue
 		}
-		c := discord.Choice{Name: plain(modelChoice(m)), Value: m.Name}
+		c := discord.Choice{Name: plain(voice{w}.model(m)), Value: m.Name}
 		if m.Threads > 0 {
 			served = append(served, c)
 		} else {
@@ -389,8 +493,8 @@ func (s *Set) completeModel(typed string) []discord.Choice {
 		}
 	}
 	choices := served
-	if strings.Contains(strings.ToLower(choiceAny), typed) {
-		choices = append([]discord.Choice{{Name: choiceAny, Value: choiceAny}}, choices...)
+	if strings.Contains(strings.ToLower(w.T("request.anymodel")), typed) {
+		choices = append([]discord.Choice{{Name: w.T("request.anymodel"), Value: choiceAny}}, choices...)
 	}
 	choices = append(choices, others...)
 	return choices[:min(len(choices), discord.MaxChoices)]

@@ -215,7 +215,7 @@ func (s *Set) checkGift(in *discord.Interaction, d chat.GiftDraft) error {
 	case amount < kudos.One || amount > kudos.Whole(maxGift):
 		return horde.Refuse(horde.CodeInvalidTransferAmount, "a gift is 1 to %d kudos", maxGift)
 	case utf8.RuneCountInString(d.Note) > maxNote:
-		return horde.Refuse(horde.CodeBadRequest, textLongNote)
+		return horde.Refuse(horde.CodeBadRequest, "%s", s.say(in).T("refused.longnote", "Most", maxNote))
 	}
 	return nil
 }
@@ -425,8 +425,8 @@ func (s *Set) menuGiftAuthor(ctx context.Context, in *discord.Interaction, r *di
 }
 
 // giftButton is the button under a result that thanks who asked for it.
-func giftButton(row chat.Message) discord.Button {
-	return button(labelGift, "🙏", verbGift, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary)
+func giftButton(w words.Words, row chat.Message) discord.Button {
+	return button(w.T("request.gift"), "🙏", verbGift, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary)
 }
 
 func (s *Set) pressGift(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

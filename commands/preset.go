@@ -86,9 +86,17 @@ func (s *Set) presetSave(ctx context.Context, in *discord.Interaction, r *discor
 	}})
 }
 
-// keepPreset saves a preset in place of one with the same name, or beside the others.
+// keepPreset saves a preset and says so.
 func (s *Set) keepPreset(ctx context.Context, in *discord.Interaction, r *discord.Responder, p chat.Preset) error {
+	if err := s.storePreset(ctx, in, p); err != nil {
+		return err
+	}
 	w := s.say(in)
+	return r.Reply(ctx, private(w.T("preset.saved", "Name", escape(p.Name), "What", showDefaults(w, p.Defaults), "Generate", s.cmd("generate"))))
+}
+
+// storePreset saves a preset in place of one with the same name, or beside the others.
+func (s *Set) storePreset(ctx context.Context, in *discord.Interaction, p chat.Preset) error {
 	list, err := s.presetsOf(ctx, in.User.ID)
 	if err != nil {
 		return err
@@ -99,7 +107,7 @@ func (s *Set) keepPreset(ctx context.Context, in *discord.Interaction, r *discor
 	case i >= 0:
 		key = list[i].key
 	case len(list) >= chat.MaxPresets:
-		return tell(w.T("preset.toomany", "Most", chat.MaxPresets))
+		return tell(s.say(in).T("preset.toomany", "Most", chat.MaxPresets))
 	}
 	if _, err := s.presets.change(ctx, key, about{person: in.User.ID}, func(v *chat.Preset) error {
 		*v = p
@@ -107,7 +115,7 @@ func (s *Set) keepPreset(ctx context.Context, in *discord.Interaction, r *discor
 	}); err != nil {
 		return fmt.Errorf("save a preset: %w", err)
 	}
-	return r.Reply(ctx, private(w.T("preset.saved", "Name", escape(p.Name), "What", showDefaults(w, p.Defaults), "Generate", s.cmd("generate"))))
+	return nil
 }
 
 func (s *Set) presetList(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

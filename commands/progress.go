@@ -3,11 +3,14 @@
 package commands
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"encoding/json"
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +54,7 @@ type live struct {
 	// These never change.
 	guild, person string
 	images        int
+	describes     bool // says in words what is in an image
 
 	// Only the editor that has it touches these.
 	row      chat.Message
@@ -83,7 +87,7 @@ func (f *follower) full() bool {
 // add begins to follow a row's request. A row that is followed already is left alone.
 func (f *follower) add(row chat.Message, p params, token string) {
 	l := &live{
-		row: row, p: p, token: token, at: f.s.now(), cancelledBy: p.CancelledBy, guild: row.Guild, person: row.Person, images: p.Amount,
+		row: row, p: p, token: token, at: f.s.now(), cancelledBy: p.CancelledBy, guild: row.Guild, person: row.Person, images: p.load(), describes: p.Forms != nil && p.Forms.Aim == aimDescribe,
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -112,6 +116,50 @@ func (f *follower) running(guild, person string) (mine, all int) {
 		}
 	}
 	return mine, all
+}
+
+// describing reports whether alchemists look at something for a person already.
+func (f *follower) describing(person string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, l := range f.byKey {
+		if l.person == person && l.describes {
+			return true
+		}
+	}
+	return false
+}
+
+// of lists what is followed for a person, oldest first.
+func (f *follower) of(person string) []following {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []following
+	for key, l := range f.byKey {
+		if l.person == person {
+			out = append(out, following{key: key, request: l.request})
+		}
+	}
+	slices.SortFunc(out, func(a, b following) int {
+		return cmp.Or(cmp.Compare(len(a.key), len(b.key)), strings.Compare(a.key, b.key))
+	})
+	return out
+}
+
+// keyOf finds the row of a request that is followed; empty when none is.
+func (f *follower) keyOf(id horde.RequestID) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if l := f.byRequest[id]; l != nil {
+		return l.row.Key // a row's key never changes
+	}
+	return ""
+}
+
+// following names a request that is followed.
+type following struct {
+	key     string
+	request horde.RequestID
 }
 
 // requestOf tells whether a row is followed, and its request once the core has it.
@@ -294,6 +342,8 @@ func (f *follower) resume(ctx context.Context) error {
 }
 
 func (f *follower) prune(ctx context.Context) {
+	f.s.sweepDrafts(ctx)
+	f.s.sweepReports(ctx)
 	n, err := f.s.deps.Messages.PruneMessages(ctx, f.s.now().Add(-f.s.opts.Keep))
 	switch {
 	case err != nil && ctx.Err() == nil:

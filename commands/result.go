@@ -3,6 +3,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,7 +50,19 @@ type showing struct {
 }
 
 // look is the line about how an image is made.
-func (p *params) look() string { return escape(lookText(p.Model, p.Width, p.Height)) }
+func (p *params) look() string {
+	switch {
+	case p.Forms != nil:
+		return escape(strings.Join(p.Forms.Names, ", "))
+	case p.Text != nil:
+		return escape(cmp.Or(p.Model, "any model"))
+	}
+	text := lookText(p.Model, p.Width, p.Height)
+	if p.Style != "" {
+		text += " · " + p.Style
+	}
+	return escape(text)
+}
 
 // notes are the lines about the account that pays.
 func (s *Set) notes(p *params) string {
@@ -95,7 +108,17 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 
 // result is the message of a request that has ended. It fails when images cannot be read now.
 func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending, how showing) (discord.Message, error) {
+	switch {
+	case end.kind != endDone:
+	case p.Text != nil:
+		return s.textResult(row, p, end, how), nil
+	case p.Forms != nil:
+		return s.formsResult(ctx, row, p, end, how)
+	}
 	st, v := end.status, s.voiceOf(&p)
+	if len(st.Generations) > 0 {
+		p.Made = madeOf(st)
+	}
 	files, seeds, model, censored, missing, err := s.images(ctx, row, p, st, how.noRead)
 	if err != nil {
 		return discord.Message{}, err
@@ -145,19 +168,15 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	}
 	parts := []string{title, strings.Join(state, "\n")}
 	if made > 0 {
-		detail := []string{escape(lookText(model, p.Width, p.Height)), v.seeds(seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
+		q := p
+		q.Model = model
+		detail := []string{q.look(), v.seeds(seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
 		parts = append(parts, "-# "+strings.Join(append(detail, mention(row.Person)), " · "))
 	} else {
 		parts = append(parts, "-# "+p.look()+" · "+mention(row.Person))
 	}
-	id := strings.TrimPrefix(row.Key, keyPrefix)
-	buttons := []discord.Button{button(v.T("request.again"), "🔁", verbAgain, id, discord.Primary)}
-	if made > 0 {
-		buttons = append(buttons, giftButton(row))
-	}
-	buttons = append(buttons, button(v.T("request.delete"), "🗑️", verbDelete, id, discord.Secondary))
 	return discord.Message{
-		Content: lines(append(parts, s.notes(&p))...), Files: files, Components: []discord.Row{{Buttons: buttons}},
+		Content: lines(append(parts, s.notes(&p))...), Files: files, Components: s.resultRows(row, &p),
 	}, nil
 }
 

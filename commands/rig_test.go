@@ -361,7 +361,7 @@ func holds(m sandbox.Message, texts []string) bool {
 func (r *rig) result(who, id string, images int) sandbox.Message {
 	r.t.Helper()
 	return r.see(who, "result", func(m sandbox.Message) bool {
-		return m.ID == id && len(m.Attachments) == images && len(m.Buttons) == 3
+		return m.ID == id && len(m.Attachments) == images && len(m.Buttons) >= 2
 	})
 }
 
@@ -417,7 +417,7 @@ func (r *rig) worker(gate chan struct{}) *worker {
 
 func (w *worker) offer() horde.Pop {
 	return horde.Pop{Owner: w.owner.ID, Amount: 1, Offer: horde.Offer{
-		Name: "Pony", Models: []string{model}, BridgeAgent: horde.PoolAgent + ":1:test", Threads: 1, MaxPixels: 1 << 20,
+		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:13:test", Threads: 1, MaxPixels: 1 << 20, Img2Img: true, Painting: true,
 	}}
 }
 

@@ -93,3 +93,14 @@ func (v voice) balance(u horde.User) string {
 	}
 	return text
 }
+
+// model is one line of the model suggestions.
+func (v voice) model(m horde.ModelStatus) string {
+	switch {
+	case m.Threads == 0:
+		return v.T("request.model.away", "Model", m.Name)
+	case m.Jobs == 0:
+		return v.T("request.model.free", "Model", m.Name)
+	}
+	return v.T("request.model.waiting", "Model", m.Name, "Count", m.Jobs)
+}

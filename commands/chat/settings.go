@@ -141,6 +141,8 @@ type Person struct {
 	NoAlt    bool   `json:"no_alt,omitempty"` // the prompt is not repeated as the image's description
 	Mild     bool   `json:"mild,omitempty"`   // nothing for adults, even where it is allowed
 
+	NoAvatar bool `json:"no_avatar,omitempty"` // nobody else may make anything of their avatar
+
 	Adult time.Time `json:"adult,omitzero"` // when they said that they are of age; zero: never
 
 	NoGifts   bool  `json:"no_gifts,omitempty"`   // their reactions give nothing

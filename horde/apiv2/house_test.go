@@ -43,12 +43,14 @@ type plan struct {
 	before  func(http.Handler) http.Handler
 	wrap    func(engine.Store) engine.Store
 	bucket  *blob.Bucket // nil: images are kept in a folder
+	sharing bool
 }
 
 func build(tb testing.TB, p plan) *house {
 	tb.Helper()
 	h := apitest.Build(tb, apitest.Plan{
 		Options: p.options, Clock: p.clock, Random: p.random, Store: p.store, Log: p.log, Models: p.models, Before: p.before, Wrap: p.wrap, Bucket: p.bucket,
+		Sharing: p.sharing,
 	})
 	return &house{House: h, url: h.URL, blobs: h.Blobs, door: h.Door}
 }

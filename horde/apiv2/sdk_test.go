@@ -25,7 +25,7 @@ func TestThePublicSDK(t *testing.T) {
 	if _, err := os.Stat(entry); err != nil {
 		t.Fatalf("the SDK is not there (make setup installs it): %v", err)
 	}
-	h := build(t, plan{})
+	h := build(t, plan{sharing: true})
 	_, key := h.account(t, "asker", 0, 1000)
 	_, owner := h.account(t, "owner", 0, 0)
 	h.account(t, "friend", 0, 0)

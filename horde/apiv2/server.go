@@ -170,9 +170,9 @@ func (s *Server) Before(next http.Handler) http.Handler {
 	})
 }
 
-// clean reports whether a path holds no empty segment and none of dots.
+// clean reports whether a path begins with a slash and holds no empty segment and none of dots.
 func clean(p string) bool {
-	return !strings.Contains(p, "//") && (!strings.Contains(p, "/.") ||
+	return strings.HasPrefix(p, "/") && !strings.Contains(p, "//") && (!strings.Contains(p, "/.") ||
 		!strings.Contains(p+"/", "/./") && !strings.Contains(p+"/", "/../"))
 }
 

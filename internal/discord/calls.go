@@ -20,9 +20,21 @@ type FetchedMessage struct {
 	WebhookID   string       `json:"webhook_id"` // set when no person and no bot user wrote it
 	Content     string       `json:"content"`    // empty unless the bot may read it
 	Attachments []Attachment `json:"attachments"`
+	Embeds      []struct {
+		Image     EmbedImage `json:"image"`
+		Thumbnail EmbedImage `json:"thumbnail"`
+	} `json:"embeds"`
 	Interaction struct {
 		User User `json:"user"` // whose command the message answers
 	} `json:"interaction_metadata"`
+}
+
+// EmbedImage is an image that an embed of a message shows. ProxyURL is Discord's own copy of it.
+type EmbedImage struct {
+	URL      string `json:"url"`
+	ProxyURL string `json:"proxy_url"`
+	Width    int    `json:"width"`
+	Height   int    `json:"height"`
 }
 
 // EditMessage replaces a message, whoever sent it to us and whenever: by its interaction token while that lives, with the

@@ -52,7 +52,8 @@ type User struct {
 	Username   string `json:"username"`
 	GlobalName string `json:"global_name"`
 	Bot        bool   `json:"bot"`
-	Locale     string `json:"-"` // of the interaction, such as "en-US"; empty elsewhere
+	Avatar     string `json:"avatar"` // hash of the picture; empty for a standard one
+	Locale     string `json:"-"`      // of the interaction, such as "en-US"; empty elsewhere
 }
 
 // DisplayName is the name to show: the global name, or the user name without one.

@@ -16,8 +16,9 @@ const (
 	apiVersion  = "v10"
 )
 
-// cdnHosts are the only hosts that Download reads from when the bot speaks to Discord.
-var cdnHosts = [...]string{"cdn.discordapp.com", "media.discordapp.net"} //nolint:gochecknoglobals // constant
+// cdnHosts are the only hosts that Download reads from when the bot speaks to Discord: files, and its copies of images of
+// embeds.
+var cdnHosts = [...]string{"cdn.discordapp.com", "media.discordapp.net", "images-ext-1.discordapp.net", "images-ext-2.discordapp.net"} //nolint:gochecknoglobals // constant
 
 // transport sends every request to the one host it is for and refuses all others, so that neither a wrong setting nor the
 // library can carry the token anywhere else.

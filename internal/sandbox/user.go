@@ -219,7 +219,12 @@ func (s *Server) optionValue(o option, v any, channelID string, resolved obj) (a
 			clear(s.uploads)
 		}
 		s.uploads[up.ID] = up
-		resolved["attachments"] = obj{up.ID: s.apiFile(up)}
+		files, ok := resolved["attachments"].(obj)
+		if !ok {
+			files = obj{}
+			resolved["attachments"] = files
+		}
+		files[up.ID] = s.apiFile(up)
 		return up.ID, nil
 	}
 	id, ok := v.(string)

@@ -95,6 +95,7 @@ func accountRows() []row {
 		{op: award, name: "deleted", as: "deleted", body: `{"username": "$asker_alias"}`, want: 403, rc: "DeletedUser"},
 		{op: award, name: "unknown", as: "admin", body: `{"username": "x#77"}`, want: 400, rc: "InvalidAwardUsername"},
 		{op: award, name: "anonymous", as: "admin", body: `{"username": "Anonymous#0"}`, want: 400, rc: "KudosAwardToAnon"},
+		{op: award, name: "flagged", as: "admin", body: `{"username": "$flagged_alias", "amount": 5}`, want: 400, rc: "TargetAccountFlagged"},
 		{op: award, name: "no_body", as: "admin", want: 400, bad: []string{"username"}},
 
 		{op: newKey, name: "terms", as: "asker", want: 200, body: `{"name": "friends", "kudos": 100, "expiry": 2, "max_image_pixels": 262144, "max_image_steps": 20, "max_text_tokens": 80}`},

@@ -30,10 +30,10 @@ func styleRows() []row {
 	for _, k := range []struct {
 		kind, body      string
 		make, makeOther func(*stage)
-		unknown         string
+		unknown, other  string
 	}{
-		{"image", pencil, drawn, written, "Image styleNotFound"},
-		{"text", story, written, drawn, "Text styleNotFound"},
+		{"image", pencil, drawn, written, "Image styleNotFound", "text"},
+		{"text", story, written, drawn, "Text styleNotFound", "image"},
 	} {
 		list, create := "GET /v2/styles/"+k.kind, "POST /v2/styles/"+k.kind
 		one, change, remove := "GET /v2/styles/"+k.kind+"/{style_id}", "PATCH /v2/styles/"+k.kind+"/{style_id}", "DELETE /v2/styles/"+k.kind+"/{style_id}"
@@ -70,6 +70,7 @@ func styleRows() []row {
 
 			row{op: named, name: "found", setup: k.make, where: []string{style(k.kind)}, want: 200},
 			row{op: named, name: "full", setup: k.make, where: []string{"$customizer_alias::style::" + style(k.kind)}, want: 200},
+			row{op: named, name: "other_kind", setup: k.makeOther, where: []string{style(k.other)}, want: 400, rc: "BadRequest"},
 			row{op: named, name: "unknown", where: []string{"a/b::c"}, want: 404, rc: "StyleNotFound"},
 
 			row{op: change, name: "name", setup: k.make, as: "customizer", where: its, body: `{"name": "renamed"}`, want: 200},

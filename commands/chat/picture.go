@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package chat
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Kinds of documents about images.
+const (
+	KindFavourite DocKind = "favourite" // Favourite; the key is the person's ID, a colon and the key of the request's message
+	KindDraft     DocKind = "draft"     // Draft; the key is the person's ID, a colon and the channel's. It is due when it goes.
+	KindReport    DocKind = "report"    // Report; the key is the channel's ID, a colon and the message's
+)
+
+// Bounds of what is kept about images.
+const (
+	MaxFavourites = 200            // of a person
+	DraftLife     = 24 * time.Hour // since its last change
+	MaxReporters  = 50             // people remembered with a reported message
+)
+
+// Favourite is a result that somebody wants to find again. It outlives the message's row.
+type Favourite struct {
+	Message Message   `json:"message"` // as it was; its interaction token is left out
+	At      time.Time `json:"at"`
+}
+
+// Draft is a request that is being put together.
+type Draft struct {
+	Params  json.RawMessage `json:"params"`
+	Private bool            `json:"private,omitempty"`
+	At      time.Time       `json:"at"`
+}
+
+// Report says who finds that an image should not be here.
+type Report struct {
+	Guild   string    `json:"guild"`
+	Channel string    `json:"channel"`
+	Message string    `json:"message"`
+	Key     string    `json:"key,omitempty"` // of the request, when the image is ours
+	People  []string  `json:"people"`
+	At      time.Time `json:"at"` // of the first
+	Hidden  bool      `json:"hidden,omitempty"`
+}

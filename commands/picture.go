@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"image"
+	_ "image/gif" // avatars and attachments
+	_ "image/jpeg"
+	_ "image/png"
+	"io/fs"
+	"math"
+	"path"
+	"slices"
+	"strings"
+
+	encoder "github.com/chai2010/webp"
+	"golang.org/x/image/draw"
+	_ "golang.org/x/image/webp"
+
+	"stablemate/horde"
+	"stablemate/internal/discord"
+)
+
+// Bounds of images that people bring along.
+const (
+	maxPicture       = 20 << 20 // bytes
+	maxPicturePixels = 40 << 20 // before it is made smaller
+	maxDecoding      = 2        // decoded at the same time
+	pictureQuality   = 90       // of the WebP that is kept
+	tileSide         = 512      // of what alchemists count, in pixels
+)
+
+// processing is what is done with a source image unless somebody says otherwise.
+const processing = "img2img"
+
+// pendingKey stands for a source image that is not kept yet, in trials.
+const pendingKey = "pending"
+
+// Strengths of a change, above 0 to 1.
+const (
+	strengthUsual  = 0.6
+	strengthSubtle = 0.35
+	strengthStrong = 0.65
+)
+
+// photo is an image that a request begins with: a file at Discord, or one that we made.
+type photo struct {
+	url           string
+	blob          string
+	width, height int // 0 when not known
+}
+
+// ofAttachment takes a file that somebody attached.
+func ofAttachment(a discord.Attachment) (*photo, bool) {
+	kind := strings.HasPrefix(a.ContentType, "image/") ||
+		slices.Contains([]string{".png", ".jpg", ".jpeg", ".webp", ".gif"}, strings.ToLower(path.Ext(a.Filename)))
+	return &photo{url: a.URL, width: a.Width, height: a.Height}, kind && a.URL != ""
+}
+
+// errNoPicture refuses what is no image, or too large a one.
+func errNoPicture(format string, args ...any) error {
+	return horde.Refuse(horde.CodeImageValidation, format, args...)
+}
+
+// sourceOption takes the image of a command. Where nobody says a size, the image's shape counts.
+func (s *Set) sourceOption(o discord.OptionValues, p *params) error {
+	a, ok := o.Attachment("image")
+	if !ok {
+		return nil
+	}
+	if a.Size > maxPicture {
+		return errNoPicture("the image has more than %d MiB", maxPicture>>20)
+	}
+	pic, ok := ofAttachment(a)
+	if !ok {
+		return errNoPicture("the file is no image")
+	}
+	p.from, p.Strength = pic, float64(o.Int("strength", int64(strengthUsual*100)))/100
+	if !o.Has("size") && !o.Has("width") && !o.Has("height") {
+		p.takeShape()
+	}
+	return nil
+}
+
+// takeShape gives the result the shape of its source, as far as that is known.
+func (p *params) takeShape() {
+	if pic := p.from; pic != nil && pic.width > 0 && pic.height > 0 {
+		p.Width, p.Height = shape(pic.width, pic.height, p.Width*p.Height)
+	}
+}
+
+// shape is a size of some shape with about so many pixels, in steps of the core.
+func shape(w, h, pixels int) (int, int) {
+	r := math.Sqrt(float64(w) / float64(h))
+	side := math.Sqrt(float64(pixels))
+	return snap(int(math.Round(side * r))), snap(int(math.Round(side / r)))
+}
+
+// keepPictures reads and keeps the images that a request begins with, so that workers can fetch them.
+func (s *Set) keepPictures(ctx context.Context, interaction string, p *params) error {
+	for _, k := range []struct {
+		from **photo
+		into *string
+		end  string
+	}{{&p.from, &p.Source, "_src.webp"}, {&p.mask, &p.Mask, "_msk.webp"}} {
+		if *k.from == nil {
+			continue
+		}
+		raw, err := s.readPicture(ctx, *k.from)
+		if err != nil {
+			return err
+		}
+		data, w, h, err := s.recode(ctx, raw)
+		if err != nil {
+			return err
+		}
+		key := interaction + k.end
+		if err := s.deps.Images.PutBytes(ctx, key, data); err != nil {
+			return fmt.Errorf("keep source image: %w", err)
+		}
+		*k.into, *k.from = key, nil
+		if p.Forms != nil {
+			sum := sha256.Sum256(raw)
+			p.Forms.Identity = "sha256:" + hex.EncodeToString(sum[:])
+			p.Forms.Tiles = ((w + tileSide - 1) / tileSide) * ((h + tileSide - 1) / tileSide)
+		}
+	}
+	return nil
+}
+
+// readPicture reads the bytes of an image. What somebody else may have removed is a refusal.
+func (s *Set) readPicture(ctx context.Context, pic *photo) ([]byte, error) {
+	if pic.blob != "" {
+		data, err := s.deps.Images.Read(ctx, pic.blob, maxPicture)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, errNoPicture("the image is no longer kept")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read image: %w", err)
+		}
+		return data, nil
+	}
+	data, err := s.bot.Download(ctx, pic.url, maxPicture)
+	if err != nil {
+		s.log.Debug().Err(err).Msg("cannot read an image of a person")
+		return nil, errNoPicture("I cannot read the image from Discord")
+	}
+	return data, nil
+}
+
+// recode decodes an image, makes it small enough for the horde, and encodes it as WebP.
+func (s *Set) recode(ctx context.Context, data []byte) (out []byte, w, h int, err error) {
+	cfg, format, err := image.DecodeConfig(bytes.NewReader(data))
+	switch {
+	case err != nil:
+		return nil, 0, 0, errNoPicture("the file is no image that I can read")
+	case format == "webp" && max(cfg.Width, cfg.Height) <= horde.MaxSide && len(data) <= maxImage:
+		return data, cfg.Width, cfg.Height, nil // as workers want it; they hold it against their own limits
+	case cfg.Width < 1 || cfg.Height < 1 || cfg.Width > maxPicturePixels/cfg.Height:
+		return nil, 0, 0, errNoPicture("the image has %d × %d pixels, which is too many", cfg.Width, cfg.Height)
+	}
+	select {
+	case s.decoding <- struct{}{}:
+		defer func() { <-s.decoding }()
+	case <-ctx.Done():
+		return nil, 0, 0, ctx.Err()
+	}
+	img, _, err := image.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, 0, 0, errNoPicture("the file is no image that I can read")
+	}
+	w, h = cfg.Width, cfg.Height
+	if long := max(w, h); long > horde.MaxSide {
+		w, h = max(1, w*horde.MaxSide/long), max(1, h*horde.MaxSide/long)
+		small := image.NewNRGBA(image.Rect(0, 0, w, h))
+		draw.BiLinear.Scale(small, small.Bounds(), img, img.Bounds(), draw.Src, nil)
+		img = small
+	}
+	var buf bytes.Buffer
+	if err := encoder.Encode(&buf, img, &encoder.Options{Quality: pictureQuality}); err != nil {
+		return nil, 0, 0, fmt.Errorf("encode WebP: %w", err)
+	}
+	return buf.Bytes(), w, h, nil
+}
+
+// picturesOf finds the images of a message: files, and what its embeds show.
+func picturesOf(m discord.FetchedMessage) []*photo {
+	var out []*photo
+	for _, a := range m.Attachments {
+		if pic, ok := ofAttachment(a); ok && a.Size <= maxPicture {
+			out = append(out, pic)
+		}
+	}
+	for _, e := range m.Embeds {
+		for _, x := range []discord.EmbedImage{e.Image, e.Thumbnail} {
+			if address := cmp.Or(x.ProxyURL, x.URL); address != "" {
+				out = append(out, &photo{url: address, width: x.Width, height: x.Height})
+			}
+		}
+	}
+	return out[:min(len(out), discord.MaxSelectOptions)]
+}
+
+// shrink makes an image small enough for a message: as it is, or as WebP of falling quality and at last size. It returns
+// nil when nothing helps.
+func (s *Set) shrink(ctx context.Context, data []byte, room int) ([]byte, error) {
+	if len(data) <= room {
+		return data, nil
+	}
+	cfg, _, err := image.DecodeConfig(bytes.NewReader(data))
+	if err != nil || cfg.Width < 1 || cfg.Height < 1 || cfg.Width > maxPicturePixels/cfg.Height {
+		return nil, nil //nolint:nilerr // it cannot be made smaller
+	}
+	select {
+	case s.decoding <- struct{}{}:
+		defer func() { <-s.decoding }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	img, _, err := image.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, nil //nolint:nilerr // likewise
+	}
+	const small = 2048 // pixels of the longer side
+	for _, step := range []struct {
+		quality float32
+		scale   bool
+	}{{90, false}, {80, false}, {80, true}} {
+		if long := max(cfg.Width, cfg.Height); step.scale && long > small {
+			to := image.NewNRGBA(image.Rect(0, 0, max(1, cfg.Width*small/long), max(1, cfg.Height*small/long)))
+			draw.BiLinear.Scale(to, to.Bounds(), img, img.Bounds(), draw.Src, nil)
+			img = to
+		}
+		var buf bytes.Buffer
+		if err := encoder.Encode(&buf, img, &encoder.Options{Quality: step.quality}); err != nil {
+			return nil, fmt.Errorf("encode WebP: %w", err)
+		}
+		if buf.Len() <= room {
+			return buf.Bytes(), nil
+		}
+	}
+	return nil, nil
+}

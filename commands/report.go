@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"stablemate/commands/chat"
+	"stablemate/internal/discord"
+)
+
+// menuReport is the entry of the context menu of messages.
+const menuReport = "Report image"
+
+// verbReport is the verb of its form; the id is the message.
+const verbReport = "re"
+
+// Bounds of reports.
+const (
+	hideAfter       = 3 // people's reports hide an image
+	maxReportReason = 500
+	reportLife      = 90 * 24 * time.Hour // since the first report of a message
+	reportsAtOnce   = 500                 // forgotten in one go
+)
+
+// reportFamily is "Report image".
+func (s *Set) reportFamily() family {
+	return family{
+		specs: []discord.CommandSpec{{Name: menuReport, Menu: discord.MessageMenu, Names: s.bundle.Locales("report.menu")}},
+		register: func(rt *discord.Router) {
+			rt.Command(discord.MenuPath(discord.MessageMenu, menuReport), discord.Route{Handle: s.answered(s.report), Private: true})
+			rt.Modal(verbReport, discord.Route{Handle: s.answered(s.submitReport), Private: true})
+		},
+	}
+}
+
+func (s *Set) report(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	w := s.say(in)
+	if in.GuildID == "" {
+		return tell(w.T("common.guildonly"))
+	}
+	if len(picturesOf(in.Command.TargetMessage)) == 0 {
+		return tell(w.T("report.noimage"))
+	}
+	return r.Modal(ctx, discord.Modal{
+		CustomID: discord.CustomID{Verb: verbReport, ID: in.Command.TargetMessage.ID}.String(), Title: discord.Clip(w.T("report.title"), discord.MaxModalTitle),
+		Inputs: []discord.Input{{CustomID: "reason", Label: w.T("report.reason"), Paragraph: true, Max: maxReportReason}},
+	})
+}
+
+// submitReport counts a report, once for each person, tells the guild's log, and hides an image of ours when enough
+// people say so.
+func (s *Set) submitReport(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	w, message := s.say(in), in.Modal.ID.ID
+	if in.GuildID == "" {
+		return tell(w.T("common.guildonly"))
+	}
+	if err := r.Defer(ctx, true); err != nil {
+		return err
+	}
+	// The channel is where the presser is; a message that is not there is nobody's business here.
+	msg, err := s.bot.FetchMessage(ctx, in.ChannelID, message)
+	if err != nil || len(picturesOf(msg)) == 0 {
+		return tell(w.T("report.noimage"))
+	}
+	row, ours, err := s.deps.Messages.MessageByDiscord(ctx, in.ChannelID, message)
+	if err != nil {
+		return fmt.Errorf("find message: %w", err)
+	}
+	again, hide := false, false
+	a := about{guild: in.GuildID, due: s.now().Add(reportLife)}
+	rep, err := s.reports.change(ctx, in.ChannelID+":"+message, a, func(v *chat.Report) error {
+		again, hide = slices.Contains(v.People, in.User.ID), false
+		if again || len(v.People) >= chat.MaxReporters {
+			return nil
+		}
+		if len(v.People) == 0 {
+			v.Guild, v.Channel, v.Message, v.At = in.GuildID, in.ChannelID, message, s.now()
+		}
+		if ours {
+			v.Key = row.Key
+		}
+		v.People = append(slices.Clone(v.People), in.User.ID)
+		hide = ours && !v.Hidden && len(v.People) >= hideAfter
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if again {
+		return r.Reply(ctx, private(w.T("report.twice")))
+	}
+	if hide {
+		if err := s.veil(ctx, row); err != nil {
+			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot hide a reported image; the next report tries again")
+			hide = false
+		} else if rep, err = s.reports.change(ctx, in.ChannelID+":"+message, a, func(v *chat.Report) error {
+			v.Hidden = true
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	s.tellReport(ctx, in, rep, hide)
+	return r.Reply(ctx, private(w.T("report.thanks")))
+}
+
+// tellReport writes to the guild's log, when it has one.
+func (s *Set) tellReport(ctx context.Context, in *discord.Interaction, rep chat.Report, hidden bool) {
+	g, _, err := s.guilds.get(ctx, in.GuildID)
+	if err != nil || g.Log == "" {
+		return
+	}
+	w, reason := s.sayAloud(in), escape(discord.Clip(in.Modal.Values["reason"], maxReportReason))
+	if reason == "" {
+		reason = w.T("report.none")
+	}
+	text := w.T("report.log", "Person", mention(in.User.ID), "Link", messageAddress(rep.Guild, rep.Channel, rep.Message),
+		"Reason", reason, "Count", len(rep.People))
+	if hidden {
+		text = lines(text, w.T("report.hidden"))
+	}
+	if _, err := s.bot.SendMessage(ctx, g.Log, discord.Message{Content: discord.Clip(text, discord.MaxContent)}); err != nil {
+		s.log.Debug().Err(err).Str("guild", in.GuildID).Msg("the log of a guild cannot be written to")
+	}
+}
+
+// veil shows a result anew with its images behind spoilers.
+func (s *Set) veil(ctx context.Context, row chat.Message) error {
+	var p params
+	if err := json.Unmarshal(row.Params, &p); err != nil {
+		return fmt.Errorf("read parameters: %w", err)
+	}
+	s.look(ctx, row, &p)
+	p.Veiled, p.Spoil = true, true
+	m, err := s.result(ctx, row, p, p.ended(row), showing{})
+	if err != nil {
+		return err
+	}
+	if err := s.bot.EditMessage(ctx, discord.MessageRef{ChannelID: row.Channel, MessageID: row.Message, AppID: row.App}, m); err != nil {
+		return err
+	}
+	if row.Open {
+		return nil // its follower writes the row
+	}
+	if row.Params, err = json.Marshal(p); err != nil {
+		return fmt.Errorf("encode parameters: %w", err)
+	}
+	return s.deps.Messages.SaveMessage(ctx, row)
+}
+
+// sweepReports forgets old reports.
+func (s *Set) sweepReports(ctx context.Context) {
+	list, err := s.reports.due(ctx, s.now(), reportsAtOnce)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg("cannot read old reports")
+		}
+		return
+	}
+	for _, d := range list {
+		if _, err := s.reports.drop(ctx, d.key); err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg("cannot forget a report")
+		}
+	}
+}
