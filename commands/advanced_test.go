@@ -92,13 +92,13 @@ func TestThreeReportsHideAnImage(t *testing.T) {
 	r := newRig(t, nil)
 	r.worker(nil)
 	id := r.generate(sandbox.Newcomer, nil)
-	m := r.result(sandbox.Newcomer, id, 1)
+	r.result(sandbox.Newcomer, id, 1)
 	r.closed()
 	for _, who := range []string{sandbox.Friend, sandbox.Friend, sandbox.Admin} {
 		r.fillIn(who, r.menu(who, id, "Report image"), map[string]string{"reason": "not *nice*"})
 	}
 	r.whisper(sandbox.Friend, "You have reported this image already")
-	if m = r.message(sandbox.Newcomer, id); strings.HasPrefix(m.Attachments[0].Filename, "SPOILER_") {
+	if m := r.message(sandbox.Newcomer, id); strings.HasPrefix(m.Attachments[0].Filename, "SPOILER_") {
 		t.Error("two people's reports hide the image")
 	}
 	r.fillIn(sandbox.Newcomer, r.menu(sandbox.Newcomer, id, "Report image"), nil)

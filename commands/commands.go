@@ -47,6 +47,10 @@ type Docs interface {
 	Doc(ctx context.Context, kind chat.DocKind, key string) (chat.Doc, bool, error)
 	DocsOfPerson(ctx context.Context, kind chat.DocKind, person string) ([]chat.Doc, error)
 	DocsOfGuild(ctx context.Context, kind chat.DocKind, guild string) ([]chat.Doc, error)
+	// DocsOfGuildAfter lists those whose key follows another one, at most limit.
+	DocsOfGuildAfter(ctx context.Context, kind chat.DocKind, guild, after string, limit int) ([]chat.Doc, error)
+	// DocsAfter lists all documents of a kind whose key follows another one, at most limit.
+	DocsAfter(ctx context.Context, kind chat.DocKind, after string, limit int) ([]chat.Doc, error)
 	DueDocs(ctx context.Context, kind chat.DocKind, now time.Time, limit int) ([]chat.Doc, error)
 	DeleteDoc(ctx context.Context, kind chat.DocKind, key string) (bool, error)
 	ForgetPerson(ctx context.Context, person string) (int64, error)
@@ -79,8 +83,10 @@ type Deps struct {
 	HashKey func(key string) horde.KeyHash
 	// History lists the last movements of an account of the ledger, newest first, at most limit.
 	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
-	Log     zerolog.Logger
-	Now     func() time.Time
+	// News lists what happened, newest first; nil leaves /news out.
+	News func() []NewsPiece
+	Log  zerolog.Logger
+	Now  func() time.Time
 }
 
 // Size is an image size with a name to pick it by. Sides are multiples of 64 pixels.
@@ -115,6 +121,11 @@ type Options struct {
 	Following int           // requests followed at once; beyond it people are told that we are busy; default 10,000
 	Editors   int           // messages edited at the same time; default 8
 
+	// RolePace is the least time between two people of one guild whose roles are looked at; default 500 ms.
+	RolePace time.Duration
+	// OperatorGuild is the one guild with /operator; empty leaves the command out.
+	OperatorGuild string
+
 	Ceiling Ceiling // what guilds and people may allow themselves at most
 	Version string  // of this program; may be empty
 	Source  string  // where its source is; empty leaves it out of texts
@@ -132,6 +143,7 @@ func (o *Options) defaults() {
 	setDefault(&o.Keep, 30*24*time.Hour)
 	setDefault(&o.Following, 10_000)
 	setDefault(&o.Editors, 8)
+	setDefault(&o.RolePace, 500*time.Millisecond)
 }
 
 func setDefault[T comparable](p *T, v T) {
@@ -155,8 +167,12 @@ type Set struct {
 
 	giftDrafts *memory[chat.GiftDraft]
 
-	bundle *words.Bundle
-	follow *follower
+	bundle  *words.Bundle
+	follow  *follower
+	roles   *roleEngine
+	network *network
+	liked   *memory[chat.Favourites]
+	feeds   *memory[chat.NewsFeed]
 
 	// What guilds and people decided; see effective.go.
 	people    *memory[chat.Person]
@@ -213,6 +229,9 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
 	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
+	s.roles = newRoleEngine(s)
+	s.network = newNetwork(deps.Docs)
+	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
 	var rules []emojikudos.Rule
 	if opts.KudosEmoji != "" {
 		key, show, _, err := emojikudos.Parse(opts.KudosEmoji)
@@ -288,6 +307,14 @@ func (s *Set) families() []family {
 		s.kudosFamily(),
 		s.kudosEmojiFamily(),
 		s.statsFamily(),
+		s.autoroleFamily(),
+		s.operatorFamily(),
+		s.sheetFamily(),
+		s.modelsFamily(),
+		s.workersFamily(),
+		s.teamsFamily(),
+		s.stylesFamily(),
+		s.newsFamily(),
 		s.loginFamily(),
 		s.privacyFamily(),
 		s.aboutFamily(),
@@ -337,6 +364,8 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { return s.rounds.run(ctx) })
 	group.Go(func() error { s.diary.run(ctx); return nil })
 	group.Go(func() error { s.tallies.run(ctx); return nil })
+	group.Go(func() error { s.roles.run(ctx); return nil })
+	group.Go(func() error { s.runAnnouncements(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)

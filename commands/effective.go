@@ -85,6 +85,8 @@ type Effective struct {
 	strict      bool
 	strange     bool
 	answers     chat.Answers
+	shut        []chat.Feature // switched off by the operators
+	draining    bool           // no new work is taken
 
 	say   words.Words // in the person's language
 	aloud words.Words // in the guild's
@@ -233,6 +235,11 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	e := resolve(s.opts.Ceiling, g, p, at)
 	e.who, e.barred, e.block = in.User.ID, barred, b
 	e.say, e.aloud = s.say(in), s.sayAloud(in)
+	e.draining = s.network.draining.Load()
+	if e.shut, err = s.shut(ctx); err != nil {
+		return Effective{}, err
+	}
+	e.sources = e.sources && !slices.Contains(e.shut, chat.Sources)
 	return e, nil
 }
 
@@ -296,7 +303,7 @@ func (e *Effective) admit(f chat.Feature) error {
 	case len(roles) > 0 && !e.manager && !slices.ContainsFunc(e.roles, func(id string) bool { return slices.Contains(roles, id) }):
 		return tell(e.say.T("effective.access", "Roles", roleList(roles)))
 	}
-	return nil
+	return e.open(f)
 }
 
 // blockedText says that, and for how long, somebody may not use the bot here.

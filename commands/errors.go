@@ -16,9 +16,13 @@ import (
 func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 	return func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 		s.warm(ctx, in)
-		err := s.gate(ctx, in)
+		err := s.outlaw(ctx, in)
+		if err == nil {
+			err = s.gate(ctx, in)
+		}
 		if err == nil {
 			err = h(ctx, in, r)
+			s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
 		}
 		if told, ok := errors.AsType[*toldError](err); ok {
 			return r.Reply(ctx, private(voice{}.refused(told.text)))

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -247,9 +248,7 @@ func formsFile(all []outcome) map[string]json.RawMessage {
 	for _, g := range all {
 		var result map[string]json.RawMessage
 		if g.Blob == "" && json.Unmarshal([]byte(g.Text), &result) == nil {
-			for k, v := range result {
-				out[k] = v
-			}
+			maps.Copy(out, result)
 		}
 	}
 	return out

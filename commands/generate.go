@@ -56,16 +56,16 @@ type params struct {
 	Sampler  string  `json:"sampler"`
 	Karras   bool    `json:"karras,omitempty"`
 
-	Style    string             `json:"style,omitempty"`    // as it was asked for
-	Styled   *horde.StyleChoice `json:"styled,omitempty"`   // what that was
-	Source   string             `json:"source,omitempty"`   // key of the image that it is made from
-	Mask     string             `json:"mask,omitempty"`     // key of what may change in it
-	Strength float64            `json:"strength,omitempty"` // of the change, above 0 to 1
-	Fine     *fine              `json:"fine,omitempty"`
-	Sharing  *bool              `json:"sharing,omitempty"` // what was said about it this time
-	Spoil    bool               `json:"spoil,omitempty"`
-	Forms    *formAsk           `json:"forms,omitempty"` // of a request to alchemists
-	Text     *textAsk           `json:"text,omitempty"`  // of a request to scribes
+	Style    string   `json:"style,omitempty"`    // as it was asked for
+	Styled   *worn    `json:"styled,omitempty"`   // what that was
+	Source   string   `json:"source,omitempty"`   // key of the image that it is made from
+	Mask     string   `json:"mask,omitempty"`     // key of what may change in it
+	Strength float64  `json:"strength,omitempty"` // of the change, above 0 to 1
+	Fine     *fine    `json:"fine,omitempty"`
+	Sharing  *bool    `json:"sharing,omitempty"` // what was said about it this time
+	Spoil    bool     `json:"spoil,omitempty"`
+	Forms    *formAsk `json:"forms,omitempty"` // of a request to alchemists
+	Text     *textAsk `json:"text,omitempty"`  // of a request to scribes
 
 	from, mask *photo // images that are still to be kept
 
@@ -231,7 +231,7 @@ func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
 	}
 	if p.Styled != nil {
 		width, height := n.Image.Width, n.Image.Height
-		horde.ApplyImageStyle(p.Styled, &n)
+		horde.ApplyImageStyle(p.Styled.choice(), &n)
 		n.Image.Width, n.Image.Height = width, height // a style's own are in p already
 		if len(n.Models) == 0 {
 			n.Models = p.Models

@@ -101,7 +101,7 @@ func (s *Set) status(id horde.RequestID, p *params) (horde.Status, error) {
 			})
 		case horde.FormFaulted:
 			st.Faulted = true
-		case horde.FormCancelled:
+		case horde.FormCancelled, horde.AlchemyPartial: // the latter is of requests alone
 		}
 	}
 	st.Done = st.Waiting+st.Processing == 0

@@ -180,7 +180,7 @@ func (s *Set) listJobs(ctx context.Context, in *discord.Interaction, r *discord.
 func (s *Set) takeBack(ctx context.Context, w words.Words, person, id string) (string, error) {
 	uuid, err := horde.ParseUUID(id)
 	if err != nil {
-		return w.T("jobs.unknown"), nil
+		return w.T("jobs.unknown"), nil //nolint:nilerr // it is told to the person
 	}
 	request := horde.RequestID{UUID: uuid}
 	all, err := s.jobs(ctx, person)
@@ -202,12 +202,12 @@ func (s *Set) takeBackJob(ctx context.Context, w words.Words, person string, j *
 	}
 	done, err := s.cancel(ctx, j.p, j.id)
 	refusal, refused := errors.AsType[*horde.Error](err)
-	switch {
-	case refused && refusal.Code == horde.CodeRequestNotFound, err == nil && done:
-		return w.T("jobs.unknown"), nil
-	case err != nil:
+	if err != nil && !(refused && refusal.Code == horde.CodeRequestNotFound) {
 		undo()
 		return "", fmt.Errorf("cancel: %w", err)
+	}
+	if err != nil || done {
+		return w.T("jobs.unknown"), nil //nolint:nilerr // gone already, which is what was wanted
 	}
 	return w.T("jobs.cancelled", "Name", escape(j.name(w))), nil
 }

@@ -216,7 +216,7 @@ func (s *Set) shrink(ctx context.Context, data []byte, room int) ([]byte, error)
 	}
 	cfg, _, err := image.DecodeConfig(bytes.NewReader(data))
 	if err != nil || cfg.Width < 1 || cfg.Height < 1 || cfg.Width > maxPicturePixels/cfg.Height {
-		return nil, nil //nolint:nilerr // it cannot be made smaller
+		return nil, nil // it cannot be made smaller
 	}
 	select {
 	case s.decoding <- struct{}{}:
@@ -226,7 +226,7 @@ func (s *Set) shrink(ctx context.Context, data []byte, room int) ([]byte, error)
 	}
 	img, _, err := image.Decode(bytes.NewReader(data))
 	if err != nil {
-		return nil, nil //nolint:nilerr // likewise
+		return nil, nil // likewise
 	}
 	const small = 2048 // pixels of the longer side
 	for _, step := range []struct {

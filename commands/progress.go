@@ -77,6 +77,13 @@ func newFollower(s *Set) *follower {
 	}
 }
 
+// following counts the requests that are followed.
+func (f *follower) following() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.byKey)
+}
+
 // full reports whether no more requests can be followed.
 func (f *follower) full() bool {
 	f.mu.Lock()

@@ -29,6 +29,11 @@ const (
 
 // reacted hands a reaction to the kudos emoji.
 func (s *Set) reacted(ctx context.Context, ev discord.ReactionAdd) error {
+	s.roles.seen(ev.GuildID, ev.UserID, ev.MemberRoles)
+	_, barred, err := s.banOf(ctx, ev.GuildID, ev.UserID)
+	if off, failed := s.shut(ctx); barred || err != nil || failed != nil || slices.Contains(off, chat.Gifts) {
+		return errors.Join(err, failed)
+	}
 	if ev.GuildID != "" {
 		if ok, err := s.mayReact(ctx, ev); err != nil || !ok {
 			return err

@@ -195,3 +195,20 @@ func (m *memory[V]) ofGuild(ctx context.Context, guild string) ([]entry[V], erro
 func (m *memory[V]) due(ctx context.Context, now time.Time, limit int) ([]entry[V], error) {
 	return m.entries(m.docs.DueDocs(ctx, m.kind, now, limit))
 }
+
+// ofGuildAfter lists the documents about a guild whose key follows another one, by key.
+func (m *memory[V]) ofGuildAfter(ctx context.Context, guild, after string, limit int) ([]entry[V], error) {
+	return m.entries(m.docs.DocsOfGuildAfter(ctx, m.kind, guild, after, limit))
+}
+
+// after lists all documents whose key follows another one, by key.
+func (m *memory[V]) after(ctx context.Context, after string, limit int) ([]entry[V], error) {
+	return m.entries(m.docs.DocsAfter(ctx, m.kind, after, limit))
+}
+
+// forgetAll has everything read anew.
+func (m *memory[V]) forgetAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.atHand)
+}

@@ -152,9 +152,4 @@ func TestMessagesFit(t *testing.T) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, spec := range set(t).Commands() {
-		if err := spec.Validate(); err != nil {
-			t.Error(err)
-		}
-	}
 }

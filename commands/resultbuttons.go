@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -148,10 +149,8 @@ func (s *Set) usable(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if n, err := strconv.Atoi(strings.TrimRight(arg, "sh")); err == nil {
 		number = n
 	}
-	for _, n := range there {
-		if n == number {
-			return row, p, e, number, true, nil
-		}
+	if slices.Contains(there, number) {
+		return row, p, e, number, true, nil
 	}
 	return row, p, e, 0, false, tell(e.say.T("image.gone"))
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"flag"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,6 +97,7 @@ type rig struct {
 	p        *process
 	database string      // of PostgreSQL, see storeOptions
 	unsafe   atomic.Bool // rows of messages cannot be saved
+	news     atomic.Pointer[[]commands.NewsPiece]
 }
 
 // messages is the store, or one that has trouble.
@@ -116,6 +118,7 @@ type process struct {
 	store  *store.Store
 	engine *engine.Engine
 	bot    *discord.Bot
+	set    *commands.Set
 	stop   func()
 }
 
@@ -128,7 +131,7 @@ func newRig(t testing.TB, change func(*commands.Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
 		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", GiftGrace: 50 * time.Millisecond, AutoAccount: true,
-		Welcome: 100 * kudos.One, AnonymousAllowed: true,
+		Welcome: 100 * kudos.One, AnonymousAllowed: true, RolePace: time.Millisecond, OperatorGuild: sandbox.GuildID,
 		Sizes: []commands.Size{{Name: "square", Width: 256, Height: 256}, {Name: "wide", Width: 384, Height: 256}},
 	}}
 	if change != nil {
@@ -218,6 +221,12 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			return out, err
 		},
 		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe}, Docs: st, Images: r.images, NewKey: newKey, HashKey: hashKey, Log: log, Now: r.now,
+		News: func() []commands.NewsPiece {
+			if list := r.news.Load(); list != nil {
+				return slices.Clone(*list)
+			}
+			return nil
+		},
 		Seal: func(secret, bind []byte) ([]byte, error) {
 			nonce := make([]byte, r.aead.NonceSize())
 			_, _ = rand.Read(nonce)
@@ -249,7 +258,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	})
 	run(&doors, "bot", func() error { return bot.Run(ctx) })
 	run(&doors, "commands", func() error { return set.Run(ctx) })
-	r.p = &process{store: st, engine: eng, bot: bot, stop: sync.OnceFunc(func() {
+	r.p = &process{store: st, engine: eng, bot: bot, set: set, stop: sync.OnceFunc(func() {
 		cancel()
 		doors.Wait()
 		stopEngine()

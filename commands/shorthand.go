@@ -186,6 +186,17 @@ func (s *Set) presetOr(ctx context.Context, in *discord.Interaction, d chat.Defa
 	return d, nil
 }
 
+// worn is the style that a request is made in, as it was then.
+type worn struct {
+	horde.Style `json:"style"`
+	Collection  horde.CollectionID `json:"collection,omitzero"` // that it was drawn from
+}
+
+// choice is the core's form of it.
+func (w *worn) choice() *horde.StyleChoice {
+	return &horde.StyleChoice{Style: w.Style, Collection: w.Collection}
+}
+
 // dress finds the style that a request names and lets it set what it sets, so that the rules see it.
 func (s *Set) dress(ctx context.Context, in *discord.Interaction, p *params) error {
 	if p.Style == "" || p.Forms != nil {
@@ -204,7 +215,7 @@ func (s *Set) dress(ctx context.Context, in *discord.Interaction, p *params) err
 		return err
 	}
 	choice.SharedKey, choice.Examples, choice.Info = "", nil, "" // the message keeps what is needed to ask again
-	p.Styled = &choice
+	p.Styled = &worn{Style: choice.Style, Collection: choice.Collection}
 	if i := choice.Image; i != nil {
 		p.Width, p.Height, p.Steps = cmp.Or(i.Width, p.Width), cmp.Or(i.Height, p.Height), cmp.Or(i.Steps, p.Steps)
 		p.Sampler = cmp.Or(i.Sampler, p.Sampler)

@@ -151,7 +151,7 @@ func (p *params) newText(key string, from origin.Origin) horde.NewText {
 		n.Models = []string{p.Model}
 	}
 	if p.Styled != nil {
-		horde.ApplyTextStyle(p.Styled, &n.Text, &n.Models)
+		horde.ApplyTextStyle(p.Styled.choice(), &n.Text, &n.Models)
 		if len(n.Models) == 0 {
 			n.Models = p.Models
 		}

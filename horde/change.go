@@ -222,6 +222,7 @@ const (
 	RequestGone // expired or faulted
 	BalanceChanged
 	WorkerChanged
+	UserChanged // opened, or an operator's decision about it
 )
 
 // Event is a piece of news about the horde.

@@ -57,7 +57,9 @@ func TestSetsAreJudgedByTheRules(t *testing.T) {
 		"a tie":               {whole, []horde.Rating{rating(a, 9, 1), rating(b, 9, 1)}, none, "", horde.SetJudgement{Reward: 20 * kudos.One}},
 		"a tie decided":       {whole, []horde.Rating{rating(a, 9, 1), rating(b, 9, 1)}, a, "", horde.SetJudgement{Best: a, Reward: 20 * kudos.One}},
 		"never more than it cost": {
-			set(func(s *horde.RatedSet) { s.Consumed = 12 * kudos.One }), []horde.Rating{rating(a, 9, 1), rating(b, 2, 1)}, none, "",
+			set(func(s *horde.RatedSet) { s.Consumed = 12 * kudos.One }),
+			[]horde.Rating{rating(a, 9, 1), rating(b, 2, 1)},
+			none, "",
 			horde.SetJudgement{Best: a, Reward: 11 * kudos.One},
 		},
 		"for nothing": {set(func(s *horde.RatedSet) { s.Consumed = 0 }), nil, a, "", horde.SetJudgement{Best: a}},

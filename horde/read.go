@@ -442,5 +442,11 @@ func (s *State) Generation(id GenerationID) (Generation, UserID, bool) {
 	return g.bare(), owner, true
 }
 
+// Model is what the reference says about an image model. Of one that it lacks, the name tells what it can; known is false.
+func (s *State) Model(name string) (m Model, known bool) {
+	_, known = s.models[name]
+	return s.model(name), known
+}
+
 // Modes reads the switches of the whole horde.
 func (s *State) Modes() Modes { return s.modes }

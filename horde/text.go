@@ -182,7 +182,7 @@ func checkText(n *NewText) error {
 	case characters > MaxStopCharacters:
 		return refuse(CodeStopTooLong, "the stop sequences have %d characters together, at most %d are allowed", characters, MaxStopCharacters)
 	case n.Images > 0:
-		return refuse(CodeExtraSourceImages, "texts take no extra source images")
+		return refuse(CodeExtraSourceImages, "Texts take no extra source images.")
 	}
 	return nil
 }

@@ -173,6 +173,7 @@ func (op CreateUser) apply(s *State, c *Change) (User, error) {
 	}
 	s.addUser(u)
 	c.saveUser(u)
+	c.emit(Event{Kind: UserChanged, User: u.ID})
 	if utf8.RuneCountInString(strings.TrimSpace(op.Name)) > MaxNameRunes {
 		s.suspect(c, u, nil, ReasonUserNameLong)
 	}
@@ -261,6 +262,9 @@ func (s *State) setRoles(c *Change, u *User, grant, revoke Role, limit bool) {
 	u.Roles = u.Roles&^revoke | grant
 	if grant&RoleModerator != 0 {
 		u.Roles |= RoleTrusted
+	}
+	if u.Roles != before {
+		c.emit(Event{Kind: UserChanged, User: u.ID})
 	}
 	gained, lost := u.Roles&^before, before&^u.Roles
 	switch {

@@ -39,7 +39,7 @@ func statusOf(code horde.Code) (status int, known bool) {
 		return http.StatusBadRequest, true
 	case horde.CodeLocked:
 		return http.StatusLocked, true
-	case horde.CodeFilterNotFound:
+	case horde.CodeFilterNotFound, horde.CodeGiftNotFound, horde.CodePurseNotFound:
 		return http.StatusNotFound, true
 	case horde.CodeNotAdmin:
 		return http.StatusForbidden, true

@@ -223,6 +223,13 @@ func (e *Engine) Statistics() horde.Statistics {
 	return out
 }
 
+// Model is what the reference says about an image model. Of one that it lacks, the name tells what it can; known is false.
+func (e *Engine) Model(name string) (m horde.Model, known bool) {
+	e.mu.RLock()
+	defer e.mu.RUnlock()
+	return e.state.Model(name)
+}
+
 // Modes reads the switches of the whole horde.
 func (e *Engine) Modes() horde.Modes {
 	out, _ := read(e, func(s *horde.State) (horde.Modes, bool) { return s.Modes(), true })

@@ -23,6 +23,7 @@ import (
 	"stablemate/internal/blob"
 	"stablemate/internal/config"
 	"stablemate/internal/discord"
+	"stablemate/internal/documents"
 	"stablemate/internal/sandbox"
 	"stablemate/internal/schedule"
 	"stablemate/internal/web"
@@ -102,6 +103,7 @@ type assembly struct {
 	stages [3]stage
 	models []inference.Folder
 	api    *apiv2.Server
+	shelf  *documents.Shelf
 }
 
 func (a *assembly) add(at int, name string, run func(context.Context) error) {
@@ -118,6 +120,7 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.shelf = shelf
 	hooks, err := a.webhooks()
 	if err != nil {
 		return nil, err
@@ -223,6 +226,7 @@ func (a *assembly) chat() (page string, err error) {
 	set := commands.Options{
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
+		OperatorGuild: a.cfg.Discord.Operators,
 	}
 	if len(a.models) > 0 {
 		set.Model, set.CFG, set.Steps = a.models[0].Name, a.models[0].DefaultCFG, a.models[0].DefaultSteps
@@ -236,7 +240,7 @@ func (a *assembly) chat() (page string, err error) {
 		}
 		a.add(1, "sandbox", box.Run)
 		opts.Token, opts.BaseURL, opts.GuildID = box.Token(), box.APIURL(), ""
-		set.Welcome = sandboxWelcome
+		set.Welcome, set.OperatorGuild = sandboxWelcome, sandbox.GuildID
 		set.Sizes = []commands.Size{
 			{Name: "small", Width: sandboxSize, Height: sandboxSize},
 			{Name: "square", Width: 512, Height: 512},
@@ -255,12 +259,15 @@ func (a *assembly) chat() (page string, err error) {
 	}
 	chat, err := commands.New(commands.Deps{
 		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
-		History: a.movements, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now,
+		History: a.movements, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat,
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)
 	}
 	chat.Register(router)
+	if err := a.chatSchedule(chat); err != nil {
+		return "", err
+	}
 	a.add(2, "discord", bot.Run)
 	a.add(2, "chat", chat.Run)
 	return page, nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"stablemate/commands"
 	"stablemate/horde"
 	"stablemate/horde/apiv2/wire"
 	"stablemate/horde/kudos"
@@ -87,4 +88,14 @@ func discordLogin(d config.Discord) *web.DiscordLogin {
 		return nil
 	}
 	return &web.DiscordLogin{ClientID: d.ClientID, ClientSecret: d.ClientSecret.Reveal(), Base: d.BaseURL}
+}
+
+// chat hands the news to the bot.
+func (p papers) chat() []commands.NewsPiece {
+	pieces := p.Shelf.News()
+	out := make([]commands.NewsPiece, 0, len(pieces))
+	for _, n := range pieces {
+		out = append(out, commands.NewsPiece{Date: n.Date, Title: n.Title, Markdown: n.Markdown})
+	}
+	return out
 }

@@ -80,6 +80,7 @@ type Discord struct {
 	ClientID     string `toml:"client_id"`     // number of the application that people sign in through on the pages; empty: they cannot
 	ClientSecret Secret `toml:"client_secret"` // of that application
 	GuildID      string `toml:"guild_id"`      // register commands in this guild alone; empty: everywhere
+	Operators    string `toml:"operators"`     // number of the guild with /operator; empty: there is no such command
 	BaseURL      string `toml:"base_url"`      // empty: Discord; otherwise a stand-in on a loopback address
 	KudosEmoji   string `toml:"kudos_emoji"`   // reacting with it gifts kudos; empty: no emoji does
 	KudosAmount  int    `toml:"kudos_amount"`  // kudos per reaction

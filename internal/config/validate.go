@@ -162,6 +162,10 @@ func (v *check) discord(d Discord) {
 		_, err := strconv.ParseUint(d.ClientID, 10, 64)
 		v.require(err == nil && len(d.ClientID) >= 15, "discord.client_id", "is %q, must be an application's number of 15 to 20 digits", d.ClientID)
 	}
+	if d.Operators != "" {
+		_, err := strconv.ParseUint(d.Operators, 10, 64)
+		v.require(err == nil && len(d.Operators) >= 15, "discord.operators", "is %q, must be a guild's number of 15 to 20 digits", d.Operators)
+	}
 	v.require((d.ClientID == "") == (d.ClientSecret == ""), "discord.client_secret", "and discord.client_id go together: set both or neither")
 	if d.GuildID != "" {
 		_, err := strconv.ParseUint(d.GuildID, 10, 64)

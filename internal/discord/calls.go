@@ -203,6 +203,22 @@ func (b *Bot) Roles(ctx context.Context, guildID string) ([]Role, error) {
 	return roles, err
 }
 
+// GuildInfo is what the bot may see of a guild that it is in.
+type GuildInfo struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	OwnerID string `json:"owner_id"`
+	Locale  string `json:"preferred_locale"`
+	Roles   []Role `json:"roles"`
+}
+
+// Guild reads a guild with its roles.
+func (b *Bot) Guild(ctx context.Context, guildID string) (GuildInfo, error) {
+	var g GuildInfo
+	err := b.read(ctx, "/guilds/"+pathEscape(guildID), "GET guild", "guild "+guildID, &g)
+	return g, err
+}
+
 // Channel reads a channel or thread that the bot can see.
 func (b *Bot) Channel(ctx context.Context, channelID string) (Channel, error) {
 	var c Channel

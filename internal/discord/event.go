@@ -35,10 +35,21 @@ type Permissions uint64
 
 // The permissions handlers ask for; the numbers are Discord's.
 const (
+	KickMembers    Permissions = 1 << 1
+	BanMembers     Permissions = 1 << 2
 	Administrator  Permissions = 1 << 3
+	ManageChannels Permissions = 1 << 4
 	ManageGuild    Permissions = 1 << 5
 	ManageMessages Permissions = 1 << 13
+	MentionAll     Permissions = 1 << 17
+	MuteMembers    Permissions = 1 << 22
+	MoveMembers    Permissions = 1 << 24
+	ManageNames    Permissions = 1 << 27
 	ManageRoles    Permissions = 1 << 28
+	ManageWebhooks Permissions = 1 << 29
+	ManageEmoji    Permissions = 1 << 30
+	ManageThreads  Permissions = 1 << 34
+	TimeoutMembers Permissions = 1 << 40
 )
 
 // Has reports whether every bit of want is set. An administrator has them all.

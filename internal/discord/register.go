@@ -62,6 +62,8 @@ type CommandSpec struct {
 	DMs bool
 	// UserInstall offers the command to people who installed the app for themselves too.
 	UserInstall bool
+	// Guild is the one guild that has the command; empty for every guild.
+	Guild string
 	// Permissions hides the command from members who lack them, unless the guild's administrators decide otherwise. nil
 	// shows it to everyone. Handlers must check again.
 	Permissions *Permissions
@@ -325,9 +327,36 @@ func wireOptions(options []OptionSpec) []wireCommandOption {
 // register makes the commands that Discord knows equal to the router's. It writes only when something differs, and
 // remembers the ids for mentions.
 func (b *Bot) register(ctx context.Context, appID string) error {
+	sets := map[string][]wireCommand{b.opts.GuildID: {}}
+	for _, spec := range b.router.specs {
+		guild := spec.Guild
+		if guild == "" {
+			guild = b.opts.GuildID
+		}
+		sets[guild] = append(sets[guild], spec.wire())
+	}
+	ids := map[string]string{}
+	for _, guild := range slices.Sorted(maps.Keys(sets)) {
+		err := b.registerIn(ctx, appID, guild, sets[guild], ids)
+		if err != nil && guild != b.opts.GuildID && ctx.Err() == nil { // the bot may not be in that one guild
+			b.log.Error().Err(err).Str("guild", guild).Msg("cannot register the commands of a guild")
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	b.commandIDs.Store(&ids)
+	return nil
+}
+
+// Reload makes the commands that Discord knows equal to the router's again.
+func (b *Bot) Reload(ctx context.Context) error { return b.register(ctx, b.AppID()) }
+
+func (b *Bot) registerIn(ctx context.Context, appID, guild string, wanted []wireCommand, ids map[string]string) error {
 	path := "/applications/" + appID + "/commands"
-	if b.opts.GuildID != "" {
-		path = "/applications/" + appID + "/guilds/" + b.opts.GuildID + "/commands"
+	if guild != "" {
+		path = "/applications/" + appID + "/guilds/" + guild + "/commands"
 	}
 	body, err := b.rest.do(ctx, call{method: "GET", path: path, query: "with_localizations=true", route: "GET commands", bot: true})
 	if err != nil {
@@ -337,11 +366,7 @@ func (b *Bot) register(ctx context.Context, appID string) error {
 	if err := json.Unmarshal(body, &current); err != nil {
 		return fmt.Errorf("read registered commands: %w", err)
 	}
-	wanted := make([]wireCommand, 0, len(b.router.specs))
-	for _, spec := range b.router.specs {
-		wanted = append(wanted, spec.wire())
-	}
-	if !sameCommands(current, wanted, b.opts.GuildID != "") {
+	if !sameCommands(current, wanted, guild != "") {
 		body, err := b.rest.do(ctx, call{method: "PUT", path: path, route: "PUT commands", bot: true, json: wanted})
 		if err != nil {
 			return fmt.Errorf("register %d commands: %w", len(wanted), err)
@@ -351,13 +376,11 @@ func (b *Bot) register(ctx context.Context, appID string) error {
 		}
 		b.log.Info().Int("commands", len(wanted)).Msg("commands registered")
 	}
-	ids := map[string]string{}
 	for _, c := range current {
 		if c.Type == 1 {
 			ids[c.Name] = c.ID
 		}
 	}
-	b.commandIDs.Store(&ids)
 	return nil
 }
 

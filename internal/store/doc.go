@@ -64,6 +64,18 @@ func (s *Store) DocsOfGuild(ctx context.Context, kind chat.DocKind, guild string
 	return s.docs(ctx, `WHERE guild = $2 AND kind = $1 ORDER BY key LIMIT $3`, string(kind), guild, int64(MaxDocs))
 }
 
+// DocsOfGuildAfter lists a guild's documents of a kind whose key follows another one, by key, at most limit and never more
+// than MaxDocs.
+func (s *Store) DocsOfGuildAfter(ctx context.Context, kind chat.DocKind, guild, after string, limit int) ([]chat.Doc, error) {
+	return s.docs(ctx, `WHERE guild = $2 AND kind = $1 AND key > $3 ORDER BY key LIMIT $4`,
+		string(kind), guild, after, int64(min(max(limit, 0), MaxDocs)))
+}
+
+// DocsAfter lists all documents of a kind whose key follows another one, by key, at most limit and never more than MaxDocs.
+func (s *Store) DocsAfter(ctx context.Context, kind chat.DocKind, after string, limit int) ([]chat.Doc, error) {
+	return s.docs(ctx, `WHERE kind = $1 AND key > $2 ORDER BY key LIMIT $3`, string(kind), after, int64(min(max(limit, 0), MaxDocs)))
+}
+
 // DueDocs lists documents of a kind that are due, the longest overdue first, at most limit.
 func (s *Store) DueDocs(ctx context.Context, kind chat.DocKind, now time.Time, limit int) ([]chat.Doc, error) {
 	return s.docs(ctx, `WHERE kind = $1 AND due > 0 AND due <= $2 ORDER BY due, key LIMIT $3`,

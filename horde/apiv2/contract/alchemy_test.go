@@ -139,8 +139,10 @@ func alchemistRows() []row {
 		{op: popForms, name: "invalid", as: "owner", body: `{"threads": 101, "max_tiles": 0, "forms": ["gold"]}`, want: 400, bad: []string{"name", "threads", "max_tiles", "forms.0"}},
 
 		{op: submitForm, name: "ok", as: "owner", setup: at, body: result, want: 200},
-		{op: submitForm, name: "uploaded", as: "owner", want: 200, body: `{"id": "$form", "result": {"GFPGAN": "R2"}}`,
-			setup: then(alchemist, brought(`{"source_image": "$image", "forms": [{"name": "GFPGAN"}]}`), looking, improved)},
+		{
+			op: submitForm, name: "uploaded", as: "owner", want: 200, body: `{"id": "$form", "result": {"GFPGAN": "R2"}}`,
+			setup: then(alchemist, brought(`{"source_image": "$image", "forms": [{"name": "GFPGAN"}]}`), looking, improved),
+		},
 		{op: submitForm, name: "bare_text", as: "owner", setup: at, body: `{"id": "$form", "result": "a gradient"}`, loose: true, want: 200},
 		{op: submitForm, name: "faulted", as: "owner", setup: at, body: `{"id": "$form", "result": {}, "state": "faulted"}`, want: 200},
 		{

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"stablemate/commands"
+	"stablemate/horde"
+	"stablemate/horde/engine"
+	"stablemate/internal/sandbox"
+)
+
+// getsRole waits until somebody has a role, or has it no more.
+func (r *rig) getsRole(who, role string, want bool) {
+	r.t.Helper()
+	r.eventually("role "+role+" of "+who, func() bool { return slices.Contains(r.sand.Roles(who), role) == want })
+}
+
+// rule adds a rule as the administrator.
+func (r *rig) rule(role, condition string, more map[string]any) {
+	r.t.Helper()
+	options := map[string]any{"role": role, "condition": condition}
+	for k, v := range more {
+		options[k] = v
+	}
+	r.run(sandbox.Admin, "autorole add", options)
+	r.whisper(sandbox.Admin, "New rule", "<@&"+role+">")
+}
+
+func (r *rig) trust(who string, trusted bool) {
+	r.t.Helper()
+	op := horde.SetUser{User: r.user(who).ID, Grant: horde.RoleTrusted}
+	if !trusted {
+		op = horde.SetUser{User: op.User, Revoke: horde.RoleTrusted}
+	}
+	if _, err := engine.Do(r.ctx(), r.p.engine, op); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// pass waits until everybody known was looked at.
+func (r *rig) pass() {
+	r.t.Helper()
+	var out sandbox.Outcome
+	r.eventually("no other pass is running", func() bool {
+		out = r.run(sandbox.Admin, "autorole sync", nil)
+		m := r.see(sandbox.Admin, "an answer", func(m sandbox.Message) bool { return m.ID == out.MessageID && !m.Loading })
+		return strings.Contains(m.Content, "I know ")
+	})
+	r.click(sandbox.Admin, out.MessageID, "Do it now")
+	r.eventually("the pass ends", func() bool {
+		r.click(sandbox.Admin, out.MessageID, "Refresh")
+		return slices.ContainsFunc(r.sand.Messages(sandbox.ChannelID, sandbox.Admin), func(m sandbox.Message) bool {
+			return m.ID == out.MessageID && strings.Contains(m.Content, "✅ Done")
+		})
+	})
+}
+
+func TestRolesFollowPeople(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer)
+	r.rule(sandbox.RoleWorker, "linked", nil)
+	r.rule(sandbox.RoleTrusted, "trusted", nil)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true) // known from /login
+	r.login(sandbox.Friend)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true) // at once
+
+	r.trust(sandbox.Newcomer, true)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+	r.run(sandbox.Admin, "autorole test", map[string]any{"user": sandbox.Newcomer})
+	r.whisper(sandbox.Admin, "Roles of <@"+sandbox.Newcomer+">", "✅ is trusted", "given by me")
+	r.trust(sandbox.Newcomer, false)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, false)
+	if slices.Contains(r.sand.Roles(sandbox.Friend), sandbox.RoleTrusted) {
+		t.Error("somebody got a role that no rule gives them")
+	}
+	// Without its rule a role goes again.
+	r.run(sandbox.Admin, "autorole remove", map[string]any{"rule": 1})
+	r.whisper(sandbox.Admin, "Removed")
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, false)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, false)
+}
+
+func TestARoleGivenByHandStays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer)
+	if err := r.p.bot.AddRole(r.ctx(), sandbox.GuildID, sandbox.Newcomer, sandbox.RoleTrusted, "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	r.trust(sandbox.Newcomer, true)
+	r.rule(sandbox.RoleTrusted, "trusted", nil)
+	r.pass()
+	r.run(sandbox.Admin, "autorole test", map[string]any{"user": sandbox.Newcomer})
+	r.whisper(sandbox.Admin, "given by somebody else")
+	r.trust(sandbox.Newcomer, false)
+	r.pass()
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+}
+
+func TestRolesAreTakenBackAfterTheirGrace(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer)
+	r.trust(sandbox.Newcomer, true)
+	r.rule(sandbox.RoleTrusted, "trusted", map[string]any{"grace_days": 3})
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+	r.trust(sandbox.Newcomer, false)
+	r.pass()
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+	r.restart(2 * 24 * time.Hour)
+	r.pass()
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+	r.jump(25 * time.Hour)
+	if err := r.p.set.RoleTick(r.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, false)
+}
+
+func TestRulesThatCannotBeAreRefused(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	for name, c := range map[string]struct {
+		role, condition string
+		value           any
+		want            string
+	}{
+		"a role above the bot's":      {sandbox.RoleAdmin, "linked", nil, "lets people manage or moderate"},
+		"the role of an integration":  {sandbox.RoleBot, "linked", nil, "belongs to an integration"},
+		"everybody's role":            {sandbox.GuildID, "linked", nil, "Everybody has that role"},
+		"a role that does not exist":  {"110000000000009999", "linked", nil, "cannot find this role"},
+		"a condition without number":  {sandbox.RoleWorker, "given", nil, "needs a whole number"},
+		"a condition with words":      {sandbox.RoleWorker, "age", "many", "needs a whole number"},
+		"a team that does not exist":  {sandbox.RoleWorker, "team", "Mules", "no team called Mules"},
+		"a number beyond all measure": {sandbox.RoleWorker, "age", "99999999999999", "needs a whole number"},
+	} {
+		options := map[string]any{"role": c.role, "condition": c.condition}
+		if c.value != nil {
+			options["value"] = c.value
+		}
+		if _, err := r.sand.RunCommand(r.ctx(), sandbox.Admin, sandbox.ChannelID, "autorole add", options); err != nil {
+			t.Logf("%s: the client refuses it: %v", name, err)
+			continue
+		}
+		r.whisper(sandbox.Admin, c.want)
+	}
+	r.run(sandbox.Admin, "autorole list", nil)
+	r.whisper(sandbox.Admin, "no rules yet")
+	if _, err := r.sand.RunCommand(r.ctx(), sandbox.Newcomer, sandbox.ChannelID, "autorole list", nil); err == nil {
+		t.Error("an ordinary member may use /autorole")
+	}
+}
+
+func TestARoleThatCannotBeGivenRests(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.sand.Arm(sandbox.Fault{Kind: sandbox.Forbidden, Method: "PUT", Path: "/roles/", Times: 1000})
+	r.rule(sandbox.RoleWorker, "linked", nil)
+	r.see(sandbox.Admin, "a notice", func(m sandbox.Message) bool {
+		return !m.Ephemeral && strings.Contains(m.Content, "⏸") && strings.Contains(m.Content, "Manage Roles")
+	})
+	r.pass()
+	r.run(sandbox.Admin, "autorole list", nil)
+	r.whisper(sandbox.Admin, "I may not give")
+	notices := 0
+	for _, m := range r.sand.Messages(sandbox.ChannelID, sandbox.Admin) {
+		if !m.Ephemeral && strings.Contains(m.Content, "⏸") {
+			notices++
+		}
+	}
+	if notices != 1 {
+		t.Errorf("%d notices, want 1", notices)
+	}
+	r.sand.Disarm()
+	r.restart(25 * time.Hour)
+	if err := r.p.set.RoleTick(r.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
+}
+
+func TestAPassGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.RolePace = 300 * time.Millisecond })
+	r.login(sandbox.Newcomer, sandbox.Friend, sandbox.Admin)
+	r.rule(sandbox.RoleWorker, "linked", nil)
+	r.eventually("somebody gets the role", func() bool {
+		return slices.Contains(r.sand.Roles(sandbox.Newcomer), sandbox.RoleWorker)
+	})
+	r.restart(time.Minute)
+	for _, who := range []string{sandbox.Newcomer, sandbox.Friend, sandbox.Admin} {
+		r.getsRole(who, sandbox.RoleWorker, true)
+	}
+}
+
+func TestConditionsOfARuleHoldTogetherAndRulesOfARoleAreAlternatives(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.trust(sandbox.Friend, true)
+	r.rule(sandbox.RoleWorker, "trusted", map[string]any{"condition2": "age", "value2": "10"})
+	r.rule(sandbox.RoleWorker, "given", map[string]any{"value": "50"})
+	r.pass()
+	r.run(sandbox.Admin, "autorole test", map[string]any{"user": sandbox.Friend})
+	r.whisper(sandbox.Admin, "✅ is trusted", "❌ the account is at least 10 days old – now 0")
+	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 60})
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, false)
+	r.restart(11 * 24 * time.Hour)
+	if err := r.p.set.RoleTick(r.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"stablemate/internal/discord"
+)
+
+// sub defines a sub-command whose descriptions are the text under family.name.
+func (s *Set) sub(family, name string, options ...discord.OptionSpec) discord.SubcommandSpec {
+	key := "cmd." + family + "." + name
+	return discord.SubcommandSpec{Name: name, Description: s.english(key), Descriptions: s.bundle.Locales(key), Options: options}
+}
+
+// opt fills in an option's descriptions: the text under opt.family.name.
+func (s *Set) opt(family string, o discord.OptionSpec) discord.OptionSpec {
+	key := "opt." + family + "." + o.Name
+	o.Description, o.Descriptions = s.english(key), s.bundle.Locales(key)
+	return o
+}
+
+// spec defines a command of sub-commands; its descriptions are the text under cmd.name.
+func (s *Set) spec(name string, subs ...discord.SubcommandSpec) discord.CommandSpec {
+	key := "cmd." + name
+	return discord.CommandSpec{
+		Name: name, Description: s.english(key), Descriptions: s.bundle.Locales(key), Subcommands: subs,
+	}
+}
+
+// pick is a fixed value of an option, named by a text.
+func (s *Set) pick(value, key string) discord.Choice {
+	return discord.Choice{Name: s.english(key), Value: value, Names: s.bundle.Locales(key)}
+}
+
+// suggest answers an autocompletion with what contains the text typed so far, at most what Discord takes.
+func suggest(typed string, all []discord.Choice) []discord.Choice {
+	typed = strings.ToLower(strings.TrimSpace(typed))
+	var out []discord.Choice
+	for _, c := range all {
+		if len(out) < discord.MaxChoices && strings.Contains(strings.ToLower(c.Name), typed) {
+			c.Name = discord.Clip(c.Name, maxModel)
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// logChannel is where a guild's administrators hear of what happens; empty where they chose none.
+func (s *Set) logChannel(ctx context.Context, guild string) string {
+	g, _, err := s.guilds.get(ctx, guild)
+	if err != nil {
+		return ""
+	}
+	return g.Log
+}
+
+// administers refuses whoever lacks a permission in the guild, or is in none. ok is false when it has answered.
+func (s *Set) administers(ctx context.Context, in *discord.Interaction, r *discord.Responder, p discord.Permissions, name string) (ok bool, err error) {
+	w := s.say(in)
+	switch {
+	case in.GuildID == "":
+		return false, r.Reply(ctx, private(w.T("common.guildonly")))
+	case !in.MemberPermissions.Has(p):
+		return false, r.Reply(ctx, private(w.T("common.needspermission", "Permission", name)))
+	}
+	return true, nil
+}
+
+// roleMention shows a role by its colour and name; mentions never ping.
+func roleMention(id string) string { return fmt.Sprintf("<@&%s>", id) }

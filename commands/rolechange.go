@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"stablemate/commands/chat"
+	"stablemate/horde"
+	"stablemate/horde/kudos"
+	"stablemate/internal/discord"
+)
+
+// facts gathers what conditions look at.
+func (e *roleEngine) facts(ctx context.Context, guild, person string) (chat.RoleFacts, error) {
+	u, ok := e.s.find(person)
+	if !ok || u.Has(horde.RoleDeleted) {
+		return chat.RoleFacts{}, nil
+	}
+	f := chat.RoleFacts{
+		Linked: true, Trusted: u.Has(horde.RoleTrusted), Moderator: u.Has(horde.RoleModerator), Created: u.Created,
+		Workers: make(map[chat.RoleTest]int), Numbers: map[chat.RoleTest]int64{
+			chat.RoleGenerated: u.Image.Fulfilments, chat.RoleRequested: u.Image.Requests,
+			chat.RoleGiven: whole(-u.Details.Gifted),
+		},
+	}
+	kinds := map[horde.WorkerType]chat.RoleTest{
+		horde.Dreamer: chat.RoleDreamer, horde.Scribe: chat.RoleScribe, horde.Alchemist: chat.RoleAlchemist,
+	}
+	var earned kudos.Amount
+	for _, id := range e.s.engine.WorkersOf(u.ID) {
+		w, ok := e.s.engine.Worker(id)
+		if !ok {
+			continue
+		}
+		f.Workers[kinds[w.Type]]++
+		earned += w.Generated + w.UptimeKudos
+		if w.LastSeen.After(f.LastOnline) {
+			f.LastOnline = w.LastSeen
+		}
+		if !w.Team.IsZero() {
+			f.Teams = append(f.Teams, w.Team.String())
+		}
+	}
+	f.Numbers[chat.RoleEarned] = whole(earned)
+	if e.rated != nil {
+		f.Numbers[chat.RoleRated] = e.rated(u.ID)
+	}
+	if e.won != nil {
+		n, err := e.won(ctx, guild, person)
+		if err != nil {
+			return f, fmt.Errorf("count parties: %w", err)
+		}
+		f.Numbers[chat.RoleWinner] = n
+	}
+	return f, nil
+}
+
+// whole is an amount in kudos, rounded down.
+func whole(a kudos.Amount) int64 { return int64(a / kudos.One) }
+
+// tests lists the conditions that there is something to look at for.
+func (e *roleEngine) tests() []chat.RoleTest {
+	return slices.DeleteFunc(chat.RoleTests(), func(t chat.RoleTest) bool {
+		return t == chat.RoleRated && e.rated == nil || t == chat.RoleWinner && e.won == nil
+	})
+}
+
+// look compares a person's roles with the rules, and changes them. It reports whether Discord was asked.
+func (e *roleEngine) look(ctx context.Context, guild, person string, how roleLook, run *passRun) (asked bool, err error) {
+	key, now := memberKey(guild, person), e.s.now()
+	r, err := e.members.read(ctx, key)
+	if err != nil {
+		return false, fmt.Errorf("read a member: %w", err)
+	}
+	m, found := r.value, r.found
+	c := &roleChange{e: e, guild: guild, person: person, m: m, has: how.roles, run: run}
+	rules, _, err := e.rules.get(ctx, guild)
+	if err != nil {
+		return false, fmt.Errorf("read the rules: %w", err)
+	}
+	if !found {
+		c.m.Seen = now
+		if err := c.save(ctx, time.Time{}); err != nil {
+			return false, err
+		}
+	}
+	if len(rules.Rules) == 0 && len(c.m.Grants) == 0 {
+		return false, nil
+	}
+	facts, err := e.facts(ctx, guild, person)
+	if err != nil {
+		return false, err
+	}
+	c.m.Grants = maps.Clone(c.m.Grants)
+	if c.m.Grants == nil {
+		c.m.Grants = make(map[string]chat.RoleGrant)
+	}
+	c.rules = rules
+	if how.whole && (facts.Linked || len(c.m.Grants) > 0) {
+		if done, err := c.read(ctx); done || err != nil {
+			return c.asked, c.failed(ctx, err)
+		}
+		c.forgetTaken()
+		c.m.ByHand = nil
+	}
+	plan := rules.Plan(c.m, &facts, now)
+	due := plan.Next.Truncate(time.Microsecond)
+	if plan.Empty() && c.m.Tries == 0 && !c.dirty && due.Equal(r.doc.Due.Truncate(time.Microsecond)) {
+		return c.asked, nil
+	}
+	done, err := c.apply(ctx, plan, now)
+	switch {
+	case done:
+		return c.asked, nil
+	case err != nil:
+		return c.asked, c.failed(ctx, err)
+	}
+	c.m.Tries = 0
+	return c.asked, c.save(ctx, due)
+}
+
+// roleChange is what happens to one person now.
+type roleChange struct {
+	e             *roleEngine
+	guild, person string
+	rules         chat.Roles
+	m             chat.Member
+	has           []string // nil: not known yet
+	run           *passRun
+	asked, dirty  bool
+}
+
+func (c *roleChange) save(ctx context.Context, due time.Time) error {
+	m := c.m
+	m.Grants, m.ByHand = maps.Clone(m.Grants), slices.Clone(m.ByHand) // what memory has is shared
+	_, err := c.e.members.change(ctx, memberKey(c.guild, c.person), about{person: c.person, guild: c.guild, due: due},
+		func(v *chat.Member) error { *v = m; return nil })
+	if err != nil {
+		return fmt.Errorf("note somebody's roles: %w", err)
+	}
+	return nil
+}
+
+// read asks Discord what the person has. Someone who is not there any more is forgotten, and done is true.
+func (c *roleChange) read(ctx context.Context) (done bool, err error) {
+	if c.has != nil {
+		return false, nil
+	}
+	c.asked = true
+	m, err := c.e.s.bot.Member(ctx, c.guild, c.person)
+	if discord.IsUnknownMember(err) {
+		_, err = c.e.members.drop(ctx, memberKey(c.guild, c.person))
+		c.e.mu.Lock()
+		delete(c.e.met, memberKey(c.guild, c.person))
+		c.e.mu.Unlock()
+		return true, err
+	}
+	if err != nil {
+		return false, fmt.Errorf("read a member: %w", err)
+	}
+	c.has = append(make([]string, 0, len(m.Roles)), m.Roles...)
+	return false, nil
+}
+
+// forgetTaken forgets grants that somebody else took back; the rules decide again.
+func (c *roleChange) forgetTaken() {
+	for role, g := range c.m.Grants {
+		if g.Given && !slices.Contains(c.has, role) {
+			delete(c.m.Grants, role)
+			c.dirty = true
+		}
+	}
+}
+
+// apply does what a plan says. done says that the person was forgotten.
+func (c *roleChange) apply(ctx context.Context, plan chat.RolePlan, now time.Time) (done bool, err error) {
+	for _, role := range plan.Release {
+		delete(c.m.Grants, role)
+	}
+	for _, role := range plan.Lost {
+		g := c.m.Grants[role]
+		g.Lost = now
+		c.m.Grants[role] = g
+	}
+	for _, role := range plan.Regain {
+		g := c.m.Grants[role]
+		g.Lost = time.Time{}
+		c.m.Grants[role] = g
+	}
+	for _, rule := range plan.Give {
+		if done, err := c.give(ctx, rule, now); done || err != nil {
+			return done, err
+		}
+	}
+	for _, role := range plan.Take {
+		if err := c.take(ctx, role); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// give writes the grant down before Discord hears of it, so that a role is never taken for one given by hand.
+func (c *roleChange) give(ctx context.Context, rule chat.RoleRule, now time.Time) (done bool, err error) {
+	if done, err := c.read(ctx); done || err != nil {
+		return done, err
+	}
+	_, begun := c.m.Grants[rule.Role]
+	if !begun {
+		if slices.Contains(c.has, rule.Role) {
+			c.m.ByHand = append(c.m.ByHand, rule.Role)
+			return false, nil
+		}
+		c.m.Grants[rule.Role] = chat.RoleGrant{Rule: rule.ID, Since: now}
+		if err := c.save(ctx, now); err != nil {
+			return false, err
+		}
+	}
+	c.asked = true
+	err = c.e.s.bot.AddRole(ctx, c.guild, c.person, rule.Role, "rule "+strconv.Itoa(rule.ID)+" of /autorole: its conditions hold")
+	if err != nil {
+		if c.e.paused(ctx, c.guild, rule.Role, err) {
+			delete(c.m.Grants, rule.Role)
+			return false, nil
+		}
+		return false, fmt.Errorf("give a role: %w", err)
+	}
+	g := c.m.Grants[rule.Role]
+	g.Given, g.Rule, g.Lost = true, rule.ID, time.Time{}
+	c.m.Grants[rule.Role] = g
+	c.e.works(ctx, c.guild, rule.Role)
+	if c.run != nil {
+		c.run.doc.Given++
+	}
+	return false, nil
+}
+
+func (c *roleChange) take(ctx context.Context, role string) error {
+	g := c.m.Grants[role]
+	c.asked = true
+	err := c.e.s.bot.RemoveRole(ctx, c.guild, c.person, role, "rule "+strconv.Itoa(g.Rule)+" of /autorole: its conditions do not hold any more")
+	switch {
+	case err == nil:
+	case discord.IsUnknownRole(err) && len(c.rules.Of(role)) == 0: // nothing left to take
+	case c.e.paused(ctx, c.guild, role, err):
+		return nil // the grant stays until it can be taken
+	case discord.IsUnknownMember(err):
+	default:
+		return fmt.Errorf("take a role: %w", err)
+	}
+	delete(c.m.Grants, role)
+	if c.run != nil {
+		c.run.doc.Taken++
+	}
+	return nil
+}
+
+// failed sees to it that somebody is tried again later.
+func (c *roleChange) failed(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if discord.IsUnknownMember(err) {
+		_, err = c.e.members.drop(ctx, memberKey(c.guild, c.person))
+		return err
+	}
+	wait := min(roleRetryMost, roleRetryFirst<<min(c.m.Tries, 10))
+	c.m.Tries++
+	return errors.Join(err, c.save(ctx, c.e.s.now().Add(wait)))
+}
+
+// paused rests a role that is gone or that the bot may not give, and tells the guild once. It reports whether err was such
+// a thing.
+func (e *roleEngine) paused(ctx context.Context, guild, role string, err error) bool {
+	gone := discord.IsUnknownRole(err)
+	if !gone && !discord.IsMissingPermission(err) {
+		return false
+	}
+	tell := false
+	rules, err := e.rules.change(ctx, guild, about{guild: guild}, func(v *chat.Roles) error {
+		paused := make(map[string]chat.RolePause, len(v.Paused)+1)
+		for r, p := range v.Paused {
+			paused[r] = p
+		}
+		tell = !paused[role].Told || gone && !paused[role].Gone
+		paused[role] = chat.RolePause{Gone: gone, Told: true}
+		if !gone {
+			paused[role] = chat.RolePause{Until: e.s.now().Add(rolePauseTime), Told: true}
+		}
+		v.Paused = paused
+		return nil
+	})
+	if err != nil {
+		e.s.log.Error().Err(err).Str("guild", guild).Msg("cannot pause a role")
+		return true
+	}
+	if tell {
+		e.tellPaused(ctx, guild, role, gone, rules)
+	}
+	return true
+}
+
+func (e *roleEngine) tellPaused(ctx context.Context, guild, role string, gone bool, rules chat.Roles) {
+	w := e.s.bundle.For()
+	key := "autorole.notice.permission"
+	if gone {
+		key = "autorole.notice.gone"
+	}
+	channel := e.s.logChannel(ctx, guild)
+	if channel == "" {
+		channel = rules.Channel
+	}
+	text := w.T(key, "Role", "<@&"+role+">", "List", e.s.cmd("autorole list"))
+	if _, err := e.s.bot.SendMessage(ctx, channel, discord.Message{Content: text}); err != nil {
+		e.s.log.Warn().Err(err).Str("guild", guild).Msg("cannot tell a guild that a role is paused")
+	}
+}
+
+// works forgets that a role was paused.
+func (e *roleEngine) works(ctx context.Context, guild, role string) {
+	rules, _, err := e.rules.get(ctx, guild)
+	if _, was := rules.Paused[role]; err != nil || !was {
+		return
+	}
+	_, err = e.rules.change(ctx, guild, about{guild: guild}, func(v *chat.Roles) error {
+		unpause(v, role)
+		return nil
+	})
+	if err != nil {
+		e.s.log.Warn().Err(err).Str("guild", guild).Msg("cannot note that a role works again")
+	}
+}
+
+// unpause changes a copy: what memory hands out is shared.
+func unpause(v *chat.Roles, role string) {
+	paused := make(map[string]chat.RolePause, len(v.Paused))
+	for r, p := range v.Paused {
+		if r != role {
+			paused[r] = p
+		}
+	}
+	v.Paused = paused
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package app
+
+import (
+	"errors"
+	"fmt"
+
+	"stablemate/commands"
+	"stablemate/internal/schedule"
+)
+
+// chatSchedule sets what the chat does by the clock. Passes over the roles of guilds are due once a night, each at its own
+// time; whoever is due is looked for every minute.
+func (a *assembly) chatSchedule(chat *commands.Set) error {
+	s := schedule.New(a.log)
+	if err := errors.Join(
+		s.Add("@every 1m", "roles", chat.RoleTick),
+		s.Add("@every 10m", "news", chat.NewsTick),
+	); err != nil {
+		return fmt.Errorf("schedule the chat: %w", err)
+	}
+	a.add(2, "chat schedule", s.Run)
+	return nil
+}
