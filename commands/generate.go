@@ -416,7 +416,7 @@ func (s *Set) payer(ctx context.Context, in *discord.Interaction, e Effective, p
 	switch {
 	case err != nil:
 		return err
-	case !ok && !(s.opts.AnonymousAllowed && e.strange):
+	case !ok && (!s.opts.AnonymousAllowed || !e.strange):
 		return horde.Refuse(horde.CodeAnonForbidden, "this needs an account")
 	case !ok:
 		p.User = horde.Anonymous
