@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/internal/discord"
@@ -63,58 +64,59 @@ func (s *Set) account(ctx context.Context, person, name string) (u horde.User, o
 }
 
 func (s *Set) userInfo(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	w := s.say(in)
 	other, asked := in.Command.Options.User("user")
 	if asked && other.ID != in.User.ID {
 		u, ok := s.find(other.ID)
 		if !ok {
-			return r.Reply(ctx, private(textOtherNoAccount(other.ID)))
+			return r.Reply(ctx, private(w.T("profile.othernone", "Who", mention(other.ID))))
 		}
-		return r.Reply(ctx, s.profile(u, false, ""))
+		return r.Reply(ctx, s.profile(w, u, false, ""))
 	}
 	u, opened, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
 	switch {
 	case err != nil:
 		return err
 	case !ok:
-		return r.Reply(ctx, private(textNoAccount(s.cmd("login"))))
+		return r.Reply(ctx, private(w.T("account.none", "Login", s.cmd("login"))))
 	}
-	return r.Reply(ctx, s.profile(u, true, s.welcome(u, opened)))
+	return r.Reply(ctx, s.profile(w, u, true, s.welcome(w, u, opened)))
 }
 
 // welcome is the line about an account that was opened on the way, or nothing.
-func (s *Set) welcome(u horde.User, opened bool) string {
+func (s *Set) welcome(w words.Words, u horde.User, opened bool) string {
 	if !opened {
 		return ""
 	}
-	return textOpened(u.Balance, s.cmd("login"))
+	return voice{w}.opened(u.Balance, s.cmd("login"))
 }
 
 // profile shows an account: to its person with what is set aside and waiting, to others without.
-func (s *Set) profile(u horde.User, own bool, note string) discord.Message {
+func (s *Set) profile(w words.Words, u horde.User, own bool, note string) discord.Message {
 	fields := []discord.Field{
-		{Name: fieldKudos, Value: u.Balance.String(), Inline: true},
-		{Name: fieldGiven, Value: (-u.Details.Gifted + u.Details.Donated).String() + " / " + u.Details.Received.String(), Inline: true},
-		{Name: fieldAsked, Value: strconv.FormatInt(u.Image.Requests, 10), Inline: true},
-		{Name: fieldMade, Value: strconv.FormatInt(u.Image.Fulfilments, 10), Inline: true},
-		{Name: fieldWorkers, Value: strconv.Itoa(len(s.engine.WorkersOf(u.ID))), Inline: true},
-		{Name: fieldSince, Value: day(u.Created), Inline: true},
+		{Name: w.T("profile.kudos"), Value: u.Balance.String(), Inline: true},
+		{Name: w.T("profile.given"), Value: (-u.Details.Gifted + u.Details.Donated).String() + " / " + u.Details.Received.String(), Inline: true},
+		{Name: w.T("profile.asked"), Value: strconv.FormatInt(u.Image.Requests, 10), Inline: true},
+		{Name: w.T("profile.made"), Value: strconv.FormatInt(u.Image.Fulfilments, 10), Inline: true},
+		{Name: w.T("profile.workers"), Value: strconv.Itoa(len(s.engine.WorkersOf(u.ID))), Inline: true},
+		{Name: w.T("profile.since"), Value: day(u.Created), Inline: true},
 	}
 	var roles []string
 	for _, x := range []struct {
 		role horde.Role
 		name string
-	}{{horde.RoleModerator, roleModer}, {horde.RoleTrusted, roleTrusted}, {horde.RoleFlagged, roleFlagged}} {
+	}{{horde.RoleModerator, w.T("profile.moderator")}, {horde.RoleTrusted, w.T("profile.trusted")}, {horde.RoleFlagged, w.T("profile.flagged")}} {
 		if u.Has(x.role) {
 			roles = append(roles, x.name)
 		}
 	}
 	if len(roles) > 0 {
-		fields = append(fields, discord.Field{Name: fieldRole, Value: strings.Join(roles, ", "), Inline: true})
+		fields = append(fields, discord.Field{Name: w.T("profile.role"), Value: strings.Join(roles, ", "), Inline: true})
 	}
 	m := private(note)
 	embed := discord.Embed{Title: discord.Clip(escape(u.Alias()), discord.MaxEmbedTitle), Color: embedColor, Fields: fields}
 	if own {
-		embed.Description = textBalance(u)
+		embed.Description = voice{w}.balance(u)
 	}
 	m.Embeds = []discord.Embed{embed}
 	return m

@@ -106,7 +106,7 @@ func (s *Set) advanced(ctx context.Context, in *discord.Interaction, r *discord.
 		return err
 	}
 	o := in.Command.Options
-	p, err := s.read(o, d)
+	p, err := s.read(e.say, o, d)
 	if err != nil {
 		return err
 	}

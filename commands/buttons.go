@@ -21,10 +21,10 @@ func (s *Set) pressed(ctx context.Context, in *discord.Interaction, r *discord.R
 		return row, p, false, fmt.Errorf("find message: %w", err)
 	}
 	if !ok || row.Channel != in.ChannelID && row.Person != in.User.ID || json.Unmarshal(row.Params, &p) != nil {
-		return row, p, false, r.Reply(ctx, private(textOld))
+		return row, p, false, r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	if row.Ephemeral && row.Person != in.User.ID {
-		return row, p, false, r.Reply(ctx, private(textPrivate))
+		return row, p, false, r.Reply(ctx, private(s.say(in).T("request.private")))
 	}
 	s.look(ctx, row, &p)
 	return row, p, true, nil
@@ -60,14 +60,14 @@ func (s *Set) pressCancel(ctx context.Context, in *discord.Interaction, r *disco
 		return err
 	}
 	if !governs(in, row) {
-		return r.Reply(ctx, private(textNotYours))
+		return r.Reply(ctx, private(s.say(in).T("request.notyours")))
 	}
 	id, live, placed := s.follow.requestOf(row.Key)
 	switch {
 	case !live, in.Component.MessageID != row.Message:
-		return s.cancelUnfollowed(ctx, r, row, p)
+		return s.cancelUnfollowed(ctx, in, r, row, p)
 	case !placed:
-		return r.Reply(ctx, private(textNotYet))
+		return r.Reply(ctx, private(s.say(in).T("request.notyet")))
 	}
 	if err := r.DeferUpdate(ctx); err != nil {
 		return err
@@ -85,16 +85,16 @@ func (s *Set) pressCancel(ctx context.Context, in *discord.Interaction, r *disco
 }
 
 // cancelUnfollowed cancels a private request whose message was left because its token ended, and says so in this one.
-func (s *Set) cancelUnfollowed(ctx context.Context, r *discord.Responder, row chat.Message, p params) error {
+func (s *Set) cancelUnfollowed(ctx context.Context, in *discord.Interaction, r *discord.Responder, row chat.Message, p params) error {
 	uuid, err := horde.ParseUUID(row.Request)
 	if err != nil {
-		return r.Reply(ctx, private(textFinished))
+		return r.Reply(ctx, private(s.say(in).T("request.finished")))
 	}
 	done, err := s.cancel(ctx, p, horde.RequestID{UUID: uuid})
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused && refusal.Code == horde.CodeRequestNotFound, err == nil && done:
-		return r.Reply(ctx, private(textFinished))
+		return r.Reply(ctx, private(s.say(in).T("request.finished")))
 	case err != nil:
 		return fmt.Errorf("cancel: %w", err)
 	}
@@ -106,8 +106,8 @@ func (s *Set) cancelUnfollowed(ctx context.Context, r *discord.Responder, row ch
 	if err != nil {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot note who cancelled a request")
 	}
-	m := discord.Message{Content: lines("**"+shown(p.Prompt)+"**", textCancelled)}
-	m.Components = []discord.Row{{Buttons: []discord.Button{showButton(row)}}}
+	m := discord.Message{Content: lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T("request.cancelled"))}
+	m.Components = []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}}
 	return r.Update(ctx, m)
 }
 
@@ -135,7 +135,7 @@ func (s *Set) pressDelete(ctx context.Context, in *discord.Interaction, r *disco
 		return err
 	}
 	if !governs(in, row) {
-		return r.Reply(ctx, private(textNotYours))
+		return r.Reply(ctx, private(s.say(in).T("request.notyours")))
 	}
 	if err := r.DeferUpdate(ctx); err != nil {
 		return err
@@ -149,7 +149,7 @@ func (s *Set) pressDelete(ctx context.Context, in *discord.Interaction, r *disco
 	}
 	err = s.bot.DeleteMessage(ctx, ref)
 	if discord.IsMissingPermission(err) || errors.Is(err, discord.ErrUnreachable) {
-		return r.Reply(ctx, private(textCannotDel))
+		return r.Reply(ctx, private(s.say(in).T("request.cannotdel")))
 	}
 	return err
 }
@@ -161,18 +161,18 @@ func (s *Set) pressShow(ctx context.Context, in *discord.Interaction, r *discord
 		return err
 	}
 	if row.Person != in.User.ID {
-		return r.Reply(ctx, private(textPrivate))
+		return r.Reply(ctx, private(s.say(in).T("request.private")))
 	}
 	if len(p.Made) > 0 {
 		return s.showMade(ctx, r, row, p)
 	}
 	uuid, err := horde.ParseUUID(row.Request)
 	if err != nil {
-		return r.Reply(ctx, private(textGone))
+		return r.Reply(ctx, private(s.say(in).T("request.gone")))
 	}
 	st, err := s.status(horde.RequestID{UUID: uuid}, &p)
 	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeRequestNotFound {
-		return r.Reply(ctx, private(textGone))
+		return r.Reply(ctx, private(s.say(in).T("request.gone")))
 	}
 	if err != nil {
 		return fmt.Errorf("status: %w", err)
@@ -189,7 +189,7 @@ func (s *Set) pressShow(ctx context.Context, in *discord.Interaction, r *discord
 		if len(m.Components) == 0 {
 			m.Components = []discord.Row{{}}
 		}
-		m.Components[0].Buttons = append([]discord.Button{showButton(row)}, m.Components[0].Buttons...)
+		m.Components[0].Buttons = append([]discord.Button{showButton(s.voiceOf(&p), row)}, m.Components[0].Buttons...)
 	}
 	if err != nil {
 		return err

@@ -4,7 +4,7 @@
 //
 // A command checks what is cheap, acknowledges, and asks the core. The message of a request is a row in the store from
 // before the core hears of the request until its result is shown; a follower (progress.go) keeps the message true, also
-// across a restart. All words stand in texts.go.
+// across a restart. All words stand in the package words, in five languages.
 package commands
 
 import (
@@ -281,15 +281,15 @@ func (s *Set) Register(rt *discord.Router) {
 	rt.OnError(s.fault)
 	rt.Unknown(func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 		if in.Type == discord.CommandRun {
-			return r.Reply(ctx, private(textUnknown))
+			return r.Reply(ctx, private(s.say(in).T("request.unknown")))
 		}
-		return r.Reply(ctx, private(textOld))
+		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	})
 }
 
 // Commands lists the definitions of all commands.
 func (s *Set) Commands() []discord.CommandSpec {
-	specs := s.firstCommands()
+	specs := s.translated(s.firstCommands())
 	for _, f := range s.families() {
 		specs = append(specs, f.specs...)
 	}

@@ -153,13 +153,13 @@ func (s *Set) draftModels(e Effective, p params, id string) *discord.Select {
 			sel.Options = append(sel.Options, discord.SelectOption{Label: discord.Clip(plain(label), 100), Value: value, Default: chosen})
 		}
 	}
-	add(choiceAny, anyModel, p.Model == "")
+	add(e.say.T("request.anymodel"), anyModel, p.Model == "")
 	if p.Model != "" {
 		add(p.Model, p.Model, true)
 	}
 	for _, m := range s.engine.Models() {
 		if m.Threads > 0 && m.Name != p.Model && e.serves(m.Name) {
-			add(modelChoice(m), m.Name, false)
+			add(voice{e.say}.model(m), m.Name, false)
 		}
 	}
 	return sel
@@ -286,7 +286,7 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 	case draftGenerate:
 		return s.start(ctx, in, r, p.fresh(), hidden || e.answers == chat.AnswersPrivate)
 	default:
-		return r.Reply(ctx, private(textOld))
+		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	if err != nil {
 		return err
@@ -319,7 +319,7 @@ func (s *Set) estimate(ctx context.Context, in *discord.Interaction, e Effective
 	try.DryRun = true
 	out, err := engine.Do(ctx, s.engine, horde.Enqueue{NewImage: try})
 	if refusal, ok := errors.AsType[*horde.Error](err); ok {
-		return e.say.T("advanced.refused", "Words", s.words(refusal)), nil
+		return e.say.T("advanced.refused", "Words", s.refusal(e.say, refusal)), nil
 	}
 	if err != nil {
 		return "", err
@@ -389,7 +389,7 @@ func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *disco
 	case draftSave:
 		return s.savePreset(ctx, in, r, e, &p, plain(v["name"]))
 	default:
-		return r.Reply(ctx, private(textOld))
+		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	if err != nil {
 		return err

@@ -127,7 +127,7 @@ func (e *editor) place(ctx context.Context) (next time.Time, ok bool) {
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused:
-		e.end = &ending{kind: endRefused, words: e.s.words(refusal), at: e.now}
+		e.end = &ending{kind: endRefused, words: e.s.refusal(e.s.bundle.For(e.p.Locale), refusal), at: e.now}
 		return next, true
 	case err != nil:
 		return e.retry(), false

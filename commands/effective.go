@@ -363,7 +363,7 @@ func (e *Effective) allows(a ask) error {
 
 // allowsModel holds a request's model against the lists. Where only some models are allowed, any model is none of them.
 func (e *Effective) allowsModel(a ask) error {
-	for _, m := range append(a.styleModels[:len(a.styleModels):len(a.styleModels)], a.model) {
+	for _, m := range append(slices.Clip(a.styleModels), a.model) {
 		if m != "" && !e.serves(m) {
 			return tell(e.say.T("effective.model", "Model", escape(m)))
 		}

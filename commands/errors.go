@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 
+	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/internal/discord"
@@ -24,13 +25,13 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 			s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
 		}
 		if told, ok := errors.AsType[*toldError](err); ok {
-			return r.Reply(ctx, private(textRefused(told.text)))
+			return r.Reply(ctx, private(voice{}.refused(told.text)))
 		}
 		refusal, ok := errors.AsType[*horde.Error](err)
 		if !ok {
 			return err
 		}
-		return r.Reply(ctx, private(textRefused(s.words(refusal))))
+		return r.Reply(ctx, private(voice{}.refused(s.refusal(s.say(in), refusal))))
 	}
 }
 
@@ -40,80 +41,81 @@ func (s *Set) fault(ctx context.Context, in *discord.Interaction, r *discord.Res
 		_ = r.Autocomplete(ctx, nil) // best effort: people type on
 		return
 	}
-	text := textFaultNumber(in.ID)
+	w := s.say(in)
+	text := w.T("refused.fault") + "\n-# " + w.T("refused.reference", "Number", in.ID)
 	if errors.Is(err, engine.ErrUnavailable) {
-		text = textStoreAway
+		text = w.T("refused.away")
 	}
 	_ = r.Reply(ctx, private(text)) // best effort: the fault itself is logged
 }
 
-// words says a refusal in plain words, for people who never read an API's documentation.
-func (s *Set) words(e *horde.Error) string {
+// refusal says a refusal in plain words, for people who never read an API's documentation. What the core says is English.
+func (s *Set) refusal(w words.Words, e *horde.Error) string {
 	login := s.cmd("login")
 	said := sentence(e.Message)
 	switch e.Code {
 	case horde.CodeKudosUpfront:
 		return said
 	case horde.CodeTooManyPrompts:
-		return "You have as many images waiting as you may have. Please wait until some are made, or cancel one."
+		return w.T("refused.toomany")
 	case horde.CodeMissingPrompt:
-		return "Please say what the image should show."
+		return w.T("refused.noprompt")
 	case horde.CodeInvalidPromptSize:
-		return "That is too long: " + clause(e.Message) + "."
+		return w.T("refused.toolong", "Why", clause(e.Message))
 	case horde.CodeCorruptPrompt:
-		return "I cannot make this: " + clause(e.Message) + "."
+		return w.T("refused.cannot", "Why", clause(e.Message))
 	case horde.CodeTimeoutIP:
-		return "You are paused for a while. " + said
+		return w.T("refused.paused", "Why", said)
 	case horde.CodeInvalidSize:
-		return "This size does not work: " + clause(e.Message) + "."
+		return w.T("refused.size", "Why", clause(e.Message))
 	case horde.CodeNulByte:
-		return "There are characters in it that no text should have."
+		return w.T("refused.characters")
 	case horde.CodeBadRequest, horde.CodeBadCFGDecimals, horde.CodeBadCFGNumber, horde.CodeTooManyUpscalers, horde.CodeTooManyLoras,
 		horde.CodeBadLoraVersion, horde.CodeTooManyTIs, horde.CodeUnexpectedModelName, horde.CodeSourceMaskUnnecessary,
 		horde.CodeInpaintingMissingMask, horde.CodeControlNetSource, horde.CodeControlNetInpainting, horde.CodeImageValidation,
 		horde.CodeSourceResolution, horde.CodeSourceSize, horde.CodeTooLongUserName, horde.CodeInvalidPriorityUser:
-		return "That does not work: " + clause(e.Message) + "."
+		return w.T("refused.bad", "Why", clause(e.Message))
 	case horde.CodeRequiresTrust:
-		return "Only trusted accounts may do that."
+		return w.T("refused.trusted")
 	case horde.CodeInvalidAPIKey, horde.CodeUserNotFound:
-		return "I cannot find the account. " + login + " opens one."
+		return w.T("refused.noaccount", "Login", login)
 	case horde.CodeAnonForbidden:
-		return "For this you need an account. " + login + " opens one, in one step."
+		return w.T("refused.needaccount", "Login", login)
 	case horde.CodeDeletedUser:
-		return "This account is marked as deleted."
+		return w.T("refused.deleted")
 	case horde.CodeForbidden, horde.CodeWrongCredentials:
-		return "That belongs to somebody else."
+		return w.T("refused.others")
 	case horde.CodeRequestNotFound, horde.CodeInvalidJobID, horde.CodeDuplicateGen, horde.CodeAbortedGen:
-		return textGone
+		return w.T("request.gone")
 	case horde.CodeMaintenanceMode:
-		return "The horde is being looked after right now and takes no requests. Please try again later."
+		return w.T("refused.maintenance")
 	case horde.CodeWorkerNotFound, horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodePolymorphicName,
 		horde.CodeTooManyWorkers, horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeAnonForbiddenWorker:
 		return said
 	case horde.CodeTransferFromAnon:
-		return "Without an account there is nothing to give. " + login + " opens one."
+		return w.T("refused.givenothing", "Login", login)
 	case horde.CodeTransferToAnon:
-		return "The shared account for strangers cannot receive kudos."
+		return w.T("refused.toanonymous")
 	case horde.CodeTransferToSelf:
-		return "You cannot give kudos to yourself."
+		return w.T("refused.toself")
 	case horde.CodeTransferNotEnough:
-		return "You do not have enough: " + clause(e.Message) + "."
+		return w.T("refused.notenough", "Why", clause(e.Message))
 	case horde.CodeNegativeTransfer, horde.CodeInvalidTransferAmount:
-		return "That is no number of kudos to give: " + clause(e.Message) + "."
+		return w.T("refused.nonumber", "Why", clause(e.Message))
 	case horde.CodeInvalidTargetUsername:
-		return "There is no account to give them to yet."
+		return w.T("refused.nobody")
 	case horde.CodeTooFastTransfers:
-		return "They gave you kudos just now. Please wait a minute before giving some back."
+		return w.T("refused.toofast")
 	case horde.CodeFaultWhenSending, horde.CodeSourceFlagged:
-		return "Your account cannot give kudos at the moment. Please ask a moderator."
+		return w.T("refused.mayngive")
 	case horde.CodeFaultWhenReceiving, horde.CodeTargetFlagged:
-		return "This account cannot receive kudos at the moment."
+		return w.T("refused.mayntake")
 	case horde.CodeEducationCannotSend:
-		return "Accounts for education cannot give kudos."
+		return w.T("refused.education")
 	case horde.CodeIdempotencyKeyConflict:
-		return "This was done before, in another way. Nothing moved now."
+		return w.T("refused.before")
 	case horde.CodeTransfersDisabled:
-		return "Giving kudos is switched off here."
+		return w.T("refused.off")
 	default:
 		return said
 	}

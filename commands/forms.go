@@ -193,7 +193,7 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 			case err != nil:
 				return m, err
 			case f == nil:
-				parts = append(parts, textTooLarge)
+				parts = append(parts, w.T("request.toolarge"))
 				continue
 			}
 			f.Spoiler = p.Veiled
@@ -204,7 +204,7 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 	if lost := p.Amount - len(p.Made); lost > 0 && p.CancelledBy == "" {
 		parts = append(parts, w.T("tools.failed", "Count", lost))
 	} else if lost > 0 {
-		parts = append(parts, textCancelledBy(p.CancelledBy))
+		parts = append(parts, voice{w}.cancelledBy(p.CancelledBy))
 	}
 	if p.Forms.Aim == aimInterrogate && len(p.Made) > 0 {
 		if data, err := json.MarshalIndent(formsFile(p.Made), "", "  "); err == nil && len(m.Files) < discord.MaxFiles {
@@ -239,7 +239,7 @@ func formButtons(w words.Words, row chat.Message, p *params, spoken string) []di
 	if len(p.there()) > 0 {
 		out = append(out, button(w.T("image.send"), "📨", verbSend, id, discord.Secondary))
 	}
-	return append(out, button(w.T("image.info"), "ℹ️", verbInfo, id, discord.Secondary), button(labelDelete, "🗑️", verbDelete, id, discord.Secondary))
+	return append(out, button(w.T("image.info"), "ℹ️", verbInfo, id, discord.Secondary), button(w.T("request.delete"), "🗑️", verbDelete, id, discord.Secondary))
 }
 
 // formsFile is the answers as a file.
@@ -276,7 +276,7 @@ func (s *Set) pressPublish(ctx context.Context, in *discord.Interaction, r *disc
 		return err
 	}
 	if row.Person != in.User.ID {
-		return r.Reply(ctx, private(textPrivate))
+		return r.Reply(ctx, private(s.say(in).T("request.private")))
 	}
 	e, err := s.effective(ctx, in)
 	if err != nil {
@@ -322,7 +322,7 @@ func (s *Set) submitPrompt(ctx context.Context, in *discord.Interaction, r *disc
 		return err
 	}
 	o := discord.OptionValues{"prompt": {Type: discord.OptionString, Value: in.Modal.Values["prompt"]}}
-	p, err := s.read(o, e.person.Defaults)
+	p, err := s.read(e.say, o, e.person.Defaults)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"stablemate/commands/chat"
+	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/horde/kudos"
 	"stablemate/horde/origin"
@@ -115,7 +116,7 @@ func (p *params) sourced() bool { return p.Source != "" || p.from != nil }
 
 // read turns the options of /generate into parameters, beginning with somebody's defaults. It refuses what the core would
 // not notice.
-func (s *Set) read(o discord.OptionValues, d chat.Defaults) (params, error) {
+func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (params, error) {
 	p := params{
 		Prompt: strings.TrimSpace(o.String("prompt")), Negative: strings.TrimSpace(o.String("negative")),
 		Model: s.opts.Model, Seed: strings.TrimSpace(o.String("seed")), Steps: s.opts.Steps, Amount: 1,
@@ -145,18 +146,18 @@ func (s *Set) read(o discord.OptionValues, d chat.Defaults) (params, error) {
 	}
 	p.Spoil = o.Bool("spoiler", false)
 	if n := utf8.RuneCountInString(p.Prompt); n > maxPrompt {
-		return p, horde.Refuse(horde.CodeInvalidPromptSize, "%s", textLongPrompt(n, maxPrompt))
+		return p, horde.Refuse(horde.CodeInvalidPromptSize, "%s", w.T("refused.longprompt", "Number", n, "Most", maxPrompt))
 	}
 	if n := utf8.RuneCountInString(p.Negative); n > maxNegative {
-		return p, horde.Refuse(horde.CodeInvalidPromptSize, "%s", textLongNegative(n, maxNegative))
+		return p, horde.Refuse(horde.CodeInvalidPromptSize, "%s", w.T("refused.longnegative", "Number", n, "Most", maxNegative))
 	}
 	switch {
 	case utf8.RuneCountInString(p.Seed) > maxSeed:
-		return p, horde.Refuse(horde.CodeBadRequest, "%s", textLongSeed(maxSeed))
+		return p, horde.Refuse(horde.CodeBadRequest, "%s", w.T("refused.longseed", "Most", maxSeed))
 	case utf8.RuneCountInString(p.Model) > maxModel:
-		return p, horde.Refuse(horde.CodeBadRequest, "%s", textLongModel(maxModel))
+		return p, horde.Refuse(horde.CodeBadRequest, "%s", w.T("refused.longmodel", "Most", maxModel))
 	case p.Amount < 1 || p.Amount > maxAmount:
-		return p, horde.Refuse(horde.CodeBadRequest, "%s", textAmount(maxAmount))
+		return p, horde.Refuse(horde.CodeBadRequest, "%s", w.T("refused.amount", "Most", maxAmount))
 	}
 	size, ok := s.size(o.String("size"))
 	if w, h, shaped := ratio(o.String("size")); shaped {
@@ -168,7 +169,7 @@ func (s *Set) read(o discord.OptionValues, d chat.Defaults) (params, error) {
 		size = Size{Width: d.Width, Height: d.Height}
 	}
 	if !ok {
-		return p, horde.Refuse(horde.CodeInvalidSize, textBadSize)
+		return p, horde.Refuse(horde.CodeInvalidSize, "%s", w.T("refused.badsize"))
 	}
 	p.Width, p.Height = size.Width, size.Height
 	if err := s.sourceOption(o, &p); err != nil {
@@ -276,7 +277,7 @@ func (s *Set) generate(ctx context.Context, in *discord.Interaction, r *discord.
 	if defaults, err = s.presetOr(ctx, in, defaults); err != nil {
 		return err
 	}
-	p, err := s.read(in.Command.Options, defaults)
+	p, err := s.read(e.say, in.Command.Options, defaults)
 	if err != nil {
 		return err
 	}
@@ -339,7 +340,7 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 // crash in between leads to one request and not to two.
 func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Responder, p params, hidden bool) error {
 	if s.follow.full() {
-		return r.Reply(ctx, private(textBusy))
+		return r.Reply(ctx, private(s.say(in).T("request.busy")))
 	}
 	e, err := s.effective(ctx, in)
 	if err != nil {
@@ -371,7 +372,7 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err != nil && !slow {
 		return err
 	}
-	ref, err := s.promise(ctx, in, r, hidden)
+	ref, err := s.promise(ctx, in, r, e, hidden)
 	if err != nil {
 		return err
 	}
@@ -428,8 +429,8 @@ func (s *Set) payer(ctx context.Context, in *discord.Interaction, e Effective, p
 	switch {
 	case err != nil:
 		return err
-	case !ok && p.Paid == nil && !(s.opts.AnonymousAllowed && e.strange):
-		return horde.Refuse(horde.CodeAnonForbidden, textNeedLogin)
+	case !ok && p.Paid == nil && (!s.opts.AnonymousAllowed || !e.strange):
+		return horde.Refuse(horde.CodeAnonForbidden, "this needs an account")
 	case !ok:
 		p.User = horde.Anonymous
 		return nil
@@ -442,11 +443,11 @@ func (s *Set) payer(ctx context.Context, in *discord.Interaction, e Effective, p
 }
 
 // promise acknowledges with a message of its own, which is filled later, and says which message that is.
-func (s *Set) promise(ctx context.Context, in *discord.Interaction, r *discord.Responder, hidden bool) (discord.MessageRef, error) {
+func (s *Set) promise(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, hidden bool) (discord.MessageRef, error) {
 	if err := r.Defer(ctx, hidden); err != nil {
 		return discord.MessageRef{}, err
 	}
-	first := discord.Message{Content: textPlacing, Ephemeral: hidden}
+	first := discord.Message{Content: e.words(hidden).T("request.placing"), Ephemeral: hidden}
 	switch {
 	case !r.Deferred():
 	case in.Component.MessageID+in.Modal.MessageID != "":
@@ -471,7 +472,7 @@ func (s *Set) complete(ctx context.Context, in *discord.Interaction, r *discord.
 	var choices []discord.Choice
 	switch in.Command.Focused {
 	case "model":
-		choices = s.completeModel(typed, s.firsts(ctx, in.User.ID).Models)
+		choices = s.completeModel(s.say(in), typed, s.firsts(ctx, in.User.ID).Models)
 	case "size":
 		choices = s.completeSize(typed)
 	case "style":
@@ -491,14 +492,14 @@ func late(err error) error {
 }
 
 // completeModel suggests models, those that somebody likes first.
-func (s *Set) completeModel(typed string, liked []string) []discord.Choice {
+func (s *Set) completeModel(w words.Words, typed string, liked []string) []discord.Choice {
 	typed = strings.ToLower(strings.TrimSpace(typed))
 	var favourites, served, others []discord.Choice
 	for _, m := range s.engine.Models() {
 		if utf8.RuneCountInString(m.Name) > maxModel || !strings.Contains(strings.ToLower(m.Name), typed) {
 			continue
 		}
-		c := discord.Choice{Name: plain(modelChoice(m)), Value: m.Name}
+		c := discord.Choice{Name: plain(voice{w}.model(m)), Value: m.Name}
 		switch {
 		case slices.Contains(liked, m.Name):
 			c.Name = discord.Clip("⭐ "+c.Name, maxModel)
@@ -510,8 +511,8 @@ func (s *Set) completeModel(typed string, liked []string) []discord.Choice {
 		}
 	}
 	choices := append(favourites, served...)
-	if strings.Contains(strings.ToLower(choiceAny), typed) {
-		choices = append([]discord.Choice{{Name: choiceAny, Value: choiceAny}}, choices...)
+	if strings.Contains(strings.ToLower(w.T("request.anymodel")), typed) {
+		choices = append([]discord.Choice{{Name: w.T("request.anymodel"), Value: choiceAny}}, choices...)
 	}
 	choices = append(choices, others...)
 	return choices[:min(len(choices), discord.MaxChoices)]

@@ -231,7 +231,7 @@ func (s *Set) showHistory(ctx context.Context, in *discord.Interaction, r *disco
 
 func (s *Set) pressHistoryShow(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	if len(in.Component.Values) != 1 {
-		return r.Reply(ctx, private(textOld))
+		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	return s.showAgain(ctx, in, r, in.Component.Values[0])
 }
@@ -266,7 +266,7 @@ func (s *Set) repost(ctx context.Context, in *discord.Interaction, r *discord.Re
 		return err
 	}
 	if x.row.Person != in.User.ID {
-		return r.Reply(ctx, private(textNotYours)) // thanks for it belong to somebody else
+		return r.Reply(ctx, private(s.say(in).T("request.notyours"))) // thanks for it belong to somebody else
 	}
 	e, err := s.allowedHere(ctx, in, x)
 	if err != nil {
@@ -281,7 +281,7 @@ func (s *Set) repost(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if e.answers == chat.AnswersPrivate {
 		return tell(e.say.T("tools.privatehere"))
 	}
-	ref, err := s.promise(ctx, in, r, false)
+	ref, err := s.promise(ctx, in, r, e, false)
 	if err != nil {
 		return err
 	}

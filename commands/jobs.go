@@ -222,7 +222,7 @@ func (s *Set) cancelJob(ctx context.Context, in *discord.Interaction, r *discord
 
 func (s *Set) pressCancelJob(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	if len(in.Component.Values) != 1 {
-		return r.Reply(ctx, private(textOld))
+		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	w := s.say(in)
 	text, err := s.takeBack(ctx, w, in.User.ID, in.Component.Values[0])

@@ -132,7 +132,7 @@ func (s *Set) balance(ctx context.Context, in *discord.Interaction, r *discord.R
 	add("kudos.monthly", u.Monthly)
 	d := u.Details
 	out = append(out, "-# "+w.T("kudos.breakdown", "Earned", d.Accumulated.String(), "Given", givenBy(&u).String(), "Received", d.Received.String()))
-	out = append(out, s.welcome(u, opened))
+	out = append(out, s.welcome(w, u, opened))
 	m := private(lines(out...))
 	p, err := s.book.Person(ctx, in.User.ID)
 	if err != nil {
@@ -215,7 +215,7 @@ func (s *Set) checkGift(in *discord.Interaction, d chat.GiftDraft) error {
 	case amount < kudos.One || amount > kudos.Whole(maxGift):
 		return horde.Refuse(horde.CodeInvalidTransferAmount, "a gift is 1 to %d kudos", maxGift)
 	case utf8.RuneCountInString(d.Note) > maxNote:
-		return horde.Refuse(horde.CodeBadRequest, textLongNote)
+		return horde.Refuse(horde.CodeBadRequest, "%s", s.say(in).T("refused.longnote", "Most", maxNote))
 	}
 	return nil
 }
@@ -309,14 +309,14 @@ func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.Gift
 	values := []any{"From", mention(in.User.ID), "To", s.recipientText(d), "Amount", amount.String()}
 	switch {
 	case d.Anonymous && given.Waiting != nil:
-		return private(lines(w.T("kudos.waits.you", append(values, "Until", stamp(given.Waiting.Expiry))...), note, s.welcome(from, opened))), nil
+		return private(lines(w.T("kudos.waits.you", append(values, "Until", stamp(given.Waiting.Expiry))...), note, s.welcome(w, from, opened))), nil
 	case d.Anonymous:
-		return private(lines(w.T("kudos.gave.you", values...), note, s.welcome(from, opened))), nil
+		return private(lines(w.T("kudos.gave.you", values...), note, s.welcome(w, from, opened))), nil
 	case given.Waiting != nil:
 		text := aloud.T("kudos.waits", append(values, "Until", stamp(given.Waiting.Expiry), "Login", s.cmd("login"))...)
-		return discord.Message{Content: lines("🎁 "+text, note, s.welcome(from, opened))}, nil
+		return discord.Message{Content: lines("🎁 "+text, note, s.welcome(w, from, opened))}, nil
 	}
-	return discord.Message{Content: lines("🙏 "+aloud.T("kudos.gave", values...), note, s.welcome(from, opened))}, nil
+	return discord.Message{Content: lines("🙏 "+aloud.T("kudos.gave", values...), note, s.welcome(w, from, opened))}, nil
 }
 
 // moveGift moves kudos to whom a draft names, or sets them aside for them. person is the recipient in Discord, if known.
@@ -425,8 +425,8 @@ func (s *Set) menuGiftAuthor(ctx context.Context, in *discord.Interaction, r *di
 }
 
 // giftButton is the button under a result that thanks who asked for it.
-func giftButton(row chat.Message) discord.Button {
-	return button(labelGift, "🙏", verbGift, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary)
+func giftButton(w words.Words, row chat.Message) discord.Button {
+	return button(w.T("request.gift"), "🙏", verbGift, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary)
 }
 
 func (s *Set) pressGift(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

@@ -106,7 +106,7 @@ func (s *Set) target(ctx context.Context, in *discord.Interaction, message, numb
 func (s *Set) onPicked(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	id := in.Component.ID
 	if len(in.Component.Values) != 1 {
-		return r.Reply(ctx, private(textOld))
+		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	e, pic, err := s.target(ctx, in, id.ID, in.Component.Values[0])
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Set) onPicked(ctx context.Context, in *discord.Interaction, r *discord.
 
 func (s *Set) pressMenuScaler(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	if len(in.Component.Values) != 1 || !horde.PostForm(in.Component.Values[0]) {
-		return r.Reply(ctx, private(textOld))
+		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	e, pic, err := s.target(ctx, in, in.Component.ID.ID, in.Component.ID.Arg)
 	if err != nil {

@@ -279,7 +279,7 @@ func (s *Set) submitWith(ctx context.Context, in *discord.Interaction, r *discor
 		"prompt": {Type: discord.OptionString, Value: in.Modal.Values["prompt"]},
 		"model":  {Type: discord.OptionString, Value: in.Modal.ID.Arg},
 	}
-	p, err := s.read(o, e.person.Defaults)
+	p, err := s.read(e.say, o, e.person.Defaults)
 	if err != nil {
 		return err
 	}
@@ -350,7 +350,7 @@ func (s *Set) hordeETA(ctx context.Context, in *discord.Interaction, r *discord.
 	}
 	values := discord.OptionValues{"prompt": {Type: discord.OptionString, Value: "a horse"}}
 	maps.Copy(values, o)
-	p, err := s.read(values, e.person.Defaults)
+	p, err := s.read(e.say, values, e.person.Defaults)
 	if err != nil {
 		return err
 	}

@@ -206,7 +206,7 @@ func (s *Set) pressConsent(ctx context.Context, in *discord.Interaction, r *disc
 		if err := s.likesGifts(ctx, in.User.ID, true); err != nil {
 			return err
 		}
-		answer, text = emojikudos.Agreed, lines(w.T("gifts.agreed"), s.welcome(u, opened))
+		answer, text = emojikudos.Agreed, lines(w.T("gifts.agreed"), s.welcome(w, u, opened))
 	}
 	given, err := s.gifts.Consent(ctx, in.User.ID, in.Locale, answer)
 	if err != nil {
@@ -243,7 +243,7 @@ func (c reactions) Tell(ctx context.Context, person string, why *horde.Error) er
 func (s *Set) why(ctx context.Context, w words.Words, person string, e *horde.Error) string {
 	p, err := s.gifts.Person(ctx, person)
 	if err != nil {
-		return s.words(e)
+		return s.refusal(w, e)
 	}
 	switch e.Code {
 	case emojikudos.CodeOverGift:
@@ -257,7 +257,7 @@ func (s *Set) why(ctx context.Context, w words.Words, person string, e *horde.Er
 	case horde.CodeForbidden:
 		return w.T("gifts.noconsent")
 	default:
-		return s.words(e)
+		return s.refusal(w, e)
 	}
 }
 

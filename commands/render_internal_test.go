@@ -100,7 +100,7 @@ func TestLongTextsAreRefusedBeforeTheCoreSeesThem(t *testing.T) {
 			discord.OptionValues{"prompt": text(1), "amount": {Type: discord.OptionInteger, Value: 11.0}}, horde.CodeBadRequest,
 		},
 	} {
-		_, err := set(t).read(c.options, chat.Defaults{})
+		_, err := set(t).read(set(t).bundle.For(), c.options, chat.Defaults{})
 		refusal, _ := errors.AsType[*horde.Error](err)
 		if (refusal == nil) != (c.want == "") || refusal != nil && refusal.Code != c.want {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
@@ -144,9 +144,9 @@ func TestThePaceSlowsDown(t *testing.T) {
 // Every message we make fits Discord's limits, with the longest texts there are.
 func TestMessagesFit(t *testing.T) {
 	t.Parallel()
+	v := voice{set(t).bundle.For("de")}
 	for _, text := range []string{
-		textQueued(3, "soon"), textImpossible(strings.Repeat("x", 300), time.Now()), textNewKey(strings.Repeat("k", 22), "http://a"),
-		textLogin(horde.User{Name: strings.Repeat("n", 30)}, true, func(c string) string { return "</" + c + ":110000000000000001>" }, "http://a", "🙏", 10),
+		textOld, textGone, textBadSize, v.queued(3, "soon"), v.impossible(strings.Repeat("x", 300), time.Now()), v.T("account.key.new", "Key", strings.Repeat("k", 22), "When", "soon"),
 	} {
 		if err := (discord.Message{Content: text}).Validate(); err != nil {
 			t.Errorf("%q: %v", text, err)

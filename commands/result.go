@@ -72,11 +72,11 @@ func (s *Set) notes(p *params) string {
 	}
 	switch {
 	case p.Opened != nil:
-		return lines(textOpened(*p.Opened, s.cmd("login")), through)
+		return lines(s.voiceOf(p).opened(*p.Opened, s.cmd("login")), through)
 	case through != "":
 		return through
 	case p.User == horde.Anonymous:
-		return textAnonymous(s.cmd("login"))
+		return s.voiceOf(p).T("request.anonymous", "Login", s.cmd("login"))
 	}
 	return ""
 }
@@ -84,20 +84,21 @@ func (s *Set) notes(p *params) string {
 // progress is the message of a request that is not finished. ready is when it should be; a time that has passed shows no
 // countdown.
 func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.Time, hasFiles bool) discord.Message {
-	countdown := textSoon
+	v := s.voiceOf(&p)
+	countdown := v.T("request.soon")
 	if ready.After(s.now().Add(time.Second)) {
 		countdown = stamp(ready)
 	}
 	var state string
 	switch {
 	case p.CancelledBy != "":
-		state = textCancelled
+		state = v.T("request.cancelled")
 	case !st.Possible:
-		state = textImpossible(escape(st.Why), st.Expiry)
+		state = v.impossible(escape(st.Why), st.Expiry)
 	case st.Processing > 0 || st.Finished > 0:
-		state = textWorking(st.Progress, p.Amount, countdown)
+		state = v.working(st.Progress, p.Amount, countdown)
 	default:
-		state = textQueued(st.Position, countdown)
+		state = v.queued(st.Position, countdown)
 	}
 	m := discord.Message{
 		Content:   lines("**"+shown(p.Prompt)+"**", state, "-# "+p.look()+" · "+mention(row.Person), s.notes(&p)),
@@ -105,7 +106,7 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 	}
 	if p.CancelledBy == "" {
 		m.Components = []discord.Row{{Buttons: []discord.Button{
-			button(labelCancel, "", verbCancel, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary),
+			button(v.T("common.cancel"), "", verbCancel, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary),
 		}}}
 	}
 	return m
@@ -120,7 +121,7 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	case p.Forms != nil:
 		return s.formsResult(ctx, row, p, end, how)
 	}
-	st := end.status
+	st, v := end.status, s.voiceOf(&p)
 	if len(st.Generations) > 0 {
 		p.Made = madeOf(st)
 	}
@@ -132,50 +133,50 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	var state []string
 	switch {
 	case end.kind == endExpired:
-		state = append(state, textExpired)
+		state = append(state, v.T("request.expired"))
 	case end.kind == endLost:
-		state = append(state, textLost)
+		state = append(state, v.T("request.lost"))
 	case end.kind == endRefused:
-		state = append(state, textRefused(end.words))
+		state = append(state, v.refused(end.words))
 	case st.Faulted && made == 0:
-		state = append(state, textFaulted)
+		state = append(state, v.T("request.faulted"))
 	case st.Faulted:
-		state = append(state, textFaulted, textSome(made, p.Amount))
+		state = append(state, v.T("request.faulted"), v.some(made, p.Amount))
 	case p.CancelledBy != "" && made < p.Amount:
-		state = append(state, textCancelledBy(p.CancelledBy))
+		state = append(state, v.cancelledBy(p.CancelledBy))
 		if made > 0 {
-			state = append(state, textSome(made, p.Amount))
+			state = append(state, v.some(made, p.Amount))
 		}
 	case made == 0:
-		state = append(state, textNothing)
+		state = append(state, v.T("request.nothing"))
 	case made < p.Amount:
-		state = append(state, textSome(made, p.Amount))
+		state = append(state, v.some(made, p.Amount))
 	}
 	if censored > 0 {
-		state = append(state, textCensored(censored))
+		state = append(state, v.T("request.censored", "Count", censored))
 	}
 	if missing > 0 {
-		state = append(state, textMissing(missing))
+		state = append(state, v.T("request.missing", "Count", missing))
 	}
 	if how.noFiles && len(files) > 0 {
-		state = append(state, textTooLarge)
+		state = append(state, v.T("request.toolarge"))
 		files = nil
 	}
 	if made == 0 && st.Kudos > 0 {
-		state = append(state, textSpent(st.Kudos))
+		state = append(state, v.spent(st.Kudos))
 	}
 	title := "**" + shown(p.Prompt) + "**"
 	if how.noWords {
-		title = textBlocked
+		title = v.T("request.blocked")
 		for i := range files {
-			files[i].Description = strings.TrimSuffix(altText(""), ": ")
+			files[i].Description = v.alt("")
 		}
 	}
 	parts := []string{title, strings.Join(state, "\n")}
 	if made > 0 {
 		q := p
 		q.Model = model
-		detail := []string{q.look(), textSeeds(seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
+		detail := []string{q.look(), v.seeds(seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
 		parts = append(parts, "-# "+strings.Join(append(detail, mention(row.Person)), " · "))
 	} else {
 		parts = append(parts, "-# "+p.look()+" · "+mention(row.Person))
@@ -192,14 +193,14 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 // handOver is the last state of a private message that cannot be edited much longer.
 func (s *Set) handOver(row chat.Message, p params) discord.Message {
 	return discord.Message{
-		Content:    lines("**"+shown(p.Prompt)+"**", textHandOver, "-# "+p.look()),
-		Components: []discord.Row{{Buttons: []discord.Button{showButton(row)}}},
+		Content:    lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T("request.handover"), "-# "+p.look()),
+		Components: []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}},
 	}
 }
 
 // showButton makes the button that shows where a request stands.
-func showButton(row chat.Message) discord.Button {
-	return button(labelShow, "👀", verbShow, strings.TrimPrefix(row.Key, keyPrefix), discord.Primary)
+func showButton(v voice, row chat.Message) discord.Button {
+	return button(v.T("request.show"), "👀", verbShow, strings.TrimPrefix(row.Key, keyPrefix), discord.Primary)
 }
 
 // images reads what was delivered: the files to attach, and what there is to say about them. Censored images are not
@@ -208,9 +209,10 @@ func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.S
 	files []discord.File, seeds []string, model string, censored, missing int, err error,
 ) {
 	total := 0
-	alt := altText(discord.Clip(plain(p.Prompt), promptShown))
+	v := s.voiceOf(&p)
+	alt := v.alt(discord.Clip(plain(p.Prompt), promptShown))
 	if p.NoAlt {
-		alt = strings.TrimSuffix(altText(""), ": ")
+		alt = v.alt("")
 	}
 	name := strings.TrimPrefix(row.Key, keyPrefix)
 	for i, g := range st.Generations {

@@ -75,11 +75,11 @@ func pickButton(label, emoji, verb, id, arg string) discord.Button {
 // resultRows are the buttons under a result.
 func (s *Set) resultRows(row chat.Message, p *params) []discord.Row {
 	id, w := short(row), s.bundle.For(p.Locale)
-	again, del := button(labelAgain, "🔁", verbAgain, id, discord.Primary), button(labelDelete, "🗑️", verbDelete, id, discord.Secondary)
+	again, del := button(w.T("request.again"), "🔁", verbAgain, id, discord.Primary), button(w.T("request.delete"), "🗑️", verbDelete, id, discord.Secondary)
 	there := p.there()
 	switch {
 	case len(there) == 0 && len(p.Made) > 0:
-		return []discord.Row{{Buttons: []discord.Button{again, giftButton(row), del}}}
+		return []discord.Row{{Buttons: []discord.Button{again, giftButton(w, row), del}}}
 	case len(there) == 0:
 		return []discord.Row{{Buttons: []discord.Button{again, del}}}
 	}
@@ -91,7 +91,7 @@ func (s *Set) resultRows(row chat.Message, p *params) []discord.Row {
 		}},
 		discord.Row{Buttons: []discord.Button{
 			button(w.T("image.describe"), "💬", verbDescribe, id, discord.Secondary),
-			button(w.T("image.send"), "📨", verbSend, id, discord.Secondary), giftButton(row),
+			button(w.T("image.send"), "📨", verbSend, id, discord.Secondary), giftButton(w, row),
 		}},
 	)
 }
@@ -219,7 +219,7 @@ func (s *Set) pressUpscaler(ctx context.Context, in *discord.Interaction, r *dis
 		return err
 	}
 	if len(in.Component.Values) != 1 || !horde.PostForm(in.Component.Values[0]) || arg == "" {
-		return r.Reply(ctx, private(textOld))
+		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	ask := s.forms(e.say, aimUpscale, &photo{blob: p.Made[number-1].Blob}, in.Component.Values[0])
 	return s.start(ctx, in, r, ask, row.Ephemeral || e.answers == chat.AnswersPrivate)

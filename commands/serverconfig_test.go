@@ -166,6 +166,8 @@ func TestTheGuildsLanguageIsForEverybodyAndTheirsForOne(t *testing.T) {
 	r.pick(sandbox.Admin, panel, "What to change", "general")
 	r.pick(sandbox.Admin, panel, "Language", "de")
 	r.message(sandbox.Admin, panel, "Language: Deutsch")
+	r.message(sandbox.Friend, r.generate(sandbox.Newcomer, nil), "Die Zeit in der Schlange endet", "Ich habe dir ein Konto eröffnet")
+	r.message(sandbox.Newcomer, r.generate(sandbox.Newcomer, map[string]any{"private": true}), "Son temps dans la file prend fin")
 	r.run(sandbox.Admin, "serverconfig channel", map[string]any{"channel": sandbox.ChannelID, "off": true})
 	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple"}, "m’ont désactivé dans ce salon")
 	r.run(sandbox.Admin, "serverconfig log", map[string]any{"channel": sandbox.ChannelID})

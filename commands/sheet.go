@@ -149,7 +149,7 @@ func (s *Set) pressSheetOut(ctx context.Context, in *discord.Interaction, r *dis
 func (s *Set) sheetMessage(ctx context.Context, in *discord.Interaction, w words.Words, at look, aloud bool) (discord.Message, error) {
 	find, ok := s.sheets()[at.name]
 	if !ok {
-		return discord.Message{}, tell(textOld)
+		return discord.Message{}, tell(w.T("request.old"))
 	}
 	sh, err := find(ctx, in, w, at.filter)
 	if err != nil {

@@ -61,3 +61,21 @@ func languageName(locale string) string {
 	}
 	return ""
 }
+
+// translated puts the descriptions in other languages beside those that have none. Their keys are "commands.", the
+// command, and the option.
+func (s *Set) translated(specs []discord.CommandSpec) []discord.CommandSpec {
+	for i := range specs {
+		c := &specs[i]
+		key := "commands." + c.Name
+		if c.Descriptions == nil {
+			c.Descriptions = s.bundle.Locales(key)
+		}
+		for j := range c.Options {
+			if o := &c.Options[j]; o.Descriptions == nil {
+				o.Descriptions = s.bundle.Locales(key + "." + o.Name)
+			}
+		}
+	}
+	return specs
+}

@@ -108,7 +108,7 @@ func (s *Set) statistics(ctx context.Context, in *discord.Interaction, view stat
 	case view.what == "guild":
 		return s.statsGuild(ctx, w, in.GuildID)
 	}
-	return discord.Message{}, tell(textOld)
+	return discord.Message{}, tell(w.T("request.old"))
 }
 
 // picture is a message of a frame with a chart beside it; alt says what the chart shows. Within the frame, Discord would not
@@ -128,7 +128,7 @@ func picture(title, text, alt string, fields []discord.Field, data []byte) disco
 func (s *Set) statsTotals(w words.Words, view statsView, kind horde.StatKind) (discord.Message, error) {
 	span, known := map[string]horde.StatSpan{"hour": horde.LastHour, "day": horde.LastDay, "month": horde.LastMonth}[view.span]
 	if !known {
-		return discord.Message{}, tell(textOld)
+		return discord.Message{}, tell(w.T("request.old"))
 	}
 	st := s.engine.Statistics()
 	totals := st.Totals(kind)
@@ -194,7 +194,7 @@ func (s *Set) statsModels(w words.Words, view statsView, kind horde.StatKind) (d
 	models := s.engine.Statistics().Models(kind)
 	counts, known := map[string]map[string]int64{"day": models.Day, "month": models.Month, "ever": models.Total}[view.span]
 	if !known {
-		return discord.Message{}, tell(textOld)
+		return discord.Message{}, tell(w.T("request.old"))
 	}
 	title := w.T("stats.models.title", "Kind", w.T("stats.kind."+view.kind), "Span", w.T("stats.span."+view.span))
 	bars := top(counts)

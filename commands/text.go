@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"stablemate/commands/chat"
+	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/horde/origin"
 	"stablemate/internal/discord"
@@ -96,18 +97,18 @@ func (s *Set) text(ctx context.Context, in *discord.Interaction, r *discord.Resp
 		t := o.Number("temperature", 1)
 		p.Text.Temperature = &t
 	}
-	if err := checkText(&p); err != nil {
+	if err := checkText(e.say, &p); err != nil {
 		return err
 	}
 	return s.start(ctx, in, r, p, e.hidden(o))
 }
 
 // checkText refuses what the core would not notice.
-func checkText(p *params) error {
+func checkText(w words.Words, p *params) error {
 	t := p.Text
 	switch n := utf8.RuneCountInString(p.Prompt); {
 	case n > maxTextPrompt:
-		return horde.Refuse(horde.CodeInvalidPromptSize, "%s", textLongPrompt(n, maxTextPrompt))
+		return horde.Refuse(horde.CodeInvalidPromptSize, "%s", w.T("refused.longprompt", "Number", n, "Most", maxTextPrompt))
 	case n == 0:
 		return horde.Refuse(horde.CodeMissingPrompt, "there is no prompt")
 	case p.Amount < 1 || p.Amount > maxTexts:
@@ -115,7 +116,7 @@ func checkText(p *params) error {
 	case t.Temperature != nil && !(*t.Temperature >= 0 && *t.Temperature <= maxTemperature):
 		return horde.Refuse(horde.CodeBadRequest, "a temperature is a number from 0 to 5")
 	case utf8.RuneCountInString(p.Model) > maxModel:
-		return horde.Refuse(horde.CodeBadRequest, "%s", textLongModel(maxModel))
+		return horde.Refuse(horde.CodeBadRequest, "%s", w.T("refused.longmodel", "Most", maxModel))
 	case !slices.Contains([]string{"", formatRaw, formatInstruct, formatChat}, t.Format):
 		return horde.Refuse(horde.CodeBadRequest, "a format is raw, instruct or chat")
 	}
@@ -173,12 +174,12 @@ func (s *Set) textResult(row chat.Message, p params, end ending, how showing) di
 	p.Made = madeOf(st)
 	title := "**" + shown(p.Prompt) + "**"
 	if how.noWords {
-		title = textBlocked
+		title = w.T("request.blocked")
 	}
 	parts, m := []string{title}, discord.Message{}
 	switch n := len(p.Made); {
 	case n == 0 && st.Faulted:
-		parts = append(parts, textFaulted)
+		parts = append(parts, w.T("request.faulted"))
 	case n == 0:
 		parts = append(parts, w.T("text.nothing"))
 	case n < p.Amount:
@@ -245,7 +246,7 @@ func (s *Set) textButtons(row chat.Message, p *params) []discord.Button {
 	}
 	return append(out,
 		button(w.T("text.again"), "🔁", verbAgain, id, discord.Secondary), button(w.T("text.edit"), "✏️", verbEdit, id, discord.Secondary),
-		button(w.T("image.info"), "ℹ️", verbInfo, id, discord.Secondary), button(labelDelete, "🗑️", verbDelete, id, discord.Secondary),
+		button(w.T("image.info"), "ℹ️", verbInfo, id, discord.Secondary), button(w.T("request.delete"), "🗑️", verbDelete, id, discord.Secondary),
 	)
 }
 
@@ -260,7 +261,7 @@ func (s *Set) textPressed(ctx context.Context, in *discord.Interaction, r *disco
 	}
 	switch {
 	case p.Text == nil:
-		return row, p, e, false, r.Reply(ctx, private(textOld))
+		return row, p, e, false, r.Reply(ctx, private(s.say(in).T("request.old")))
 	case !e.may(row.Person):
 		return row, p, e, false, tell(e.say.T("effective.strict"))
 	}
@@ -274,7 +275,7 @@ func (s *Set) pressContinue(ctx context.Context, in *discord.Interaction, r *dis
 		return err
 	}
 	if len(p.Made) != 1 {
-		return r.Reply(ctx, private(textGone))
+		return r.Reply(ctx, private(s.say(in).T("request.gone")))
 	}
 	t := *p.Text
 	t.SoFar += p.Made[0].Text
@@ -310,7 +311,7 @@ func (s *Set) submitEdit(ctx context.Context, in *discord.Interaction, r *discor
 	t.SoFar = ""
 	p = p.fresh()
 	p.Prompt, p.Text = strings.TrimSpace(in.Modal.Values["prompt"]), &t
-	if err := checkText(&p); err != nil {
+	if err := checkText(e.say, &p); err != nil {
 		return err
 	}
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
@@ -325,7 +326,7 @@ func (s *Set) completeText(ctx context.Context, in *discord.Interaction, r *disc
 	var choices []discord.Choice
 	for _, m := range s.engine.ModelsOf(horde.Scribe) {
 		if utf8.RuneCountInString(m.Name) <= maxModel && strings.Contains(strings.ToLower(m.Name), typed) {
-			choices = append(choices, discord.Choice{Name: discord.Clip(plain(modelChoice(m)), 100), Value: m.Name})
+			choices = append(choices, discord.Choice{Name: discord.Clip(plain(voice{s.say(in)}.model(m)), 100), Value: m.Name})
 		}
 	}
 	return late(r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]))

@@ -211,7 +211,7 @@ func (s *Set) startRemix(ctx context.Context, in *discord.Interaction, r *discor
 			rest[name] = v
 		}
 	}
-	p, err := s.read(rest, e.person.Defaults)
+	p, err := s.read(e.say, rest, e.person.Defaults)
 	if err != nil {
 		return err
 	}

@@ -311,7 +311,7 @@ func (s *Set) pressWorker(ctx context.Context, in *discord.Interaction, r *disco
 	case workerPause, workerResume:
 		change.Paused = new(id.Arg == workerPause)
 	default:
-		return tell(textOld)
+		return tell(w.T("request.old"))
 	}
 	if wk, err = engine.Do(ctx, s.engine, change); err != nil {
 		return err
@@ -370,7 +370,7 @@ func (s *Set) submitWorker(ctx context.Context, in *discord.Interaction, r *disc
 		}
 		return r.Update(ctx, private(w.T("worker.done.drop", "Worker", escape(wk.Offer.Name))))
 	default:
-		return tell(textOld)
+		return tell(w.T("request.old"))
 	}
 	if wk, err = engine.Do(ctx, s.engine, change); err != nil {
 		return err

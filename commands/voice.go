@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"strings"
+	"time"
+
+	"stablemate/commands/words"
+	"stablemate/horde"
+	"stablemate/horde/kudos"
+)
+
+// voice says things about requests in one language. Texts of people and workers are escaped before they come here.
+type voice struct{ words.Words }
+
+// voiceOf is the language that a request's message is in, whoever reads it later.
+func (s *Set) voiceOf(p *params) voice { return voice{s.bundle.For(p.Locale)} }
+
+// queued says where a request stands; ready is a countdown, or that it is soon.
+func (v voice) queued(position int, ready string) string {
+	switch {
+	case position <= 0:
+		return v.T("request.queued", "Ready", ready)
+	case position == 1:
+		return v.T("request.next", "Ready", ready)
+	}
+	return v.T("request.queuedat", "Position", position, "Ready", ready)
+}
+
+func (v voice) working(p horde.Progress, amount int, ready string) string {
+	if amount == 1 {
+		return v.T("request.working", "Ready", ready)
+	}
+	parts := []string{v.T("request.done", "Made", p.Finished, "Amount", amount)}
+	if p.Processing > 0 {
+		parts = append(parts, v.T("request.making", "Amount", p.Processing))
+	}
+	if p.Waiting > 0 {
+		parts = append(parts, v.T("request.waiting", "Amount", p.Waiting))
+	}
+	return v.T("request.several", "Parts", strings.Join(parts, ", "), "Ready", ready)
+}
+
+// impossible explains that nobody can serve a request; why is the core's sentence.
+func (v voice) impossible(why string, expiry time.Time) string {
+	return v.T("request.impossible", "Why", upperFirst(why), "Expiry", stamp(expiry))
+}
+
+func (v voice) cancelledBy(person string) string {
+	return v.T("request.cancelledby", "Who", mention(person))
+}
+
+func (v voice) spent(a kudos.Amount) string { return v.T("request.spent", "Kudos", kudosWord(a)) }
+
+func (v voice) some(made, asked int) string {
+	return v.T("request.some", "Made", made, "Count", asked)
+}
+
+func (v voice) refused(said string) string { return "🙅 " + said }
+
+// opened is the one line about an account that was opened on the way.
+func (v voice) opened(balance kudos.Amount, login string) string {
+	return v.T("request.opened", "Kudos", kudosWord(balance), "Login", login)
+}
+
+func (v voice) seeds(seeds []string) string {
+	if len(seeds) == 1 {
+		return v.T("request.seed", "Seed", seeds[0])
+	}
+	return v.T("request.seeds", "Seeds", strings.Join(seeds, ", "))
+}
+
+// alt describes an image to those who do not see it. Without a prompt it says only what made it.
+func (v voice) alt(prompt string) string {
+	if prompt == "" {
+		return v.T("request.altblank")
+	}
+	return v.T("request.alt", "Prompt", prompt)
+}
+
+// balance tells what somebody has, and what of it they cannot give away.
+func (v voice) balance(u horde.User) string {
+	text := v.T("profile.balance", "Kudos", kudosWord(u.Balance))
+	if u.Available() != u.Balance {
+		text = v.T("profile.balancefree", "Kudos", kudosWord(u.Balance), "Free", max(u.Available(), 0).String())
+	}
+	if u.Held != 0 {
+		text += "\n-# " + v.T("profile.held", "Kudos", kudosWord(u.Held))
+	}
+	if u.Evaluated != 0 {
+		text += "\n-# " + v.T("profile.evaluated", "Kudos", kudosWord(u.Evaluated))
+	}
+	return text
+}
+
+// model is one line of the model suggestions.
+func (v voice) model(m horde.ModelStatus) string {
+	switch {
+	case m.Threads == 0:
+		return v.T("request.model.away", "Model", m.Name)
+	case m.Jobs == 0:
+		return v.T("request.model.free", "Model", m.Name)
+	}
+	return v.T("request.model.waiting", "Model", m.Name, "Count", m.Jobs)
+}
