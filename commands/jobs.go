@@ -202,7 +202,7 @@ func (s *Set) takeBackJob(ctx context.Context, w words.Words, person string, j *
 	}
 	done, err := s.cancel(ctx, j.p, j.id)
 	refusal, refused := errors.AsType[*horde.Error](err)
-	if err != nil && !(refused && refusal.Code == horde.CodeRequestNotFound) {
+	if err != nil && (!refused || refusal.Code != horde.CodeRequestNotFound) {
 		undo()
 		return "", fmt.Errorf("cancel: %w", err)
 	}

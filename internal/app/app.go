@@ -83,7 +83,7 @@ func Run(ctx context.Context, p Program, cfg config.Config, out, logs io.Writer)
 	var lines []string
 	lines = append(lines, "API:  "+a.url+"/api/v2   (register at "+a.url+"/register)")
 	if p == Bot {
-		page, err := a.chat()
+		page, err := a.chat() //nolint:contextcheck // what it builds reads links in the background, see commands.linkReader
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}

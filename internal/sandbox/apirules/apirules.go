@@ -26,7 +26,7 @@ import (
 var description []byte
 
 const (
-	maxText = 600 // of a finding
+	maxText = 600                                // of a finding
 	source  = "https://discord.com/openapi.json" // a name; nothing is fetched
 )
 
