@@ -26,6 +26,12 @@ func (s *Set) pressed(ctx context.Context, in *discord.Interaction, r *discord.R
 	if row.Ephemeral && row.Person != in.User.ID {
 		return row, p, false, r.Reply(ctx, private(s.say(in).T("request.private")))
 	}
+	if isGone(row) && in.Component.ID.Verb != verbDelete {
+		return row, p, false, r.Reply(ctx, private(s.say(in).T("request.gone")))
+	}
+	if by := s.follow.canceller(row.Key); by != "" {
+		p.CancelledBy = by
+	}
 	s.look(ctx, row, &p)
 	return row, p, true, nil
 }
@@ -90,15 +96,23 @@ func (s *Set) cancelUnfollowed(ctx context.Context, in *discord.Interaction, r *
 	if err != nil {
 		return r.Reply(ctx, private(s.say(in).T("request.finished")))
 	}
+	undo := s.follow.cancelling(row.Key, in.User.ID)
 	done, err := s.cancel(ctx, p, horde.RequestID{UUID: uuid})
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused && refusal.Code == horde.CodeRequestNotFound, err == nil && done:
+		undo()
 		return r.Reply(ctx, private(s.say(in).T("request.finished")))
 	case err != nil:
+		undo()
 		return fmt.Errorf("cancel: %w", err)
 	}
-	p.CancelledBy = row.Person
+	p.CancelledBy = in.User.ID
+	m := discord.Message{Content: lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T("request.cancelled"))}
+	m.Components = []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}}
+	if _, live, _ := s.follow.requestOf(row.Key); live {
+		return r.Update(ctx, m) // whoever follows it writes the row
+	}
 	row.Open, row.Sealed = false, []byte{} // it may have been read just before it was closed
 	if row.Params, err = json.Marshal(p); err == nil {
 		err = s.deps.Messages.SaveMessage(ctx, row)
@@ -106,8 +120,6 @@ func (s *Set) cancelUnfollowed(ctx context.Context, in *discord.Interaction, r *
 	if err != nil {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot note who cancelled a request")
 	}
-	m := discord.Message{Content: lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T("request.cancelled"))}
-	m.Components = []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}}
 	return r.Update(ctx, m)
 }
 

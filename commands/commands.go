@@ -336,7 +336,7 @@ func (s *Set) families() []family {
 
 func (s *Set) firstCommands() []discord.CommandSpec {
 	return []discord.CommandSpec{
-		{Name: "generate", Description: descGenerate, DMs: true, Options: []discord.OptionSpec{
+		{Name: "generate", Description: descGenerate, DMs: true, UserInstall: true, Options: []discord.OptionSpec{
 			{
 				Name: "prompt", Description: descPrompt, Type: discord.OptionString, Required: true,
 				MinLength: new(1), MaxLength: new(maxPrompt),
@@ -362,7 +362,7 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			s.optionOf("image.optshare", discord.OptionSpec{Name: "share", Type: discord.OptionBoolean}),
 			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
 		}},
-		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
+		{Name: "userinfo", Description: descUserInfo, DMs: true, UserInstall: true, Options: []discord.OptionSpec{
 			{Name: "user", Description: descUser, Type: discord.OptionUser},
 		}},
 	}

@@ -153,7 +153,10 @@ func (e *editor) retry() time.Time {
 func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, over bool) {
 	gap := pace(e.now.Sub(e.row.Created))
 	e.known = true
-	if e.row.Ephemeral {
+	if e.p.Left {
+		return e.now.Add(gap), false // news of it come by themselves
+	}
+	if e.row.Ephemeral || e.p.Foreign {
 		if !e.now.Before(e.row.TokenEnds) {
 			return e.now.Add(gap), false // out of reach before anybody was told; deliver finds another way
 		}
@@ -216,13 +219,41 @@ func (e *editor) countdown(st horde.Status) time.Time {
 	return ready
 }
 
-// leave says goodbye in a private message while its token lives: a button shows the result from then on.
+// leave says goodbye in a message while its token lives: a button shows the result from then on, and its person is told
+// when there is one.
 func (e *editor) leave(ctx context.Context) (next time.Time, over bool) {
 	limited, cancel := context.WithTimeout(ctx, progressTime)
 	defer cancel()
 	err := e.s.bot.EditMessage(limited, e.ref(), e.s.handOver(e.row, e.p))
 	if err != nil && !discord.IsUnknownMessage(err) {
 		return e.now.Add(urgentGap), false
+	}
+	e.p.Left, e.token, e.row.Sealed = true, "", []byte{}
+	if params, err := json.Marshal(e.p); err == nil {
+		e.row.Params = params
+	}
+	e.save(ctx, e.row)
+	return e.now.Add(urgentGap), false
+}
+
+// notify tells the person of a message that was left how it ended, unless they do not want to hear of it or know already.
+func (e *editor) notify(ctx context.Context) (next time.Time, over bool) {
+	person, _, err := e.s.people.get(ctx, e.row.Person)
+	if err != nil {
+		return e.retry(), false
+	}
+	if person.QuietJobs || e.p.CancelledBy == e.row.Person {
+		return e.finish(ctx)
+	}
+	v, key := e.s.voiceOf(&e.p), "request.ready"
+	if len(e.end.status.Generations) == 0 {
+		key = "request.notready"
+	}
+	text := v.T(key, "Prompt", shown(e.p.Prompt), "History", e.s.cmd("history show"))
+	limited, cancel := context.WithTimeout(ctx, progressTime)
+	defer cancel()
+	if err := e.s.dm(limited, e.row.Person, discord.Message{Content: discord.Clip(text, discord.MaxContent)}); err != nil && e.tries+1 < maxBroken {
+		return e.retry(), false
 	}
 	return e.finish(ctx)
 }
@@ -231,6 +262,9 @@ func (e *editor) leave(ctx context.Context) (next time.Time, over bool) {
 func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	if at := e.lastEdit.Add(urgentGap); e.now.Before(at) {
 		return at, false
+	}
+	if e.p.Left {
+		return e.notify(ctx)
 	}
 	m, err := e.s.result(ctx, e.row, e.p, *e.end, e.how)
 	if err != nil {
@@ -257,6 +291,9 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	case errors.Is(err, discord.ErrUnreachable), discord.IsMissingPermission(err):
 		// The message cannot be reached any more; its person can. The buttons belong to the channel.
 		m.Components = nil
+		for i := range m.Files {
+			m.Files[i].Spoiler = m.Files[i].Spoiler || e.p.Adult
+		}
 		err = e.s.dm(limited, e.row.Person, m)
 	case api != nil && api.Code == codeOldMessage:
 		var ref discord.MessageRef

@@ -80,6 +80,10 @@ type params struct {
 	Locale string   `json:"locale,omitempty"` // language of the message
 	Party  string   `json:"party,omitempty"`  // thread of the party that it is an entry of
 
+	// What can be done with its message.
+	Foreign bool `json:"foreign,omitempty"` // only the interaction's token reaches it: the bot is not there itself
+	Left    bool `json:"left,omitempty"`    // nothing reaches it any more, and it says so
+
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
@@ -104,11 +108,28 @@ type outcome struct {
 	Censored bool   `json:"censored,omitempty"`
 }
 
-// fresh is the same request, not asked for yet.
+// fresh is the same request, not asked for yet. It gets images of its own to begin with: those of the earlier one go with
+// that.
 func (p params) fresh() params {
 	p.Paid, p.shared = nil, horde.SharedKeyID{}
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
+	if p.Source != "" && p.from == nil {
+		p.from, p.Source = &photo{blob: p.Source}, ""
+	}
+	if p.Mask != "" && p.mask == nil {
+		p.mask, p.Mask = &photo{blob: p.Mask}, ""
+	}
 	return p
+}
+
+// begin makes it a request that begins with another image, or with none. What was done with an earlier one does not go
+// with it.
+func (p *params) begin(pic *photo, strength float64) {
+	p.from, p.mask, p.Source, p.Mask, p.Strength = pic, nil, "", "", strength
+	if f := p.Fine; f != nil && (f.Mode != "" || f.Control != "") {
+		f = p.detail()
+		f.Mode, f.Control = "", ""
+	}
 }
 
 // sourced reports whether something is made from an image.
@@ -346,6 +367,7 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err != nil {
 		return err
 	}
+	p.Foreign, p.Left = foreign(in), false
 	key := keyOf(in.ID)
 	from, err := originOf(in.GuildID, in.User.ID)
 	if err != nil {
@@ -418,6 +440,15 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	s.follow.add(row, p, ref.Token)
 	return nil
+}
+
+// foreign reports whether only the token of an interaction reaches the messages that answer it: the person brought the
+// bot along, or the bot cannot see the channel.
+func foreign(in *discord.Interaction) bool {
+	if in.GuildID == "" {
+		return in.Context == discord.WithOthers
+	}
+	return !in.GuildInstalled || !in.AppPermissions.Has(discord.ViewChannel)
 }
 
 // payer decides which account pays: the person's own, or the shared one of strangers.

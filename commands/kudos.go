@@ -80,8 +80,8 @@ func (s *Set) kudosFamily() family {
 				sub("claim"),
 			},
 		},
-		{Menu: discord.UserMenu, Name: menuGiftUser, Names: s.bundle.Locales("kudos.menu.user"), DMs: true},
-		{Menu: discord.MessageMenu, Name: menuGiftAuthor, Names: s.bundle.Locales("kudos.menu.author"), DMs: true},
+		{Menu: discord.UserMenu, Name: menuGiftUser, Names: s.bundle.Locales("kudos.menu.user"), DMs: true, UserInstall: true},
+		{Menu: discord.MessageMenu, Name: menuGiftAuthor, Names: s.bundle.Locales("kudos.menu.author"), DMs: true, UserInstall: true},
 	}
 	return family{specs: specs, register: func(rt *discord.Router) {
 		private := func(path string, h discord.HandlerFunc) {

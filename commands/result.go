@@ -190,10 +190,14 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	}, nil
 }
 
-// handOver is the last state of a private message that cannot be edited much longer.
+// handOver is the last state of a message that cannot be edited much longer.
 func (s *Set) handOver(row chat.Message, p params) discord.Message {
+	key := "request.handover"
+	if !row.Ephemeral {
+		key = "request.handoverhere"
+	}
 	return discord.Message{
-		Content:    lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T("request.handover"), "-# "+p.look()),
+		Content:    lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T(key), "-# "+p.look()),
 		Components: []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}},
 	}
 }

@@ -175,7 +175,8 @@ func (s *Set) pressVary(ctx context.Context, in *discord.Interaction, r *discord
 	}
 	blob := p.Made[number-1].Blob
 	p = p.fresh()
-	p.from, p.Source, p.Mask, p.Strength, p.Seed, p.Amount = &photo{blob: blob}, "", "", strength, "", 1
+	p.begin(&photo{blob: blob}, strength)
+	p.Seed, p.Amount = "", 1
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
@@ -291,9 +292,11 @@ func (s *Set) submitRemix(ctx context.Context, in *discord.Interaction, r *disco
 	if err := s.fillRemix(&p, v); err != nil {
 		return err
 	}
-	if p.Source, p.Mask = "", ""; p.Strength > 0 {
-		p.from = &photo{blob: blob}
+	pic := &photo{blob: blob}
+	if p.Strength == 0 {
+		pic = nil
 	}
+	p.begin(pic, p.Strength)
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
@@ -401,6 +404,16 @@ func (s *Set) pressSend(ctx context.Context, in *discord.Interaction, r *discord
 	if err := r.Defer(ctx, true); err != nil {
 		return err
 	}
+	if p.Adult { // between the two of us other rules hold than in the channel
+		mine, _, err := s.people.get(ctx, in.User.ID)
+		if err != nil {
+			return fmt.Errorf("settings of a person: %w", err)
+		}
+		if mine.Adult.IsZero() || mine.Mild || !s.opts.Ceiling.Adult {
+			return tell(w.T("image.adultdm", "Settings", s.cmd("settings panel")))
+		}
+		p.Veiled = true
+	}
 	m, err := s.result(ctx, row, p, p.ended(row), showing{})
 	if err != nil {
 		return err
@@ -466,6 +479,14 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 		}
 		if err := s.deps.Images.Delete(ctx, g.Blob); err != nil {
 			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete an image")
+		}
+	}
+	for _, key := range []string{p.Source, p.Mask} {
+		if !strings.HasPrefix(key, short(row)) {
+			continue // none, or another request's
+		}
+		if err := s.deps.Images.Delete(ctx, key); err != nil {
+			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a source image")
 		}
 	}
 	row.Params, row.Sealed = []byte(gone), []byte{}

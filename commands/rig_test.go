@@ -413,6 +413,7 @@ type worker struct {
 	r     *rig
 	owner horde.User
 	fault atomic.Bool
+	adult atomic.Bool   // it takes requests for adults
 	gate  chan struct{} // one value for each image it may deliver; nil for all
 }
 
@@ -439,7 +440,7 @@ func (r *rig) worker(gate chan struct{}) *worker {
 
 func (w *worker) offer() horde.Pop {
 	return horde.Pop{Owner: w.owner.ID, Amount: 1, Offer: horde.Offer{
-		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:13:test", Threads: 1, MaxPixels: 1 << 20, Img2Img: true, Painting: true,
+		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:13:test", Threads: 1, MaxPixels: 1 << 20, Img2Img: true, Painting: true, NSFW: w.adult.Load(),
 	}}
 }
 

@@ -40,6 +40,7 @@ const (
 	Administrator  Permissions = 1 << 3
 	ManageChannels Permissions = 1 << 4
 	ManageGuild    Permissions = 1 << 5
+	ViewChannel    Permissions = 1 << 10
 	ManageMessages Permissions = 1 << 13
 	MentionAll     Permissions = 1 << 17
 	MuteMembers    Permissions = 1 << 22
