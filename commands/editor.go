@@ -181,9 +181,8 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 	}
 	m.Optional = !e.lastEdit.IsZero()
 	if more {
-		files, _, _, _, _, err := e.s.images(ctx, e.row, e.p, st, true)
-		if err == nil {
-			m.Files, m.KeepFiles = files, false
+		if pics, err := e.s.images(ctx, e.row, e.p, st, showing{noRead: true}); err == nil {
+			m.Files, m.KeepFiles = pics.files, false
 		}
 	}
 	limited, cancel := context.WithTimeout(ctx, progressTime)
@@ -234,6 +233,22 @@ func (e *editor) leave(ctx context.Context) (next time.Time, over bool) {
 	}
 	e.save(ctx, e.row)
 	return e.now.Add(urgentGap), false
+}
+
+// shrink notes that files were too large, and how much smaller they have to be; when they are small already, that there
+// can be none.
+func (e *editor) shrink(files []discord.File) {
+	largest, total := 0, 0
+	for _, f := range files {
+		largest, total = max(largest, len(f.Data)), total+len(f.Data)
+	}
+	e.s.bot.RefusedUpload(e.row.Guild, int64(largest))
+	for e.how.smaller++; e.how.smaller <= maxSmaller; e.how.smaller++ {
+		if e.s.uploadRoom(e.row.Guild, e.how) < total {
+			return
+		}
+	}
+	e.how.noFiles = true
 }
 
 // notify tells the person of a message that was left how it ended, unless they do not want to hear of it or know already.
@@ -301,7 +316,7 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 			e.row.Message = ref.MessageID // reactions to it thank the right person
 		}
 	case discord.IsTooLarge(err) && !e.how.noFiles:
-		e.how.noFiles = true
+		e.shrink(m.Files)
 		return e.now.Add(urgentGap), false
 	case api != nil && (api.Code == codeBlockedText || api.Code == codeBlockedLink) && !e.how.noWords:
 		e.how.noWords = true

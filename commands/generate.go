@@ -84,6 +84,8 @@ type params struct {
 	Foreign bool `json:"foreign,omitempty"` // only the interaction's token reaches it: the bot is not there itself
 	Left    bool `json:"left,omitempty"`    // nothing reaches it any more, and it says so
 
+	Alts map[int]string `json:"alts,omitempty"` // what images show, in somebody's words, by their number from 1
+
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
@@ -113,6 +115,7 @@ type outcome struct {
 func (p params) fresh() params {
 	p.Paid, p.shared = nil, horde.SharedKeyID{}
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
+	p.Alts = nil
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""
 	}

@@ -36,6 +36,7 @@ func (s *Set) onMessage(verb string) discord.HandlerFunc {
 		}
 		msg := in.Command.TargetMessage
 		all := picturesOf(msg)
+		s.glances.keep(glanceKey(in, msg.ID), all, s.now())
 		switch len(all) {
 		case 0:
 			return tell(e.say.T("tools.noimage"))
@@ -90,11 +91,12 @@ func (s *Set) target(ctx context.Context, in *discord.Interaction, message, numb
 	if !e.sources {
 		return e, nil, tell(e.say.T("effective.sources"))
 	}
-	msg, err := s.bot.FetchMessage(ctx, in.ChannelID, message)
-	if err != nil {
+	var all []*photo
+	if msg, err := s.bot.FetchMessage(ctx, in.ChannelID, message); err == nil {
+		all = picturesOf(msg)
+	} else if all = s.glances.find(glanceKey(in, message), s.now()); all == nil {
 		return e, nil, tell(e.say.T("tools.unreadable"))
 	}
-	all := picturesOf(msg)
 	i, err := strconv.Atoi(number)
 	if err != nil || i < 0 || i >= len(all) {
 		return e, nil, tell(e.say.T("tools.noimage"))
@@ -148,7 +150,7 @@ func (s *Set) submitPicture(ctx context.Context, in *discord.Interaction, r *dis
 	if t := strings.TrimSuffix(strings.TrimSpace(v["strength"]), "%"); t != "" {
 		n, err := strconv.Atoi(t)
 		if err != nil || n < 1 || n > 100 {
-			return horde.Refuse(horde.CodeBadRequest, "a strength is a number from 1 to 100")
+			return tellPlain("refused.strength")
 		}
 		o["strength"] = discord.OptionValue{Type: discord.OptionInteger, Value: float64(n)}
 	}

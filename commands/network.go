@@ -124,12 +124,15 @@ func (s *Set) standIns(ctx context.Context, guild, person string) ([]string, err
 	return out, nil
 }
 
-// keyedError is a refusal as the key of its text, for places that know no language.
-type keyedError struct{ key string }
+// keyedError is a refusal as the key of its text, for places that know no language. args are what the text names.
+type keyedError struct {
+	key  string
+	args []any
+}
 
 func (e *keyedError) Error() string { return e.key }
 
-func tellPlain(key string) error { return &keyedError{key} }
+func tellPlain(key string, args ...any) error { return &keyedError{key, args} }
 
 // pauses lists what bars some addresses in the core, and the longest rest.
 func (s *Set) pauses(addresses []string) (list []horde.Block, longest time.Duration) {

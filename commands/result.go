@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,10 +19,10 @@ import (
 	"stablemate/internal/discord"
 )
 
-// Bounds of a result's files, in bytes.
+// Bounds of a result's files.
 const (
-	maxImage = 8 << 20
-	maxFiles = discord.DefaultAttachmentLimit - 256<<10 // all files of a message
+	maxImage   = 8 << 20 // bytes of one
+	maxSmaller = 2       // attempts with smaller files when Discord refuses them, each with a quarter of the bytes
 )
 
 // endKind says how a request ended.
@@ -47,6 +48,7 @@ type showing struct {
 	noFiles bool // too large
 	noWords bool // the guild's filter forbids the prompt
 	noRead  bool // images cannot be read, and were tried often enough
+	smaller int  // how often files were too large
 }
 
 // look is the line about how an image is made.
@@ -125,10 +127,11 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	if len(st.Generations) > 0 {
 		p.Made = madeOf(st)
 	}
-	files, seeds, model, censored, missing, err := s.images(ctx, row, p, st, how.noRead)
+	pics, err := s.images(ctx, row, p, st, how)
 	if err != nil {
 		return discord.Message{}, err
 	}
+	files := pics.files
 	made := len(st.Generations)
 	var state []string
 	switch {
@@ -152,11 +155,14 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	case made < p.Amount:
 		state = append(state, v.some(made, p.Amount))
 	}
-	if censored > 0 {
-		state = append(state, v.T("request.censored", "Count", censored))
+	if pics.censored > 0 {
+		state = append(state, v.T("request.censored", "Count", pics.censored))
 	}
-	if missing > 0 {
-		state = append(state, v.T("request.missing", "Count", missing))
+	if pics.missing > 0 {
+		state = append(state, v.T("request.missing", "Count", pics.missing))
+	}
+	if pics.large > 0 && (!how.noFiles || len(files) == 0) {
+		state = append(state, v.T("request.toolarge"))
 	}
 	if how.noFiles && len(files) > 0 {
 		state = append(state, v.T("request.toolarge"))
@@ -175,8 +181,8 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	parts := []string{title, strings.Join(state, "\n")}
 	if made > 0 {
 		q := p
-		q.Model = model
-		detail := []string{q.look(), v.seeds(seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
+		q.Model = pics.model
+		detail := []string{q.look(), v.seeds(pics.seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
 		parts = append(parts, "-# "+strings.Join(append(detail, mention(row.Person)), " · "))
 	} else {
 		parts = append(parts, "-# "+p.look()+" · "+mention(row.Person))
@@ -207,48 +213,88 @@ func showButton(v voice, row chat.Message) discord.Button {
 	return button(v.T("request.show"), "👀", verbShow, strings.TrimPrefix(row.Key, keyPrefix), discord.Primary)
 }
 
-// images reads what was delivered: the files to attach, and what there is to say about them. Censored images are not
-// shown, images that are not kept any more are counted.
-func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.Status, giveUp bool) (
-	files []discord.File, seeds []string, model string, censored, missing int, err error,
-) {
+// pictures are the images of a result, ready to be attached, and what there is to say about the others.
+type pictures struct {
+	files                    []discord.File
+	seeds                    []string
+	model                    string
+	censored, missing, large int
+}
+
+// uploadRoom is how many bytes the files of a message may have in all.
+func (s *Set) uploadRoom(guild string, how showing) int {
+	return int(s.bot.UploadLimit(guild, 0)) >> (2 * how.smaller)
+}
+
+// images reads what was delivered. Censored images are not shown, images that are not kept any more are counted. Where
+// they are too large together, each is made smaller; where that does not help, it is left out.
+func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.Status, how showing) (pictures, error) {
+	var out pictures
 	total := 0
 	v := s.voiceOf(&p)
 	alt := v.alt(discord.Clip(plain(p.Prompt), promptShown))
 	if p.NoAlt {
 		alt = v.alt("")
 	}
-	name := strings.TrimPrefix(row.Key, keyPrefix)
 	for i, g := range st.Generations {
-		model = g.Model
+		out.model = g.Model
 		if g.Censored {
-			censored++
+			out.censored++
 			continue
 		}
 		data, err := s.deps.Images.Read(ctx, g.Blob, maxImage)
 		switch {
-		case errors.Is(err, fs.ErrNotExist), err != nil && giveUp:
-			missing++
+		case errors.Is(err, fs.ErrNotExist), err != nil && how.noRead:
+			out.missing++
 			continue
 		case err != nil:
-			return nil, nil, "", 0, 0, fmt.Errorf("read image: %w", err)
+			return out, fmt.Errorf("read image: %w", err)
 		}
-		seeds = append(seeds, strconv.FormatUint(uint64(g.Seed), 10))
-		if total += len(data); total > maxFiles {
-			missing++
-			continue
+		out.seeds = append(out.seeds, strconv.FormatUint(uint64(g.Seed), 10))
+		total += len(data)
+		f := discord.File{Name: short(row) + "-" + strconv.Itoa(i+1), Data: data, Description: alt, Spoiler: p.Veiled}
+		if said := p.Alts[i+1]; said != "" {
+			f.Description = said
 		}
-		kind, ending := imageKind(data)
-		files = append(files, discord.File{
-			Name: name + "-" + strconv.Itoa(i+1) + ending, ContentType: kind, Data: data, Description: alt, Spoiler: p.Veiled,
-		})
+		out.files = append(out.files, f)
 	}
-	if len(seeds) == 0 {
+	if room := s.uploadRoom(row.Guild, how); total > room && !how.noFiles {
+		if err := s.squash(ctx, &out, room); err != nil {
+			return out, err
+		}
+	}
+	for i := range out.files {
+		f, ending := &out.files[i], ""
+		f.ContentType, ending = imageKind(f.Data)
+		f.Name += ending
+	}
+	if len(out.seeds) == 0 {
 		for _, g := range st.Generations {
-			seeds = append(seeds, strconv.FormatUint(uint64(g.Seed), 10))
+			out.seeds = append(out.seeds, strconv.FormatUint(uint64(g.Seed), 10))
 		}
 	}
-	return files, seeds, model, censored, missing, nil
+	return out, nil
+}
+
+// squash makes images fit into a message: small ones stay as they are, and leave the others what they do not need.
+func (s *Set) squash(ctx context.Context, pics *pictures, room int) error {
+	order := make([]int, len(pics.files))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(len(pics.files[a].Data), len(pics.files[b].Data)) })
+	for n, i := range order {
+		data, err := s.shrink(ctx, pics.files[i].Data, room/(len(order)-n))
+		if err != nil {
+			return err
+		}
+		pics.files[i].Data = data
+		room -= len(data)
+	}
+	before := len(pics.files)
+	pics.files = slices.DeleteFunc(pics.files, func(f discord.File) bool { return f.Data == nil })
+	pics.large = before - len(pics.files)
+	return nil
 }
 
 // imageKind tells a file's type by its content.

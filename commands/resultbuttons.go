@@ -323,7 +323,7 @@ func (s *Set) fillRemix(p *params, v map[string]string) error {
 	if text := strings.TrimSuffix(strings.TrimSpace(v["strength"]), "%"); text != "" {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 0 || n > 100 {
-			return horde.Refuse(horde.CodeBadRequest, "a strength is a number from 1 to 100")
+			return tellPlain("refused.strength")
 		}
 		p.Strength = float64(n) / 100
 	}

@@ -83,7 +83,7 @@ func (s *Set) shorthand(p *params) error {
 // flag takes one parameter by its name.
 func (s *Set) flag(p *params, f flag) error {
 	bad := func() error {
-		return horde.Refuse(horde.CodeBadRequest, "I cannot read %q behind --%s", discord.Clip(plain(f.value), 50), f.name)
+		return tellPlain("refused.behind", "Value", escape(discord.Clip(f.value, 50)), "Name", "--"+f.name)
 	}
 	number := func(into *int, least, most int) error {
 		n, err := strconv.Atoi(f.value)

@@ -112,13 +112,13 @@ func checkText(w words.Words, p *params) error {
 	case n == 0:
 		return horde.Refuse(horde.CodeMissingPrompt, "there is no prompt")
 	case p.Amount < 1 || p.Amount > maxTexts:
-		return horde.Refuse(horde.CodeBadRequest, "ask for 1 to %d texts at once", maxTexts)
+		return tellPlain("refused.texts", "Most", maxTexts)
 	case t.Temperature != nil && !(*t.Temperature >= 0 && *t.Temperature <= maxTemperature):
-		return horde.Refuse(horde.CodeBadRequest, "a temperature is a number from 0 to 5")
+		return tellPlain("refused.temperature")
 	case utf8.RuneCountInString(p.Model) > maxModel:
 		return horde.Refuse(horde.CodeBadRequest, "%s", w.T("refused.longmodel", "Most", maxModel))
 	case !slices.Contains([]string{"", formatRaw, formatInstruct, formatChat}, t.Format):
-		return horde.Refuse(horde.CodeBadRequest, "a format is raw, instruct or chat")
+		return tellPlain("refused.format")
 	}
 	return nil
 }

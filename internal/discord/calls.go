@@ -14,19 +14,74 @@ import (
 
 // FetchedMessage is what the bot may see of somebody's message.
 type FetchedMessage struct {
-	ID          string       `json:"id"`
-	ChannelID   string       `json:"channel_id"`
-	Author      User         `json:"author"`
-	WebhookID   string       `json:"webhook_id"` // set when no person and no bot user wrote it
-	Content     string       `json:"content"`    // empty unless the bot may read it
+	ID        string `json:"id"`
+	ChannelID string `json:"channel_id"`
+	Author    User   `json:"author"`
+	WebhookID string `json:"webhook_id"` // set when no person and no bot user wrote it
+	MessageBody
+	Interaction struct {
+		User User `json:"user"` // whose command the message answers
+	} `json:"interaction_metadata"`
+	Snapshots []struct {
+		Message MessageBody `json:"message"`
+	} `json:"message_snapshots"`
+}
+
+// MessageBody is what a message shows.
+type MessageBody struct {
+	Content     string       `json:"content"` // empty unless the bot may read it
 	Attachments []Attachment `json:"attachments"`
 	Embeds      []struct {
 		Image     EmbedImage `json:"image"`
 		Thumbnail EmbedImage `json:"thumbnail"`
 	} `json:"embeds"`
-	Interaction struct {
-		User User `json:"user"` // whose command the message answers
-	} `json:"interaction_metadata"`
+	Components json.RawMessage `json:"components"`
+}
+
+// Forwarded lists what the message passes on of others.
+func (m FetchedMessage) Forwarded() []MessageBody {
+	out := make([]MessageBody, 0, len(m.Snapshots))
+	for _, s := range m.Snapshots {
+		out = append(out, s.Message)
+	}
+	return out
+}
+
+// Media lists the pictures of a layout, in order, however its components nest.
+func (b MessageBody) Media() []EmbedImage {
+	var out []EmbedImage
+	collectMedia(b.Components, &out, 0)
+	return out
+}
+
+func collectMedia(raw json.RawMessage, into *[]EmbedImage, depth int) {
+	var list []json.RawMessage
+	if depth > maxComponentDepth || json.Unmarshal(raw, &list) != nil {
+		return
+	}
+	for _, item := range list {
+		var c struct {
+			Media EmbedImage `json:"media"`
+			Items []struct {
+				Media EmbedImage `json:"media"`
+			} `json:"items"`
+			Accessory  json.RawMessage `json:"accessory"`
+			Components json.RawMessage `json:"components"`
+		}
+		if json.Unmarshal(item, &c) != nil {
+			continue
+		}
+		if c.Media.URL != "" {
+			*into = append(*into, c.Media)
+		}
+		for _, i := range c.Items {
+			*into = append(*into, i.Media)
+		}
+		if len(c.Accessory) > 0 {
+			collectMedia(json.RawMessage("["+string(c.Accessory)+"]"), into, depth+1)
+		}
+		collectMedia(c.Components, into, depth+1)
+	}
 }
 
 // EmbedImage is an image that an embed of a message shows. ProxyURL is Discord's own copy of it.
