@@ -309,6 +309,7 @@ func (s *Set) families() []family {
 	return []family{
 		s.rateFamily(),
 		s.resultFamily(),
+		s.newModelFamily(),
 		s.toolFamily(),
 		s.textFamily(),
 		s.jobFamily(),

@@ -506,7 +506,9 @@ func (s *Set) complete(ctx context.Context, in *discord.Interaction, r *discord.
 	var choices []discord.Choice
 	switch in.Command.Focused {
 	case "model":
-		choices = s.completeModel(s.say(in), typed, s.firsts(ctx, in.User.ID).Models)
+		if e, err := s.effective(ctx, in); err == nil {
+			choices = s.completeModel(&e, typed, s.firsts(ctx, in.User.ID).Models)
+		}
 	case "size":
 		choices = s.completeSize(typed)
 	case "style":
@@ -525,12 +527,13 @@ func late(err error) error {
 	return err
 }
 
-// completeModel suggests models, those that somebody likes first.
-func (s *Set) completeModel(w words.Words, typed string, liked []string) []discord.Choice {
+// completeModel suggests the models that may be used here, those that somebody likes first.
+func (s *Set) completeModel(e *Effective, typed string, liked []string) []discord.Choice {
+	w := e.say
 	typed = strings.ToLower(strings.TrimSpace(typed))
 	var favourites, served, others []discord.Choice
 	for _, m := range s.engine.Models() {
-		if utf8.RuneCountInString(m.Name) > maxModel || !strings.Contains(strings.ToLower(m.Name), typed) {
+		if utf8.RuneCountInString(m.Name) > maxModel || !strings.Contains(strings.ToLower(m.Name), typed) || !e.serves(m.Name) {
 			continue
 		}
 		c := discord.Choice{Name: plain(voice{w}.model(m)), Value: m.Name}

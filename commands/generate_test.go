@@ -392,7 +392,7 @@ func TestAutocomplete(t *testing.T) {
 		focused, typed string
 		want           sandbox.Choice
 	}{
-		"models that are served":           {"model", "ti", sandbox.Choice{Name: model + " · free", Value: model}},
+		"models that are served":           {"model", "ti", sandbox.Choice{Name: model + " · 1 👷 · free", Value: model}},
 		"any model":                        {"model", "", sandbox.Choice{Name: "Any model", Value: "Any model"}},
 		"named sizes":                      {"size", "wid", sandbox.Choice{Name: "wide · 384×256", Value: "384x256"}},
 		"a size as typed":                  {"size", "512x768", sandbox.Choice{Name: "512×768", Value: "512x768"}},

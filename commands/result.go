@@ -108,8 +108,11 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 	}
 	if p.CancelledBy == "" {
 		m.Components = []discord.Row{{Buttons: []discord.Button{
-			button(v.T("common.cancel"), "", verbCancel, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary),
+			button(v.T("common.cancel"), "", verbCancel, short(row), discord.Secondary),
 		}}}
+		if !st.Possible && p.Forms == nil && p.Model != "" && len(s.otherModels(&p)) > 0 {
+			m.Components[0].Buttons = append(m.Components[0].Buttons, newModelButton(v, short(row)))
+		}
 	}
 	return m
 }

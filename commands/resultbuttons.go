@@ -80,8 +80,10 @@ func (s *Set) resultRows(row chat.Message, p *params) []discord.Row {
 	switch {
 	case len(there) == 0 && len(p.Made) > 0:
 		return []discord.Row{{Buttons: []discord.Button{again, giftButton(w, row), del}}}
-	case len(there) == 0:
+	case len(there) == 0 && p.CancelledBy != "":
 		return []discord.Row{{Buttons: []discord.Button{again, del}}}
+	case len(there) == 0:
+		return []discord.Row{{Buttons: []discord.Button{again, newModelButton(voice{w}, id), del}}}
 	}
 	rows := s.imageRows(w, id, there)
 	return append(rows,

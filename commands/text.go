@@ -241,8 +241,11 @@ func tail(text string, most int) string {
 func (s *Set) textButtons(row chat.Message, p *params) []discord.Button {
 	w, id := s.bundle.For(p.Locale), short(row)
 	var out []discord.Button
-	if len(p.Made) == 1 && p.Made[0].Text != "" {
+	switch {
+	case len(p.Made) == 1 && p.Made[0].Text != "":
 		out = append(out, button(w.T("text.continue"), "⏩", verbContinue, id, discord.Primary))
+	case len(p.Made) == 0 && p.CancelledBy == "":
+		out = append(out, newModelButton(voice{w}, id))
 	}
 	return append(out,
 		button(w.T("text.again"), "🔁", verbAgain, id, discord.Secondary), button(w.T("text.edit"), "✏️", verbEdit, id, discord.Secondary),
