@@ -67,6 +67,20 @@ func TestSeveralImagesArriveOneByOne(t *testing.T) {
 	}
 }
 
+func TestStepsOfAWorkerInThisProcessAreShown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	gate := make(chan struct{})
+	r.worker(gate)
+	id := r.generate(sandbox.Newcomer, nil)
+	r.message(sandbox.Newcomer, id, "Being made right now")
+	requests := r.p.engine.RequestsOf(r.user(sandbox.Newcomer).ID)
+	r.p.engine.Drawing(requests[0], horde.GenerationID{UUID: horde.UUID{1}}, 7, 20)
+	r.message(sandbox.Newcomer, id, "step 7 of 20")
+	gate <- struct{}{}
+	r.result(sandbox.Newcomer, id, 1)
+}
+
 func TestWithoutAWorkerTheReasonComesAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -98,7 +98,8 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 	case !st.Possible:
 		state = v.impossible(escape(st.Why), st.Expiry)
 	case st.Processing > 0 || st.Finished > 0:
-		state = v.working(st.Progress, p.Amount, countdown)
+		step, steps := s.engine.Steps(st.ID)
+		state = v.working(st.Progress, p.Amount, countdown, step, steps)
 	default:
 		state = v.queued(st.Position, countdown)
 	}

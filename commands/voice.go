@@ -32,7 +32,11 @@ func (v voice) queued(position int, ready string) string {
 	return v.T("request.queuedat", "Position", position, "Ready", ready)
 }
 
-func (v voice) working(p horde.Progress, amount int, ready string) string {
+// working says how far what is being made is; step of steps is what a worker tells, 0 of 0 when it tells nothing.
+func (v voice) working(p horde.Progress, amount int, ready string, step, steps int) string {
+	if steps > 0 {
+		ready += " · " + v.T("request.step", "Step", step, "Steps", steps)
+	}
 	if amount == 1 {
 		return v.T("request.working", "Ready", ready)
 	}
