@@ -59,6 +59,8 @@ type formAsk struct {
 	Aim      aim      `json:"aim"`
 	Identity string   `json:"identity,omitempty"`
 	Tiles    int      `json:"tiles,omitempty"`
+	Of       string   `json:"of,omitempty"`     // the request whose image it is about, as buttons name it
+	Number   int      `json:"number,omitempty"` // which of its images, from 1
 }
 
 // forms makes a request to alchemists about a picture.
@@ -197,6 +199,9 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 				continue
 			}
 			f.Spoiler = p.Veiled
+			if said := p.Alts[i+1]; said != "" {
+				f.Description = said
+			}
 			total += len(f.Data)
 			m.Files = append(m.Files, *f)
 		}
@@ -235,6 +240,9 @@ func formButtons(w words.Words, row chat.Message, p *params, spoken string) []di
 			out = append(out, button(w.T("common.publish"), "📢", verbTellAll, id, discord.Primary))
 		}
 		out = append(out, button(w.T("tools.asprompt"), "🎨", verbAsPrompt, id, discord.Secondary))
+		if p.Forms.Of != "" && row.Ephemeral {
+			out = append(out, button(w.T("tools.setalt"), "♿", verbSetAlt, id, discord.Secondary))
+		}
 	}
 	if len(p.there()) > 0 {
 		out = append(out, button(w.T("image.send"), "📨", verbSend, id, discord.Secondary))

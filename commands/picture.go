@@ -54,14 +54,15 @@ const (
 type photo struct {
 	url           string
 	blob          string
-	width, height int // 0 when not known
+	name          string // of the file; may be empty
+	width, height int    // 0 when not known
 }
 
 // ofAttachment takes a file that somebody attached.
 func ofAttachment(a discord.Attachment) (*photo, bool) {
 	kind := strings.HasPrefix(a.ContentType, "image/") ||
 		slices.Contains([]string{".png", ".jpg", ".jpeg", ".webp", ".gif"}, strings.ToLower(path.Ext(a.Filename)))
-	return &photo{url: a.URL, width: a.Width, height: a.Height}, kind && a.URL != ""
+	return &photo{url: a.URL, name: a.Filename, width: a.Width, height: a.Height}, kind && a.URL != ""
 }
 
 // sourceOption takes the image of a command. Where nobody says a size, the image's shape counts.

@@ -230,11 +230,12 @@ func (s *Set) pressUpscaler(ctx context.Context, in *discord.Interaction, r *dis
 
 // pressDescribe says in words what is in an image, to whoever wants to know.
 func (s *Set) pressDescribe(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	_, p, e, number, ok, err := s.usable(ctx, in, r)
+	row, p, e, number, ok, err := s.usable(ctx, in, r)
 	if err != nil || !ok {
 		return err
 	}
 	ask := s.forms(e.say, aimDescribe, &photo{blob: p.Made[number-1].Blob}, formCaption)
+	ask.Forms.Of, ask.Forms.Number = short(row), number
 	return s.start(ctx, in, r, ask, true)
 }
 

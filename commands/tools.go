@@ -113,6 +113,7 @@ func (s *Set) registerTools(rt *discord.Router) {
 	rt.Modal(verbMenuRemix, public(s.submitMenuRemix))
 	rt.Modal(verbAvatar, public(s.submitAvatar))
 	rt.Component(verbTellAll, quiet(s.pressPublish))
+	rt.Component(verbSetAlt, quiet(s.pressSetAlt))
 	rt.Component(verbAsPrompt, quiet(s.pressAsPrompt))
 	rt.Modal(verbAsPrompt, public(s.submitPrompt))
 }
@@ -257,7 +258,9 @@ func (s *Set) startDescribe(ctx context.Context, in *discord.Interaction, r *dis
 	if s.follow.describing(in.User.ID) {
 		return tell(e.say.T("tools.oneatatime"))
 	}
-	return s.start(ctx, in, r, s.forms(e.say, aimDescribe, pic, form), hidden)
+	ask := s.forms(e.say, aimDescribe, pic, form)
+	ask.Forms.Of, ask.Forms.Number = ownImage(pic.name)
+	return s.start(ctx, in, r, ask, hidden)
 }
 
 func (s *Set) interrogate(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

@@ -167,6 +167,40 @@ func (b *Bot) attachmentIDs(ctx context.Context, req call) ([]string, error) {
 	return ids, nil
 }
 
+// DescribeFiles gives files of a message of ours another alt text: text gets each file's name and returns its new text, and
+// whether it has one. Everything else of the message stays. It reports how many changed.
+func (b *Bot) DescribeFiles(ctx context.Context, ref MessageRef, text func(name string) (string, bool)) (changed int, err error) {
+	err = b.withMessage(ref, func(req call) error {
+		changed = 0
+		read := req
+		read.method, read.route = http.MethodGet, "GET message"
+		body, err := b.rest.do(ctx, read)
+		if err != nil {
+			return err
+		}
+		var m FetchedMessage
+		if err := json.Unmarshal(body, &m); err != nil {
+			return fmt.Errorf("read message: %w", err)
+		}
+		list := []wireAttachment{}
+		for _, a := range m.Attachments {
+			if t, ok := text(a.Filename); ok && t != a.Description {
+				a.Description = Clip(t, MaxDescription)
+				changed++
+			}
+			list = append(list, wireAttachment{ID: a.ID, Description: a.Description})
+		}
+		if changed == 0 {
+			return nil
+		}
+		req.method, req.route, req.vital = http.MethodPatch, "PATCH "+req.route, true
+		req.json = wireMessage{Attachments: &list, AllowedMentions: wireMentions{Parse: []string{}}}
+		_, err = b.rest.do(ctx, req)
+		return err
+	})
+	return changed, err
+}
+
 // deleteOriginal removes the first answer of an interaction.
 func (b *Bot) deleteOriginal(ctx context.Context, in *Interaction) error {
 	_, err := b.rest.do(ctx, call{

@@ -85,6 +85,7 @@ type Attachment struct {
 	URL         string `json:"url"`
 	Width       int    `json:"width"`
 	Height      int    `json:"height"`
+	Description string `json:"description"` // alt text
 }
 
 // Interaction is one thing a person did with the bot. Exactly one of Command, Component and Modal is meaningful, as Type
