@@ -43,6 +43,7 @@ const (
 	maxForms      = 10       // of one request from chat, for as many files
 	maxFormImage  = 24 << 20 // bytes, before it is made small enough for Discord
 	maxFormWords  = 1500     // characters of one form
+	maxFormStates = 1200     // characters of how far all are
 	maxTagsShown  = 12
 	maxFormAnswer = 1000 // characters of a description that is offered for copying
 )
@@ -220,6 +221,30 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 	m.Content = lines(parts...)
 	m.Components = []discord.Row{{Buttons: formButtons(w, row, &p, spoken)}}
 	return m, nil
+}
+
+// formStates lists how far each form is, with what is known already.
+func (s *Set) formStates(w words.Words, st horde.Status) string {
+	a, err := s.engine.Alchemy(st.ID)
+	if err != nil {
+		return ""
+	}
+	var out []string
+	for _, f := range a.Forms {
+		mark, text := "⏳", ""
+		switch f.State {
+		case horde.FormProcessing:
+			mark = "⚗️"
+		case horde.FormDone:
+			mark = "✅"
+			text = answer(w, outcome{Model: f.Name, Blob: f.Blob, Text: string(f.Result)})
+		case horde.FormFaulted, horde.FormCancelled:
+			mark = "❌"
+		case horde.FormWaiting, horde.AlchemyPartial:
+		}
+		out = append(out, strings.TrimSpace(mark+" **"+escape(f.Name)+"** "+escape(discord.Clip(text, maxFormWords/max(1, len(a.Forms))))))
+	}
+	return strings.Join(out, "\n")
 }
 
 // describeWords shows a description so that it can be copied.

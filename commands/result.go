@@ -103,6 +103,9 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 	default:
 		state = v.queued(st.Position, countdown)
 	}
+	if p.Forms != nil && len(p.Forms.Names) > 1 {
+		state = lines(state, discord.Clip(s.formStates(v.Words, st), maxFormStates))
+	}
 	m := discord.Message{
 		Content:   lines("**"+shown(p.Prompt)+"**", state, "-# "+p.look()+" · "+mention(row.Person), s.notes(&p)),
 		KeepFiles: hasFiles,

@@ -33,6 +33,7 @@ const (
 	verbMenuRemix    = "mr"
 	verbMenuUpscale  = "mu"
 	verbMenuScaler   = "mq"
+	verbMenuDetails  = "mi"
 	verbAvatar       = "av"
 )
 
@@ -109,6 +110,7 @@ func (s *Set) registerTools(rt *discord.Router) {
 	rt.Command(discord.MenuPath(discord.MessageMenu, menuDetails), quiet(s.details))
 	rt.Command(discord.MenuPath(discord.UserMenu, menuRemixAvatar), quiet(s.remixAvatar))
 	rt.Command(discord.MenuPath(discord.UserMenu, menuCaptionAvatar), quiet(s.captionAvatar))
+	rt.Component(verbMenuDetails, quiet(s.onPicked))
 	rt.Component(verbMenuScaler, public(s.pressMenuScaler))
 	rt.Modal(verbMenuRemix, public(s.submitMenuRemix))
 	rt.Modal(verbAvatar, public(s.submitAvatar))

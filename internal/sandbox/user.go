@@ -477,13 +477,22 @@ func (s *Server) userReaction(userID, messageID, text string, add bool) error {
 
 // Post writes a message as a person.
 func (s *Server) Post(userID, channelID, text string) (Message, error) {
+	return s.PostFiles(userID, channelID, text)
+}
+
+// PostFiles writes a message with files as a person.
+func (s *Server) PostFiles(userID, channelID, text string, files ...File) (Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, err := s.at(userID, channelID); err != nil {
 		return Message{}, err
 	}
 	m := s.newMessage(channelID, userID)
-	if text := s.fill(m, body{Content: &text}, nil); text != "" {
+	attached := make(map[int]*file)
+	for i, f := range files {
+		attached[i] = newFile(f.Name, f.ContentType, f.Data)
+	}
+	if text := s.fill(m, body{Content: &text}, attached); text != "" {
 		return Message{}, errors.New(text)
 	}
 	s.add(m)
