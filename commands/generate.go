@@ -68,7 +68,8 @@ type params struct {
 	Forms    *formAsk `json:"forms,omitempty"` // of a request to alchemists
 	Text     *textAsk `json:"text,omitempty"`  // of a request to scribes
 
-	from, mask *photo // images that are still to be kept
+	from, mask *photo   // images that are still to be kept
+	extra      []*photo // further ones
 
 	// What the rules of the place made of it when it was asked for.
 	Models []string `json:"models,omitempty"` // those that any model may be
@@ -122,16 +123,22 @@ func (p params) fresh() params {
 	if p.Mask != "" && p.mask == nil {
 		p.mask, p.Mask = &photo{blob: p.Mask}, ""
 	}
+	if p.Fine != nil && len(p.Fine.Extra) > 0 && p.extra == nil {
+		for _, key := range p.Fine.Extra {
+			p.extra = append(p.extra, &photo{blob: key})
+		}
+		p.detail().Extra = nil
+	}
 	return p
 }
 
 // begin makes it a request that begins with another image, or with none. What was done with an earlier one does not go
 // with it.
 func (p *params) begin(pic *photo, strength float64) {
-	p.from, p.mask, p.Source, p.Mask, p.Strength = pic, nil, "", "", strength
-	if f := p.Fine; f != nil && (f.Mode != "" || f.Control != "") {
+	p.from, p.mask, p.extra, p.Source, p.Mask, p.Strength = pic, nil, nil, "", "", strength
+	if f := p.Fine; f != nil && (f.Mode != "" || f.Control != "" || len(f.Extra) > 0) {
 		f = p.detail()
-		f.Mode, f.Control = "", ""
+		f.Mode, f.Control, f.Extra = "", "", nil
 	}
 }
 
@@ -256,6 +263,14 @@ func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
 		}
 		if p.Fine != nil && p.Fine.Mode != "" {
 			n.Image.Processing = p.Fine.Mode
+		}
+		if p.Fine != nil {
+			for _, key := range p.Fine.Extra {
+				n.Image.Extra = append(n.Image.Extra, horde.ExtraSource{Blob: key, Strength: 1})
+			}
+		}
+		for range p.extra {
+			n.Image.Extra = append(n.Image.Extra, horde.ExtraSource{Blob: pendingKey, Strength: 1})
 		}
 	}
 	if p.Styled != nil {

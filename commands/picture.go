@@ -18,6 +18,7 @@ import (
 	"math"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	encoder "github.com/chai2010/webp"
@@ -101,6 +102,23 @@ func shape(w, h, pixels int) (int, int) {
 
 // keepPictures reads and keeps the images that a request begins with, so that workers can fetch them.
 func (s *Set) keepPictures(ctx context.Context, interaction string, p *params) error {
+	for i, pic := range p.extra {
+		raw, err := s.readPicture(ctx, pic)
+		if err != nil {
+			return err
+		}
+		data, _, _, err := s.recode(ctx, raw)
+		if err != nil {
+			return err
+		}
+		key := interaction + "_x" + strconv.Itoa(i+1) + ".webp"
+		if err := s.deps.Images.PutBytes(ctx, key, data); err != nil {
+			return fmt.Errorf("keep source image: %w", err)
+		}
+		f := p.detail()
+		f.Extra = append(f.Extra, key)
+	}
+	p.extra = nil
 	for _, k := range []struct {
 		from **photo
 		into *string

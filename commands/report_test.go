@@ -44,5 +44,7 @@ func TestDetailsOfOneOfSeveralImages(t *testing.T) {
 	r.pick(sandbox.Newcomer, which.ID, which.Selects[0].CustomID, "1")
 	r.whisper(sandbox.Newcomer, "96×48", "does not say how it was made")
 	r.menu(sandbox.Newcomer, text.ID, "Upscale image")
-	r.see(sandbox.Newcomer, "the question", func(m sandbox.Message) bool { return m.Ephemeral && m.ID > which.ID && holds(m, []string{"Which image?"}) })
+	r.see(sandbox.Newcomer, "the question", func(m sandbox.Message) bool {
+		return m.Ephemeral && m.ID > which.ID && holds(m, []string{"Which image?"})
+	})
 }

@@ -484,7 +484,11 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete an image")
 		}
 	}
-	for _, key := range []string{p.Source, p.Mask} {
+	sources := []string{p.Source, p.Mask}
+	if p.Fine != nil {
+		sources = append(sources, p.Fine.Extra...)
+	}
+	for _, key := range sources {
 		if !strings.HasPrefix(key, short(row)) {
 			continue // none, or another request's
 		}

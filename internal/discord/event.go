@@ -153,7 +153,8 @@ type ModalValues struct {
 	CustomID  string
 	ID        CustomID // CustomID parsed; zero when it is not one of ours
 	Values    map[string]string
-	MessageID string // the message whose component opened the form, if one did
+	Files     map[string][]Attachment // what was uploaded, by field
+	MessageID string                  // the message whose component opened the form, if one did
 }
 
 // OptionValues holds the options given with a command by name.
@@ -435,6 +436,7 @@ func decodeInteraction(raw []byte, received time.Time) (*Interaction, error) {
 		in.Modal = ModalValues{CustomID: d.CustomID, Values: map[string]string{}, MessageID: message}
 		in.Modal.ID, _ = ParseCustomID(d.CustomID)
 		collectInputs(d.Components, in.Modal.Values, 0)
+		in.Modal.Files = uploaded(in.Modal.Values, d.Resolved.Attachments)
 	default:
 		return in, fmt.Errorf("interaction %s has unknown type %d", w.ID, w.Type)
 	}
@@ -521,6 +523,19 @@ func collectInputs(raw json.RawMessage, into map[string]string, depth int) {
 		collectInputs(c.Component, into, depth+1)
 		collectInputs(c.Components, into, depth+1)
 	}
+}
+
+// uploaded finds the fields whose values are files.
+func uploaded(values map[string]string, files map[string]Attachment) map[string][]Attachment {
+	out := map[string][]Attachment{}
+	for field, ids := range values {
+		for id := range strings.SplitSeq(ids, ",") {
+			if a, ok := files[id]; ok {
+				out[field] = append(out[field], a)
+			}
+		}
+	}
+	return out
 }
 
 func parsePermissions(s string) Permissions {
