@@ -45,8 +45,8 @@ func TestImagesAreUploadedInThePanel(t *testing.T) {
 	r.whisper(sandbox.Newcomer, "no image that I can read")
 	r.upload(sandbox.Newcomer, panel.ID, map[string]string{"mode": "none"}, nil)
 	r.see(sandbox.Newcomer, "the panel without an image", func(m sandbox.Message) bool { return m.ID == panel.ID && !holds(m, []string{"change"}) })
-	r.click(sandbox.Newcomer, panel.ID, "Generate")
-	r.closed()
+	out := r.click(sandbox.Newcomer, panel.ID, "Generate")
+	r.result(sandbox.Newcomer, out.MessageID, 1)
 	if p := r.latest(sandbox.Newcomer); p["source"] != nil || p["mask"] != nil {
 		t.Errorf("the request is %v", p)
 	}
