@@ -133,7 +133,7 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})
 
 	out := Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}
-	if !out.Possible {
+	if !out.Possible && !s.modes.Raid {
 		out.Warnings = append(out.Warnings, Warning{WarnNoWorker, "Warning: " + s.whyImpossible(r, c.Now)})
 	}
 	return out, nil
