@@ -265,8 +265,7 @@ func (s *State) settleText(r *Request, g *Generation, w *Worker) (worth, debit k
 func (g *Generation) deliverText(op *Submit) {
 	g.Text = strings.ReplaceAll(op.Text, "\x00", "�")
 	g.Censored = g.Censored || op.Censored || op.CSAM
-	marked := slices.ContainsFunc(g.Meta, func(m Meta) bool { return m.Type == MetaCensorship && m.Value == MetaCSAM })
-	if op.CSAM && !marked {
+	if op.CSAM && !g.abusive() {
 		g.Meta = append(slices.Clone(g.Meta), Meta{Type: MetaCensorship, Value: MetaCSAM})
 	}
 }
