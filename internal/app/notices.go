@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"stablemate/horde"
 	"stablemate/horde/apiv2/wire"
@@ -108,8 +110,12 @@ func notices(ctx context.Context, cfg config.Config, out io.Writer) error {
 	return nil
 }
 
-// plain shows what a terminal would obey otherwise.
+// plain takes out what a terminal would obey.
 func plain(text string) string {
-	quoted := strconv.Quote(text)
-	return quoted[1 : len(quoted)-1]
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '·'
+		}
+		return r
+	}, text)
 }

@@ -22,7 +22,7 @@ func TestANoticeFitsAWebhookOfDiscord(t *testing.T) {
 	if err != nil || string(text) != want {
 		t.Errorf("a notice is sent as %s, %v, want %s", text, err, want)
 	}
-	if got := plain("a\x1b[31m \"b\"\n"); got != `a\x1b[31m \"b\"\n` {
+	if got := plain("a\x1b[31m \"ö\"\n"); got != `a·[31m "ö"·` {
 		t.Errorf("a terminal gets %s", got)
 	}
 }
