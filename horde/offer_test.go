@@ -96,3 +96,32 @@ func TestNobodyIsToldDuringARaidThatNoScribeCanTakeAText(t *testing.T) {
 		t.Errorf("warned of %v during a raid", got.Warnings)
 	}
 }
+
+func TestADecoyBringsWhatTheRealJobWould(t *testing.T) {
+	t.Parallel()
+	w := learned(t)
+	moderator := w.special(w.user("moderator", 0), horde.RoleModerator)
+	asker := w.user("asker", kudos.Whole(1000))
+	n := apple(asker)
+	n.Models = []string{xl} // twice the price
+	o := offer("gpu")
+	o.Models, o.MaxPixels = []string{xl}, 1<<20
+	pop := horde.Pop{Owner: w.owner, Offer: o, Amount: 1}
+	do(w, horde.Enqueue{NewImage: n})
+	real := w.deliver(do(w, pop)).Reward
+	do(w, horde.EnqueueText{NewText: tale(asker)})
+	told := w.write(w.popText("pen"), "There once was a lamp.").Reward
+
+	for _, name := range []string{"gpu", "pen"} {
+		id, _ := w.s.WorkerByName(name)
+		do(w, horde.SetWorker{Worker: id.ID, By: moderator, Paused: new(true)})
+	}
+	do(w, horde.Enqueue{NewImage: n})
+	if got := w.deliver(do(w, pop)); got.Reward != real || !got.Discard {
+		t.Errorf("a decoy of an image brings %+v, want %s and to be thrown away", got, real)
+	}
+	do(w, horde.EnqueueText{NewText: tale(asker)})
+	if got := w.write(w.popText("pen"), "There once was a lamp."); got.Reward != told || !got.Discard {
+		t.Errorf("a decoy of a text brings %+v, want %s and to be thrown away", got, told)
+	}
+}
