@@ -211,7 +211,7 @@ func TestConditionsOfARuleHoldTogetherAndRulesOfARoleAreAlternatives(t *testing.
 	r.pass()
 	r.run(sandbox.Admin, "autorole test", map[string]any{"user": sandbox.Friend})
 	r.whisper(sandbox.Admin, "✅ is trusted", "❌ the account is at least 10 days old – now 0")
-	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 60})
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 60})
 	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
 	r.getsRole(sandbox.Friend, sandbox.RoleWorker, false)
 	r.restart(11 * 24 * time.Hour)
