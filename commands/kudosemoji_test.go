@@ -60,6 +60,25 @@ func TestAServerSetsUpItsKudosEmoji(t *testing.T) {
 	r.balance(sandbox.Newcomer, start+17*kudos.One)
 }
 
+func TestAChannelThatIsOffGivesNothingInItsThreadsEither(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.run(sandbox.Admin, "serverconfig channel", map[string]any{"channel": sandbox.ChannelID, "off": true})
+	inThread, err := r.sand.Post(sandbox.Newcomer, sandbox.ThreadID, "hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere, err := r.sand.Post(sandbox.Newcomer, sandbox.AdultThreadID, "hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.react(sandbox.Friend, inThread.ID, "🙏")
+	r.stays(sandbox.Newcomer, start)
+	r.react(sandbox.Friend, elsewhere.ID, "🙏")
+	r.balance(sandbox.Newcomer, start+10*kudos.One)
+}
+
 func TestAnEmojiGivesNoMoreThanTheOperatorAllows(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *commands.Options) { o.EmojiMost = 20 * kudos.One })
