@@ -142,6 +142,7 @@ type Person struct {
 	Mild     bool   `json:"mild,omitempty"`   // nothing for adults, even where it is allowed
 
 	NoAvatar bool `json:"no_avatar,omitempty"` // nobody else may make anything of their avatar
+	Unlisted bool `json:"unlisted,omitempty"`  // leaderboards do not name them
 
 	Adult time.Time `json:"adult,omitzero"` // when they said that they are of age; zero: never
 
