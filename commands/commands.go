@@ -196,6 +196,8 @@ type Set struct {
 	host        *host
 	parties     *memory[chat.Party]
 	partyDrafts *memory[chat.Party]
+	partyVotes  *memory[chat.PartyVote]
+	partyWins   *memory[chat.PartyWins]
 
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
@@ -231,6 +233,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
 	s.parties, s.partyDrafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
+	s.partyVotes, s.partyWins = newMemory[chat.PartyVote](deps.Docs, chat.KindPartyVote), newMemory[chat.PartyWins](deps.Docs, chat.KindPartyWins)
 	if s.charts, err = chart.New(); err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}

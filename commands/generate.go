@@ -86,6 +86,7 @@ type params struct {
 	CancelledBy string        `json:"cancelled_by,omitempty"` // Discord ID
 	Paid        *paidBy       `json:"paid,omitempty"`         // the shared key that pays instead; nil: none
 	shared      horde.SharedKeyID
+	alone       bool // the party cannot pay for it
 
 	// How it ended.
 	Made  []outcome     `json:"made,omitempty"`
@@ -106,7 +107,7 @@ type outcome struct {
 
 // fresh is the same request, not asked for yet.
 func (p params) fresh() params {
-	p.Paid, p.shared = nil, horde.SharedKeyID{}
+	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
 	return p
 }
@@ -366,7 +367,11 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	err = s.payer(early, in, e, &p)
 	if err == nil {
-		_, err = s.enqueue(early, p, key, from, true)
+		if _, err = s.enqueue(early, p, key, from, true); p.goesAlone(err) {
+			if err = s.payer(early, in, e, &p); err == nil {
+				_, err = s.enqueue(early, p, key, from, true)
+			}
+		}
 	}
 	slow := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	if err != nil && !slow {

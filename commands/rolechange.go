@@ -58,15 +58,11 @@ func (e *roleEngine) facts(ctx context.Context, rules *chat.Roles, guild, person
 		f.Numbers[chat.RoleRated] = mine.Votes
 	}
 	if rules.Uses(chat.RoleWinner) {
-		parties, err := e.s.parties.ofGuild(ctx, guild)
+		wins, _, err := e.s.partyWins.get(ctx, guild+":"+person)
 		if err != nil {
 			return f, fmt.Errorf("count parties: %w", err)
 		}
-		for _, p := range parties {
-			if n := p.value.Winner; n > 0 && n <= len(p.value.Entries) && p.value.Entries[n-1].Person == person {
-				f.Numbers[chat.RoleWinner]++
-			}
-		}
+		f.Numbers[chat.RoleWinner] = wins.Count
 	}
 	return f, nil
 }

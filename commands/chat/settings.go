@@ -97,6 +97,7 @@ type Guild struct {
 	Channels map[string]Rules  `json:"channels,omitempty"` // by channel; a category's count for its channels
 	Roles    map[string]Limits `json:"roles,omitempty"`
 	Log      string            `json:"log,omitempty"` // channel that hears of changes
+	Parties  PartyRules        `json:"parties,omitzero"`
 }
 
 // Block keeps a person from using the bot in a guild.
