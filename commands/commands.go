@@ -274,7 +274,6 @@ func (s *Set) Register(rt *discord.Router) {
 		f.register(rt)
 	}
 	rt.Command("generate", discord.Route{Handle: s.answered(s.generate), Autocomplete: s.complete})
-	rt.Command("userinfo", discord.Route{Handle: s.answered(s.userInfo), Private: true})
 	rt.Component(verbCancel, discord.Route{Handle: s.answered(s.pressCancel), Private: true})
 	rt.Component(verbAgain, discord.Route{Handle: s.answered(s.pressAgain)})
 	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
@@ -308,6 +307,7 @@ type family struct {
 // families lists them, one line each.
 func (s *Set) families() []family {
 	return []family{
+		s.profileFamily(),
 		s.rateFamily(),
 		s.resultFamily(),
 		s.toolFamily(),
@@ -364,9 +364,6 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			s.optionOf("image.optspoiler", discord.OptionSpec{Name: "spoiler", Type: discord.OptionBoolean}),
 			s.optionOf("image.optshare", discord.OptionSpec{Name: "share", Type: discord.OptionBoolean}),
 			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
-		}},
-		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
-			{Name: "user", Description: descUser, Type: discord.OptionUser},
 		}},
 	}
 }

@@ -84,6 +84,7 @@ type params struct {
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
 	CancelledBy string        `json:"cancelled_by,omitempty"` // Discord ID
+	Left        bool          `json:"left,omitempty"`         // its private message says goodbye; a button shows the result
 	Paid        *paidBy       `json:"paid,omitempty"`         // the shared key that pays instead; nil: none
 	shared      horde.SharedKeyID
 	alone       bool // the party cannot pay for it
@@ -108,6 +109,7 @@ type outcome struct {
 // fresh is the same request, not asked for yet.
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
+	p.Left = false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
 	return p
 }

@@ -263,7 +263,7 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 	case err != nil:
 		return fmt.Errorf("party draft: %w", err)
 	case !found || p.Channel != in.ChannelID || s.now().After(p.Due):
-		return tell(textOld)
+		return tell(w.T("request.old"))
 	case p.Host != in.User.ID:
 		return tell(w.T("common.notyours"))
 	}

@@ -241,6 +241,7 @@ func (c *roleChange) give(ctx context.Context, rule chat.RoleRule, now time.Time
 	g.Given, g.Rule, g.Lost = true, rule.ID, time.Time{}
 	c.m.Grants[rule.Role] = g
 	c.e.works(ctx, c.guild, rule.Role)
+	c.e.s.tellRole(ctx, c.guild, c.person, rule.Role, true)
 	if c.run != nil {
 		c.run.doc.Given++
 	}
@@ -261,6 +262,9 @@ func (c *roleChange) take(ctx context.Context, role string) error {
 		return fmt.Errorf("take a role: %w", err)
 	}
 	delete(c.m.Grants, role)
+	if err == nil && g.Given {
+		c.e.s.tellRole(ctx, c.guild, c.person, role, false)
+	}
 	if c.run != nil {
 		c.run.doc.Taken++
 	}

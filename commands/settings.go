@@ -101,6 +101,9 @@ func (s *Set) settingsPanel(w words.Words, p chat.Person) discord.Message {
 	add("settings.f.spoiler", truth(p.Spoiler))
 	add("settings.f.share", truth(p.Share))
 	add("settings.f.alt", truth(!p.NoAlt))
+	add("settings.f.avatar", truth(!p.NoAvatar))
+	add("settings.f.public", truth(p.Public))
+	add("settings.f.strict", truth(p.Strict))
 	add("settings.f.gifts", truth(!p.NoGifts))
 	if p.GiftLimit > 0 {
 		add("settings.f.giftlimit", strconv.FormatInt(p.GiftLimit, 10))
@@ -129,6 +132,7 @@ func (s *Set) settingsPanel(w words.Words, p chat.Person) discord.Message {
 		{Buttons: []discord.Button{
 			{Label: w.T("settings.edit"), CustomID: settingsID("defaults"), Style: discord.Primary},
 			{Label: w.T("settings.fine"), CustomID: settingsID("fine"), Style: discord.Primary},
+			toggle("avatar", !p.NoAvatar), toggle("public", p.Public), toggle("strict", p.Strict),
 		}},
 		{Buttons: []discord.Button{
 			toggle("private", p.Private), toggle("spoiler", p.Spoiler), toggle("share", p.Share), toggle("alt", !p.NoAlt), toggle("gifts", !p.NoGifts),
@@ -191,7 +195,7 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 		}
 		return r.Modal(ctx, settingsForm(w, p.Defaults, what))
 	case "reset":
-		// What somebody agreed to, and that they are of age, is no setting to go back to.
+		// What somebody agreed to is no setting to go back to. That they are of age has to be said again.
 		if _, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
 			*p = chat.Person{Agreed: p.Agreed}
 			return nil
@@ -214,6 +218,12 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 			p.Share = !p.Share
 		case "alt":
 			p.NoAlt = !p.NoAlt
+		case "avatar":
+			p.NoAvatar = !p.NoAvatar
+		case "public":
+			p.Public = !p.Public
+		case "strict":
+			p.Strict = !p.Strict
 		case "gifts":
 			p.NoGifts = !p.NoGifts
 		case "mild":
@@ -336,7 +346,7 @@ func (s *Set) settingsNotices(ctx context.Context, in *discord.Interaction, r *d
 			p.NoticeGifts = n
 		}
 		p.QuietJobs = !o.Bool("done", !p.QuietJobs)
-		p.QuietRoles = !o.Bool("roles", !p.QuietRoles)
+		p.TellRoles = o.Bool("roles", p.TellRoles)
 		p.QuietParty = !o.Bool("parties", !p.QuietParty)
 		return nil
 	})
@@ -351,7 +361,7 @@ func (s *Set) settingsNotices(ctx context.Context, in *discord.Interaction, r *d
 		return w.T("common.yes")
 	}
 	return r.Reply(ctx, private(w.T("settings.notices",
-		"Gifts", w.T("settings.notice."+string(noticeOf(p))), "Done", truth(p.QuietJobs), "Roles", truth(p.QuietRoles), "Parties", truth(p.QuietParty))))
+		"Gifts", w.T("settings.notice."+string(noticeOf(p))), "Done", truth(p.QuietJobs), "Roles", truth(!p.TellRoles), "Parties", truth(p.QuietParty))))
 }
 
 func (s *Set) settingsReset(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

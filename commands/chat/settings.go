@@ -143,6 +143,8 @@ type Person struct {
 	Mild     bool   `json:"mild,omitempty"`   // nothing for adults, even where it is allowed
 
 	NoAvatar bool `json:"no_avatar,omitempty"` // nobody else may make anything of their avatar
+	Public   bool `json:"public,omitempty"`    // everybody may see whose account theirs is
+	Strict   bool `json:"strict,omitempty"`    // nobody else may press what makes more of their images
 
 	Adult time.Time `json:"adult,omitzero"` // when they said that they are of age; zero: never
 
@@ -151,7 +153,7 @@ type Person struct {
 
 	NoticeGifts Notice `json:"notice_gifts,omitempty"`
 	QuietJobs   bool   `json:"quiet_jobs,omitempty"` // no message when something that took long is done
-	QuietRoles  bool   `json:"quiet_roles,omitempty"`
+	TellRoles   bool   `json:"tell_roles,omitempty"` // a message when they are given a role, or it is taken back
 	QuietParty  bool   `json:"quiet_party,omitempty"`
 
 	Agreed time.Time `json:"agreed,omitzero"` // when they opened their account by the panel
