@@ -82,6 +82,11 @@ bot-test: ## the bot against the sandbox, its checklist, on both stores; every b
 bot-load: ## 1,000 interactions a second from 500 guilds for 30 s, and memory over 100,000; LOAD_RATE, LOAD_SECONDS, LOAD_MEMORY
 	@STABLEMATE_LOAD=1 $(GO) test -count=1 -timeout 30m -run '^$$' -bench '^BenchmarkLoad$$' -benchtime 1x ./commands
 
+.PHONY: screens
+screens: setup ## walk through the bot in a real browser and write the pictures of docs/tour.md
+	@mkdir -p docs/screens
+	@STABLEMATE_SCREENS=$(CURDIR)/docs/screens $(GO) test -count=1 -timeout 10m -run '^TestTour$$' ./internal/app
+
 .PHONY: docs
 docs: ## write docs/commands.md from the commands that the bot registers
 	@STABLEMATE_WRITE_DOCS=1 $(GO) test -count=1 -run '^TestCommandsPage$$' ./commands

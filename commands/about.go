@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 
-	"stablemate/commands/words"
 	"stablemate/internal/discord"
 )
 
@@ -40,15 +39,16 @@ func (s *Set) aboutFamily() family {
 }
 
 func (s *Set) help(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	return r.Reply(ctx, s.helpPage(s.say(in), in.Command.Options.String("topic")))
+	return r.Reply(ctx, s.helpPage(ctx, in, in.Command.Options.String("topic")))
 }
 
 func (s *Set) pressHelp(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	return r.Update(ctx, s.helpPage(s.say(in), picked(in)))
+	return r.Update(ctx, s.helpPage(ctx, in, picked(in)))
 }
 
 // helpPage is what /help says about a topic, with the list of the others.
-func (s *Set) helpPage(w words.Words, topic string) discord.Message {
+func (s *Set) helpPage(ctx context.Context, in *discord.Interaction, topic string) discord.Message {
+	w := s.say(in)
 	if !slices.Contains(topics(), topic) {
 		topic = topics()[0]
 	}
@@ -65,8 +65,10 @@ func (s *Set) helpPage(w words.Words, topic string) discord.Message {
 		"Save", s.cmd("settings preset save"), "Notices", s.cmd("settings notifications"), "Server", s.cmd("serverconfig panel"),
 		"Channel", s.cmd("serverconfig channel"), "Role", s.cmd("serverconfig role"), "Block", s.cmd("serverconfig block"), "Log", s.cmd("serverconfig log"),
 		"Policy", s.cmd("privacy policy"), "Export", s.cmd("privacy export"), "Delete", s.cmd("privacy delete"))
-	if (topic == "kudos" || topic == topics()[0]) && s.opts.KudosEmoji != "" {
-		text = lines(text, "", w.T("help.emoji", "Emoji", s.opts.KudosEmoji, "Kudos", kudosWord(s.opts.KudosAmount)))
+	if topic == "kudos" || topic == topics()[0] {
+		if rule, found := s.emojiOf(ctx, in.GuildID); found {
+			text = lines(text, "", w.T("help.emoji", "Emoji", rule.Show, "Kudos", kudosWord(rule.Amount)))
+		}
 	}
 	m := private("")
 	m.Embeds = []discord.Embed{{

@@ -153,12 +153,9 @@ func (e *editor) retry() time.Time {
 func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, over bool) {
 	gap := pace(e.now.Sub(e.row.Created))
 	e.known = true
-	if e.p.Left {
-		return e.now.Add(gap), false // news of it come by themselves
-	}
 	if e.row.Ephemeral || e.p.Foreign {
-		if !e.now.Before(e.row.TokenEnds) {
-			return e.now.Add(gap), false // out of reach before anybody was told; deliver finds another way
+		if e.p.Left || !e.now.Before(e.row.TokenEnds) {
+			return e.now.Add(gap), false // out of reach; deliver finds another way
 		}
 		if last := e.row.TokenEnds.Add(-handOverLead); !e.now.Before(last) {
 			return e.leave(ctx)
@@ -181,8 +178,8 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 	}
 	m.Optional = !e.lastEdit.IsZero()
 	if more {
-		if pics, err := e.s.images(ctx, e.row, e.p, st, showing{noRead: true}); err == nil {
-			m.Files, m.KeepFiles = pics.files, false
+		if got, err := e.s.images(ctx, e.row, e.p, st, showing{noRead: true}); err == nil {
+			m.Files, m.KeepFiles = got.files, false
 		}
 	}
 	limited, cancel := context.WithTimeout(ctx, progressTime)
@@ -218,8 +215,7 @@ func (e *editor) countdown(st horde.Status) time.Time {
 	return ready
 }
 
-// leave says goodbye in a message while its token lives: a button shows the result from then on, and its person is told
-// when there is one.
+// leave says goodbye in a message while its token lives: a button shows the result from then on.
 func (e *editor) leave(ctx context.Context) (next time.Time, over bool) {
 	limited, cancel := context.WithTimeout(ctx, progressTime)
 	defer cancel()
@@ -227,59 +223,22 @@ func (e *editor) leave(ctx context.Context) (next time.Time, over bool) {
 	if err != nil && !discord.IsUnknownMessage(err) {
 		return e.now.Add(urgentGap), false
 	}
-	e.p.Left, e.token, e.row.Sealed = true, "", []byte{}
+	// It is followed on, to tell when it is done.
+	e.p.Left = true
 	if params, err := json.Marshal(e.p); err == nil {
 		e.row.Params = params
 	}
 	e.save(ctx, e.row)
-	return e.now.Add(urgentGap), false
-}
-
-// shrink notes that files were too large, and how much smaller they have to be; when they are small already, that there
-// can be none.
-func (e *editor) shrink(files []discord.File) {
-	largest, total := 0, 0
-	for _, f := range files {
-		largest, total = max(largest, len(f.Data)), total+len(f.Data)
-	}
-	e.s.bot.RefusedUpload(e.row.Guild, int64(largest))
-	for e.how.smaller++; e.how.smaller <= maxSmaller; e.how.smaller++ {
-		if e.s.uploadRoom(e.row.Guild, e.how) < total {
-			return
-		}
-	}
-	e.how.noFiles = true
-}
-
-// notify tells the person of a message that was left how it ended, unless they do not want to hear of it or know already.
-func (e *editor) notify(ctx context.Context) (next time.Time, over bool) {
-	person, _, err := e.s.people.get(ctx, e.row.Person)
-	if err != nil {
-		return e.retry(), false
-	}
-	if person.QuietJobs || e.p.CancelledBy == e.row.Person {
-		return e.finish(ctx)
-	}
-	v, key := e.s.voiceOf(&e.p), "request.ready"
-	if len(e.end.status.Generations) == 0 {
-		key = "request.notready"
-	}
-	text := v.T(key, "Prompt", shown(e.p.Prompt), "History", e.s.cmd("history show"))
-	limited, cancel := context.WithTimeout(ctx, progressTime)
-	defer cancel()
-	if err := e.s.dm(limited, e.row.Person, discord.Message{Content: discord.Clip(text, discord.MaxContent)}); err != nil && e.tries+1 < maxBroken {
-		return e.retry(), false
-	}
-	return e.finish(ctx)
+	return e.now.Add(pace(e.now.Sub(e.row.Created))), false
 }
 
 // deliver shows how the request ended, however long that takes.
 func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
+	if e.p.Left { // a button shows it
+		return e.finish(ctx)
+	}
 	if at := e.lastEdit.Add(urgentGap); e.now.Before(at) {
 		return at, false
-	}
-	if e.p.Left {
-		return e.notify(ctx)
 	}
 	m, err := e.s.result(ctx, e.row, e.p, *e.end, e.how)
 	if err != nil {
@@ -316,7 +275,7 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 			e.row.Message = ref.MessageID // reactions to it thank the right person
 		}
 	case discord.IsTooLarge(err) && !e.how.noFiles:
-		e.shrink(m.Files)
+		e.smaller(m.Files)
 		return e.now.Add(urgentGap), false
 	case api != nil && (api.Code == codeBlockedText || api.Code == codeBlockedLink) && !e.how.noWords:
 		e.how.noWords = true
@@ -334,6 +293,20 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	return e.retry(), false
 }
 
+// smaller notes that Discord refused files for their size: the next result has less, down to none.
+func (e *editor) smaller(files []discord.File) {
+	total, largest := 0, 0
+	for _, f := range files {
+		total, largest = total+len(f.Data), max(largest, len(f.Data))
+	}
+	if total <= 1 || e.p.Text != nil || e.how.room > 0 && total > e.how.room { // what could not be made smaller is left out
+		e.how.noFiles = true
+		return
+	}
+	e.how.room = total - 1
+	e.s.bot.RefusedUpload(e.row.Guild, int64(largest))
+}
+
 // finish closes the row, as often as it takes.
 func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 	if !e.landed {
@@ -344,6 +317,7 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 		return e.retry(), false
 	}
 	if e.close(ctx, e.row) {
+		e.s.tellDone(ctx, e.row, &e.p, e.end)
 		e.s.tallies.count(e.row, e.end)
 		return next, true
 	}

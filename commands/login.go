@@ -6,11 +6,13 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
+	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/internal/discord"
@@ -97,11 +99,7 @@ func (s *Set) enter(ctx context.Context, in *discord.Interaction) (discord.Messa
 			return discord.Message{}, fmt.Errorf("note a new account: %w", err)
 		}
 	}
-	m, err := s.loginPanel(ctx, in, u, opened)
-	if err != nil {
-		return m, err
-	}
-	return m, s.greetGifts(ctx, in, &m)
+	return s.loginPanel(ctx, in, u, opened)
 }
 
 // loginPanel shows an account, with what changes it.
@@ -123,7 +121,7 @@ func (s *Set) loginPanel(ctx context.Context, in *discord.Interaction, u horde.U
 	if linked, ok := s.linked(in.User.ID); ok && linked.ID == u.ID {
 		text[1] = w.T("account.linkedhere", "Unlink", s.cmd("apikey unlink"))
 	}
-	text = append(text, "• "+w.T("account.do.generate", "Generate", s.cmd("generate")), "• "+s.giftLine(w))
+	text = append(text, "• "+w.T("account.do.generate", "Generate", s.cmd("generate")), "• "+s.giftLine(ctx, w, in.GuildID))
 	if s.opts.APIURL == "" {
 		text = append(text, "• "+w.T("account.do.key", "Key", s.cmd("apikey new")))
 	} else {
@@ -149,12 +147,25 @@ func (s *Set) loginPanel(ctx context.Context, in *discord.Interaction, u horde.U
 	return m, err
 }
 
-// giftLine tells how kudos are given.
-func (s *Set) giftLine(w words.Words) string {
-	if s.opts.KudosEmoji == "" {
+// giftLine tells how kudos are given in a guild, or where there is none.
+func (s *Set) giftLine(ctx context.Context, w words.Words, guild string) string {
+	rule, found := s.emojiOf(ctx, guild)
+	if !found {
 		return w.T("account.do.gift", "Gift", s.cmd("kudos gift"))
 	}
-	return w.T("account.do.giftemoji", "Gift", s.cmd("kudos gift"), "Emoji", s.opts.KudosEmoji, "Kudos", kudosWord(s.opts.KudosAmount))
+	return w.T("account.do.giftemoji", "Gift", s.cmd("kudos gift"), "Emoji", rule.Show, "Kudos", kudosWord(rule.Amount))
+}
+
+// emojiOf is the first kudos emoji that everybody in a guild may give.
+func (s *Set) emojiOf(ctx context.Context, guild string) (emojikudos.Rule, bool) {
+	rules, _, err := s.gifts.Rules(ctx, guild)
+	if err != nil {
+		s.log.Warn().Err(err).Msg("cannot read the kudos emoji of a guild")
+	}
+	if at := slices.IndexFunc(rules, func(r emojikudos.Rule) bool { return r.Role == "" && len(r.Channels) == 0 }); at >= 0 {
+		return rules[at], true
+	}
+	return emojikudos.Rule{}, false
 }
 
 // pressLogin handles what is about the presser's own account.

@@ -55,7 +55,7 @@ func (s *Set) mayChangeModel(ctx context.Context, in *discord.Interaction, r *di
 	switch {
 	case p.Forms != nil:
 		return row, p, e, false, r.Reply(ctx, private(e.say.T("request.old")))
-	case !e.may(row.Person):
+	case !s.mayPress(ctx, &e, row.Person):
 		return row, p, e, false, tell(e.say.T("effective.strict"))
 	}
 	return row, p, e, true, nil

@@ -162,6 +162,9 @@ func (s *Set) readPicture(ctx context.Context, pic *photo) ([]byte, error) {
 		return data, nil
 	}
 	data, err := s.bot.Download(ctx, pic.url, maxPicture)
+	if errors.Is(err, discord.ErrHost) && s.deps.Fetch != nil {
+		data, err = s.deps.Fetch(ctx, pic.url)
+	}
 	if err != nil {
 		s.log.Debug().Err(err).Msg("cannot read an image of a person")
 		return nil, tellPlain("refused.pic.away")

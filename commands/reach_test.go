@@ -25,7 +25,7 @@ func TestAMessageThatOnlyItsTokenReachesIsLeftWithAButton(t *testing.T) {
 	}
 	r.worker(nil)
 	r.see(sandbox.Newcomer, "that it is done", func(m sandbox.Message) bool {
-		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && holds(m, []string{"Fertig: **red apple**"})
+		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && holds(m, []string{"red apple"})
 	})
 	r.closed()
 	r.click(sandbox.Newcomer, m.ID, m.Buttons[0].Label)

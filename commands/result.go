@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,10 +18,10 @@ import (
 	"stablemate/internal/discord"
 )
 
-// Bounds of a result's files.
+// Bounds of a result's files, in bytes.
 const (
-	maxImage   = 8 << 20 // bytes of one
-	maxSmaller = 2       // attempts with smaller files when Discord refuses them, each with a quarter of the bytes
+	maxImage = 8 << 20
+	maxFiles = discord.DefaultAttachmentLimit - 256<<10 // all files of a message
 )
 
 // endKind says how a request ended.
@@ -45,10 +44,10 @@ type ending struct {
 
 // showing is what a result must leave out because Discord refused it.
 type showing struct {
-	noFiles bool // too large
+	noFiles bool // too large, however small they are made
+	room    int  // bytes that all images may have; 0 is maxFiles
 	noWords bool // the guild's filter forbids the prompt
 	noRead  bool // images cannot be read, and were tried often enough
-	smaller int  // how often files were too large
 }
 
 // look is the line about how an image is made.
@@ -134,11 +133,11 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	if len(st.Generations) > 0 {
 		p.Made = madeOf(st)
 	}
-	pics, err := s.images(ctx, row, p, st, how)
+	got, err := s.images(ctx, row, p, st, how)
 	if err != nil {
 		return discord.Message{}, err
 	}
-	files := pics.files
+	files, large := got.files, got.large
 	made := len(st.Generations)
 	var state []string
 	switch {
@@ -162,18 +161,17 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	case made < p.Amount:
 		state = append(state, v.some(made, p.Amount))
 	}
-	if pics.censored > 0 {
-		state = append(state, v.T("request.censored", "Count", pics.censored))
+	if got.censored > 0 {
+		state = append(state, v.T("request.censored", "Count", got.censored))
 	}
-	if pics.missing > 0 {
-		state = append(state, v.T("request.missing", "Count", pics.missing))
-	}
-	if pics.large > 0 && (!how.noFiles || len(files) == 0) {
-		state = append(state, v.T("request.toolarge"))
+	if got.missing > 0 {
+		state = append(state, v.T("request.missing", "Count", got.missing))
 	}
 	if how.noFiles && len(files) > 0 {
+		files, large = nil, len(files)
+	}
+	if large > 0 {
 		state = append(state, v.T("request.toolarge"))
-		files = nil
 	}
 	if made == 0 && st.Kudos > 0 {
 		state = append(state, v.spent(st.Kudos))
@@ -188,8 +186,8 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	parts := []string{title, strings.Join(state, "\n")}
 	if made > 0 {
 		q := p
-		q.Model = pics.model
-		detail := []string{q.look(), v.seeds(pics.seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
+		q.Model = got.model
+		detail := []string{q.look(), v.seeds(got.seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
 		parts = append(parts, "-# "+strings.Join(append(detail, mention(row.Person)), " · "))
 	} else {
 		parts = append(parts, "-# "+p.look()+" · "+mention(row.Person))
@@ -220,29 +218,29 @@ func showButton(v voice, row chat.Message) discord.Button {
 	return button(v.T("request.show"), "👀", verbShow, strings.TrimPrefix(row.Key, keyPrefix), discord.Primary)
 }
 
-// pictures are the images of a result, ready to be attached, and what there is to say about the others.
-type pictures struct {
-	files                    []discord.File
-	seeds                    []string
-	model                    string
-	censored, missing, large int
+// found is what was delivered: the files to attach, and what there is to say about them.
+type found struct {
+	files    []discord.File
+	seeds    []string
+	model    string
+	censored int // not shown
+	missing  int // not kept any more
+	large    int // too large for Discord, however small they are made
 }
 
-// uploadRoom is how many bytes the files of a message may have in all.
-func (s *Set) uploadRoom(guild string, how showing) int {
-	return int(s.bot.UploadLimit(guild, 0)) >> (2 * how.smaller)
-}
-
-// images reads what was delivered. Censored images are not shown, images that are not kept any more are counted. Where
-// they are too large together, each is made smaller; where that does not help, it is left out.
-func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.Status, how showing) (pictures, error) {
-	var out pictures
-	total := 0
+// images reads what was delivered, and makes it as small as Discord wants it here.
+func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.Status, how showing) (out found, err error) {
 	v := s.voiceOf(&p)
 	alt := v.alt(discord.Clip(plain(p.Prompt), promptShown))
 	if p.NoAlt {
 		alt = v.alt("")
 	}
+	type image struct {
+		number int
+		data   []byte
+	}
+	var images []image
+	total := 0
 	for i, g := range st.Generations {
 		out.model = g.Model
 		if g.Censored {
@@ -258,22 +256,27 @@ func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.S
 			return out, fmt.Errorf("read image: %w", err)
 		}
 		out.seeds = append(out.seeds, strconv.FormatUint(uint64(g.Seed), 10))
+		images = append(images, image{i + 1, data})
 		total += len(data)
-		f := discord.File{Name: short(row) + "-" + strconv.Itoa(i+1), Data: data, Description: alt, Spoiler: p.Veiled}
-		if said := p.Alts[i+1]; said != "" {
-			f.Description = said
-		}
-		out.files = append(out.files, f)
 	}
-	if room := s.uploadRoom(row.Guild, how); total > room && !how.noFiles {
-		if err := s.squash(ctx, &out, room); err != nil {
-			return out, err
-		}
+	room, each := cmp.Or(how.room, maxFiles), int(s.bot.UploadLimit(row.Guild, 0))
+	if total > room {
+		each = min(each, room/len(images))
 	}
-	for i := range out.files {
-		f, ending := &out.files[i], ""
-		f.ContentType, ending = imageKind(f.Data)
-		f.Name += ending
+	for _, x := range images {
+		data, err := s.shrink(ctx, x.data, each)
+		switch {
+		case err != nil:
+			return out, fmt.Errorf("make an image smaller: %w", err)
+		case data == nil:
+			out.large++
+			continue
+		}
+		kind, ending := imageKind(data)
+		out.files = append(out.files, discord.File{
+			Name: short(row) + "-" + strconv.Itoa(x.number) + ending, ContentType: kind, Data: data, Description: cmp.Or(p.Alts[x.number], alt),
+			Spoiler: p.Veiled,
+		})
 	}
 	if len(out.seeds) == 0 {
 		for _, g := range st.Generations {
@@ -281,27 +284,6 @@ func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.S
 		}
 	}
 	return out, nil
-}
-
-// squash makes images fit into a message: small ones stay as they are, and leave the others what they do not need.
-func (s *Set) squash(ctx context.Context, pics *pictures, room int) error {
-	order := make([]int, len(pics.files))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(len(pics.files[a].Data), len(pics.files[b].Data)) })
-	for n, i := range order {
-		data, err := s.shrink(ctx, pics.files[i].Data, room/(len(order)-n))
-		if err != nil {
-			return err
-		}
-		pics.files[i].Data = data
-		room -= len(data)
-	}
-	before := len(pics.files)
-	pics.files = slices.DeleteFunc(pics.files, func(f discord.File) bool { return f.Data == nil })
-	pics.large = before - len(pics.files)
-	return nil
 }
 
 // imageKind tells a file's type by its content.

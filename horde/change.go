@@ -140,8 +140,12 @@ type Batch struct {
 // Cut turns the gathered change into a batch and the announcements to make after its commit. An error means that a row
 // cannot be written at all.
 func (c *Change) Cut(s *State) (*Batch, []Event, error) {
-	b := &Batch{Ledger: c.ledger}
 	d := &c.dirty
+	b := &Batch{ // rows are large: growing step by step would copy most of them twice
+		Ledger: c.ledger, Users: make([]User, 0, len(d.users.keys)), Workers: make([]Worker, 0, len(d.workers.keys)),
+		NewRequests: make([]Request, 0, len(d.bornRequests)), Requests: make([]Request, 0, max(0, len(d.requests.keys)-len(d.bornRequests))),
+		NewGens: make([]Generation, 0, len(d.bornGens)), Generations: make([]Generation, 0, max(0, len(d.generations.keys)-len(d.bornGens))),
+	}
 	for _, id := range d.users.keys {
 		b.Users = append(b.Users, *s.users[id])
 	}
@@ -223,6 +227,7 @@ const (
 	BalanceChanged
 	WorkerChanged
 	UserChanged // opened, or an operator's decision about it
+	OperatorsNoticed
 )
 
 // Event is a piece of news about the horde.

@@ -26,7 +26,7 @@ func TestEveryReplyCarriesTheCommonHeaders(t *testing.T) {
 	h := build(t, plan{options: apiv2.Options{Node: "here:7788", Version: "1.2"}})
 	for _, call := range []string{"GET /api/v2/status/heartbeat", "GET /api/v2/nothing", "PUT /api/v2/users", "OPTIONS /api/v2/users", "GET /api/v2/find_user"} {
 		method, path, _ := strings.Cut(call, " ")
-		got := h.send(t, method, path, "")
+		got := h.send(t, method, path, "", "Origin", "https://page.example")
 		for name, want := range map[string]string{
 			"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST, GET, OPTIONS, PUT, DELETE, PATCH", "Horde-Node": "here:7788:1.2",
 		} {
@@ -37,6 +37,9 @@ func TestEveryReplyCarriesTheCommonHeaders(t *testing.T) {
 		if !strings.Contains(got.head.Get("Access-Control-Allow-Headers"), "apikey, Client-Agent, X-Fields") {
 			t.Errorf("%s: browsers may not send %q", call, got.head.Get("Access-Control-Allow-Headers"))
 		}
+	}
+	if got := h.send(t, http.MethodGet, "/api/v2/status/heartbeat", ""); got.head.Get("Access-Control-Allow-Origin") != "*" || got.head.Get("Access-Control-Allow-Headers") != "" {
+		t.Errorf("a caller that is no browser is told %v", got.head)
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 	"stablemate/internal/config"
 	"stablemate/internal/discord"
 	"stablemate/internal/documents"
+	"stablemate/internal/fetch"
 	"stablemate/internal/sandbox"
 	"stablemate/internal/schedule"
 	"stablemate/internal/web"
@@ -32,6 +33,12 @@ import (
 
 // sandboxWelcome is what people in the sandbox start with, so that they can try giving.
 const sandboxWelcome = 100 * kudos.One
+
+// Bounds of an image behind a link that somebody names in chat.
+const (
+	maxFetched = 20 << 20 // bytes
+	fetchTime  = 10 * time.Second
+)
 
 // sandboxGrace is how long a kudos reaction can be taken back there.
 const sandboxGrace = time.Second
@@ -134,14 +141,21 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.notices(hooks)
+	addresses, err := a.addresses()
+	if err != nil {
+		return nil, err
+	}
 	api, err := apiv2.New(apiv2.Deps{
 		Engine: a.engine, Blobs: a.images, Signer: links, Secret: a.secrets.keys, IDs: a.ids, NewKey: a.ids.APIKey, Now: systemClock.Now,
 		Log: a.log,
 	}, apiv2.Options{
 		RateLimits: a.cfg.Server.RateLimits, TrustedProxy: a.cfg.Server.TrustedProxy, PublicURL: a.url, Node: a.node, Version: Version,
-		Papers:   papers{shelf},
-		Webhooks: hooks,
-		Ratings:  a.ratings,
+		Papers:      papers{shelf},
+		Webhooks:    hooks,
+		KnownModels: a.known,
+		Addresses:   addresses,
+		Ratings:     a.ratings,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the API: %w", err)
@@ -269,8 +283,8 @@ func (a *assembly) chat() (page string, err error) {
 		return "", fmt.Errorf("open Discord: %w", err)
 	}
 	chat, err := commands.New(commands.Deps{
-		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
-		History: a.movements, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
+		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Fetch: fetch.New(fetch.Options{MaxBytes: maxFetched, Timeout: fetchTime}).Get, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
+		History: a.movements, Ranks: a.ranks, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)

@@ -294,11 +294,13 @@ func (b *Bot) Roles(ctx context.Context, guildID string) ([]Role, error) {
 
 // GuildInfo is what the bot may see of a guild that it is in.
 type GuildInfo struct {
-	ID      string `json:"id"`
-	Name    string `json:"name"`
-	OwnerID string `json:"owner_id"`
-	Locale  string `json:"preferred_locale"`
-	Roles   []Role `json:"roles"`
+	ID      string       `json:"id"`
+	Name    string       `json:"name"`
+	OwnerID string       `json:"owner_id"`
+	Locale  string       `json:"preferred_locale"`
+	Roles   []Role       `json:"roles"`
+	Tier    int          `json:"premium_tier"` // how many boosts it has, as a level from 0 to 3
+	Emojis  []GuildEmoji `json:"emojis"`
 }
 
 // Guild reads a guild with its roles.
@@ -376,10 +378,10 @@ func (b *Bot) Download(ctx context.Context, address string, limit int64) ([]byte
 	}
 	if b.base != nil {
 		if u.Host != b.base.Host {
-			return nil, fmt.Errorf("download: refused host %s", u.Hostname())
+			return nil, fmt.Errorf("download: %w %s", ErrHost, u.Hostname())
 		}
 	} else if u.Scheme != "https" || u.Port() != "" || !slices.Contains(cdnHosts[:], u.Hostname()) {
-		return nil, fmt.Errorf("download: refused host %s", u.Hostname())
+		return nil, fmt.Errorf("download: %w %s", ErrHost, u.Hostname())
 	}
 	ctx, cancel := context.WithTimeout(ctx, callBudget)
 	defer cancel()

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,6 +43,7 @@ const (
 	ManageGuild    Permissions = 1 << 5
 	ViewChannel    Permissions = 1 << 10
 	ManageMessages Permissions = 1 << 13
+	ReadHistory    Permissions = 1 << 16
 	MentionAll     Permissions = 1 << 17
 	MuteMembers    Permissions = 1 << 22
 	MoveMembers    Permissions = 1 << 24
@@ -51,6 +53,8 @@ const (
 	ManageEmoji    Permissions = 1 << 30
 	ManageThreads  Permissions = 1 << 34
 	TimeoutMembers Permissions = 1 << 40
+
+	CreateExpressions Permissions = 1 << 43 // emoji of the guild, and remove those that one made oneself
 )
 
 // Has reports whether every bit of want is set. An administrator has them all.
@@ -264,6 +268,50 @@ type Channel struct {
 	NSFW     bool   `json:"nsfw"`
 	ParentID string `json:"parent_id"`
 	GuildID  string `json:"guild_id"`
+
+	Overwrites []Overwrite `json:"permission_overwrites"` // of threads, their parent's count
+}
+
+// Threaded reports whether the channel is a thread or a forum's post.
+func (c Channel) Threaded() bool { return c.Type >= 10 && c.Type <= 12 }
+
+// Overwrite changes what a role (Type 0) or a member (Type 1) may do in a channel.
+type Overwrite struct {
+	ID    string `json:"id"`
+	Type  int    `json:"type"`
+	Allow string `json:"allow"`
+	Deny  string `json:"deny"`
+}
+
+// MemberPermissions is what a member with some roles may do in a channel, as Discord counts it: the roles of the guild, of
+// which that of everybody has the guild's own ID, then the channel's overwrites for everybody, for the roles and for the
+// member.
+func MemberPermissions(guild GuildInfo, channel Channel, memberID string, roles []string) Permissions {
+	var p Permissions
+	for _, r := range guild.Roles {
+		if r.ID == guild.ID || slices.Contains(roles, r.ID) {
+			p |= r.Grants()
+		}
+	}
+	if guild.OwnerID == memberID {
+		return ^Permissions(0)
+	}
+	if p&Administrator != 0 {
+		return ^Permissions(0)
+	}
+	apply := func(is func(Overwrite) bool) {
+		var allow, deny Permissions
+		for _, o := range channel.Overwrites {
+			if is(o) {
+				allow, deny = allow|parsePermissions(o.Allow), deny|parsePermissions(o.Deny)
+			}
+		}
+		p = p&^deny | allow
+	}
+	apply(func(o Overwrite) bool { return o.Type == 0 && o.ID == guild.ID })
+	apply(func(o Overwrite) bool { return o.Type == 0 && o.ID != guild.ID && slices.Contains(roles, o.ID) })
+	apply(func(o Overwrite) bool { return o.Type == 1 && o.ID == memberID })
+	return p
 }
 
 // Emoji names an emoji: a Unicode one has only a Name, a guild's own has an ID too.

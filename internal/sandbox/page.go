@@ -193,7 +193,7 @@ func (s *Server) pageStatus(p person) obj {
 			menus = append(menus, obj{"name": c.Name, "label": in(p.Locale, c.Name, c.Names), "message": c.Type == menuMessage})
 		}
 	}
-	return obj{"online": s.online(), "commands": list, "menus": menus}
+	return obj{"online": s.online(), "commands": list, "menus": menus, "channels": s.pageChannels(p)}
 }
 
 // pageState is everything a page shows. s.mu is held.
@@ -204,8 +204,7 @@ func (s *Server) pageState(p person) obj {
 		names = append(names, obj{"id": q.ID, "name": q.Name, "username": q.Username, "bot": q.Bot, "admin": admin})
 	}
 	messages := obj{}
-	channels := s.pageChannels(p)
-	for _, c := range channels {
+	for _, c := range s.pageChannels(p) {
 		channel := str(c["id"])
 		list := []obj{}
 		for _, m := range s.w.Messages[channel] {
@@ -223,7 +222,7 @@ func (s *Server) pageState(p person) obj {
 	}
 	return obj{
 		"me": p.ID, "people": names, "guild": guildName, "messages": messages, "status": s.pageStatus(p), "log": s.journal,
-		"channels": channels, "roles": roles,
+		"roles": roles,
 	}
 }
 
@@ -234,7 +233,7 @@ func (s *Server) pageChannels(p person) []obj {
 		if g.Members[p.ID] == nil {
 			continue
 		}
-		for _, c := range g.Channels {
+		for _, c := range g.inOrder() {
 			if len(out) < maxShown && c.Type != channelForum {
 				kind := "more"
 				if c.ID == ChannelID {
@@ -249,6 +248,23 @@ func (s *Server) pageChannels(p person) []obj {
 	}
 	bot, _ := s.w.person(BotID)
 	return append(out, obj{"id": DMChannel(p.ID), "name": bot.Name, "kind": "dm", "guild": "", "group": ""})
+}
+
+// inOrder are the channels with each thread below the channel it is in.
+func (g *guild) inOrder() []*channel {
+	below := make(map[string][]*channel)
+	for _, c := range g.Channels {
+		if c.Type == channelThread {
+			below[c.Parent] = append(below[c.Parent], c)
+		}
+	}
+	out := make([]*channel, 0, len(g.Channels))
+	for _, c := range g.Channels {
+		if c.Type != channelThread {
+			out = append(append(out, c), below[c.ID]...)
+		}
+	}
+	return out
 }
 
 // pageMessage is a message with what only the page shows. s.mu is held.

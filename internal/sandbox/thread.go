@@ -42,6 +42,7 @@ func (s *Server) startThread(c *call) (int, any, error) {
 	s.w.byChannel[thread.ID] = g
 	s.w.Messages[thread.ID] = nil
 	s.emit("THREAD_CREATE", intentGuilds, g.channelAPI(thread))
+	s.tellStatus()
 	s.touch()
 	return http.StatusCreated, g.channelAPI(thread), nil
 }

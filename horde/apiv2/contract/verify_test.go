@@ -150,17 +150,15 @@ func verify(t *testing.T, doc *openapi3.T, r *row, got apitest.Answer) {
 func headers(t *testing.T, got apitest.Answer) {
 	t.Helper()
 	for name, want := range map[string]string{
-		"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "POST, GET, OPTIONS, PUT, DELETE, PATCH",
-		"Horde-Node": "node:7788:1.2.3", "Content-Type": "application/json; charset=utf-8",
+		"Access-Control-Allow-Origin": "*",
+		"Horde-Node":                  "node:7788:1.2.3", "Content-Type": "application/json; charset=utf-8",
 	} {
 		if have := got.Head.Get(name); have != want {
 			t.Errorf("%s is %q, want %q", name, have, want)
 		}
 	}
-	for _, name := range []string{"X-Request-Id", "Access-Control-Allow-Headers"} {
-		if got.Head.Get(name) == "" {
-			t.Errorf("the reply lacks %s", name)
-		}
+	if got.Head.Get("X-Request-Id") == "" {
+		t.Error("the reply lacks X-Request-Id")
 	}
 	if !bytes.HasSuffix(got.Body, []byte("\n")) {
 		t.Error("the body does not end with a newline")

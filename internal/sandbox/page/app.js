@@ -26,7 +26,7 @@ function connect(user) {
   on("hello", hello);
   on("message", (m) => { upsert(m); });
   on("gone", (m) => { world.messages.get(m.channel_id)?.delete(m.id); if (m.channel_id === world.channel) { itemOf(m.id)?.remove(); showWelcome(); } });
-  on("status", (status) => { world.status = status; showStatus(); });
+  on("status", (status) => { world.status = status; world.channels = status.channels; showChannels(); showStatus(); });
   on("log", addLog);
   stream.onopen = () => { $("offline").hidden = true; };
   const mine = stream;
@@ -39,11 +39,11 @@ function connect(user) {
 
 function hello(state) {
   world.people = new Map(state.people.map((p) => [p.id, p]));
-  world.channels = state.channels;
+  world.channels = state.status.channels;
   world.roles = state.roles ?? [];
-  if (!state.channels.some((c) => c.id === world.channel)) {
+  if (!world.channels.some((c) => c.id === world.channel)) {
     const kind = world.kind === "dm" ? "dm" : "guild"; // switching people in the direct messages stays there
-    world.channel = (state.channels.find((c) => c.kind === kind) ?? state.channels[0]).id;
+    world.channel = (world.channels.find((c) => c.kind === kind) ?? world.channels[0]).id;
   }
   world.messages = new Map(Object.entries(state.messages).map(([id, messages]) => [id, new Map(messages.map((m) => [m.id, m]))]));
   world.status = state.status;

@@ -16,7 +16,7 @@ export function el(tag, attributes = {}, ...children) {
 
 // The inline forms of Discord's markdown that bots use. Order matters: the first alternative that matches wins. A
 // backslash takes the meaning from the sign after it; (?:\\.|[^\\]) steps over both.
-const inline = /\\([^0-9A-Za-z\s])|```(?:\w*\n)?([\s\S]+?)```|`([^`\n]+)`|\*\*((?:\\[\s\S]|[^\\])+?)\*\*|__((?:\\[\s\S]|[^\\])+?)__|~~((?:\\[\s\S]|[^\\])+?)~~|\|\|((?:\\[\s\S]|[^\\])+?)\|\||\*((?:\\.|[^\\*\n])+?)\*|\b_((?:\\.|[^\\_\n])+?)_\b|<t:(\d+)(?::([tTdDfFR]))?>|<@!?(\d+)>|<\/([^:>]+):\d+>|<a?:(\w+):\d+>|\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>]+)/u;
+const inline = /\\([^0-9A-Za-z\s])|```(?:\w*\n)?([\s\S]+?)```|`([^`\n]+)`|\*\*((?:\\[\s\S]|[^\\])+?)\*\*|__((?:\\[\s\S]|[^\\])+?)__|~~((?:\\[\s\S]|[^\\])+?)~~|\|\|((?:\\[\s\S]|[^\\])+?)\|\||\*((?:\\.|[^\\*\n])+?)\*|\b_((?:\\.|[^\\_\n])+?)_\b|<t:(\d+)(?::([tTdDfFR]))?>|<@!?(\d+)>|<@&(\d+)>|<#(\d+)>|<\/([^:>]+):\d+>|<a?:(\w+):\d+>|\[([^\]\n]+)\]\((https?:\/\/[^\s)]+)\)|(https?:\/\/[^\s<>]*[^\s<>.,:;!?'")\]])/u;
 
 export function markdown(text, world) {
   const out = document.createDocumentFragment();
@@ -30,9 +30,11 @@ export function markdown(text, world) {
 // splitBlocks finds headings, quotes and small print, which are whole lines; code blocks keep their lines together.
 function splitBlocks(text) {
   const lines = [];
-  for (const part of text.split(/(```[\s\S]*?```)/)) {
-    if (part.startsWith("```")) { lines.push({ text: part }); continue; }
-    for (const line of part.split("\n")) {
+  for (const [i, part] of text.split(/(```[\s\S]*?```)/).entries()) {
+    if (i % 2 === 1) { lines.push({ block: "```", text: part }); continue; }
+    const lone = part.replace(i > 0 ? /^\n/ : "", "").replace(/\n$/, ""); // a block ends the line before it itself
+    if (lone === "" && i > 0) continue;
+    for (const line of lone.split("\n")) {
       const found = /^(#{1,3}|>|-#) (.*)$/.exec(line);
       lines.push(found ? { block: found[1], text: found[2] } : { text: line });
     }
@@ -58,7 +60,7 @@ function inlineNodes(text, world) {
 }
 
 function inlineNode(m, world) {
-  const [, sign, block, code, strong, under, struck, spoiler, star, dash, at, style, person, command, emoji, label, target, bare] = m;
+  const [, sign, block, code, strong, under, struck, spoiler, star, dash, at, style, person, role, channel, command, emoji, label, target, bare] = m;
   if (sign !== undefined) return document.createTextNode(sign);
   if (block !== undefined) return el("pre", {}, el("code", {}, block));
   if (code !== undefined) return el("code", {}, code);
@@ -69,6 +71,8 @@ function inlineNode(m, world) {
   if (star !== undefined || dash !== undefined) return el("em", {}, inlineNodes(star ?? dash, world));
   if (at !== undefined) return timeNode(Number(at) * 1000, style || "f");
   if (person !== undefined) return el("span", { class: "mention" }, "@" + (world.people.get(person)?.name ?? "somebody"));
+  if (role !== undefined) return el("span", { class: "mention" }, "@" + (world.roles.find((r) => r.id === role)?.name.replace(/^@/, "") ?? "deleted-role"));
+  if (channel !== undefined) return el("span", { class: "mention" }, "#" + (world.channels.find((c) => c.id === channel)?.name ?? "unknown"));
   if (command !== undefined) return el("span", { class: "mention" }, "/" + command);
   if (emoji !== undefined) return el("span", { class: "custom-emoji" }, ":" + emoji + ":");
   const address = target ?? bare;
