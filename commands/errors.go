@@ -25,13 +25,10 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 			s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
 		}
 		if keyed, ok := errors.AsType[*keyedError](err); ok {
-			err = tell(s.say(in).T(keyed.key))
+			err = tell(s.say(in).T(keyed.key, keyed.args...))
 		}
 		if told, ok := errors.AsType[*toldError](err); ok {
 			return r.Reply(ctx, private(voice{}.refused(told.text)))
-		}
-		if keyed, ok := errors.AsType[*keyedError](err); ok {
-			return r.Reply(ctx, private(voice{}.refused(s.say(in).T(keyed.key, keyed.args...))))
 		}
 		refusal, ok := errors.AsType[*horde.Error](err)
 		if !ok {

@@ -86,7 +86,7 @@ func (s *Set) operators(h func(context.Context, *operatorCall) error) discord.Ha
 		c := &operatorCall{in, r, s.say(in), u}
 		err := h(ctx, c)
 		if k, ok := errors.AsType[*keyedError](err); ok {
-			return tell(c.w.T(k.key))
+			return tell(c.w.T(k.key, k.args...))
 		}
 		return err
 	}
