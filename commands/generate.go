@@ -351,7 +351,7 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 		amount: p.Amount, source: p.sourced(),
 	}
 	if p.Styled != nil {
-		a.styleModels, a.styleTag = p.Styled.Models, p.Styled.Tags
+		a.styleModels, a.styleTag = p.Styled.Models, append(slices.Clone(p.Styled.Tags), p.Styled.Name) // it may have been drawn
 	}
 	if !p.pictures() { // the lists of models and the amounts are those of images
 		a.model, a.styleModels, a.amount = "", nil, 0
