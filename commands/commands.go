@@ -200,6 +200,7 @@ type Set struct {
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
 	reports    *memory[chat.Report]
+	sentTwice  *twice
 	decoding   chan struct{} // holds maxDecoding: pictures that are being decoded
 
 	mu   sync.Mutex           // guards deaf
@@ -238,7 +239,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
 	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
-	s.roles = newRoleEngine(s)
+	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
 	s.network = newNetwork(deps.Docs)
 	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
 	var rules []emojikudos.Rule
@@ -336,7 +337,7 @@ func (s *Set) families() []family {
 
 func (s *Set) firstCommands() []discord.CommandSpec {
 	return []discord.CommandSpec{
-		{Name: "generate", Description: descGenerate, DMs: true, Options: []discord.OptionSpec{
+		{Name: "generate", Description: descGenerate, DMs: true, UserInstall: true, Options: []discord.OptionSpec{
 			{
 				Name: "prompt", Description: descPrompt, Type: discord.OptionString, Required: true,
 				MinLength: new(1), MaxLength: new(maxPrompt),
@@ -362,7 +363,7 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			s.optionOf("image.optshare", discord.OptionSpec{Name: "share", Type: discord.OptionBoolean}),
 			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
 		}},
-		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
+		{Name: "userinfo", Description: descUserInfo, DMs: true, UserInstall: true, Options: []discord.OptionSpec{
 			{Name: "user", Description: descUser, Type: discord.OptionUser},
 		}},
 	}
