@@ -156,8 +156,8 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 	gap := pace(e.now.Sub(e.row.Created))
 	e.known = true
 	if e.row.Ephemeral || e.p.Guest {
-		if !e.now.Before(e.row.TokenEnds) {
-			return e.now.Add(gap), false // out of reach before anybody was told; deliver finds another way
+		if e.p.Left || !e.now.Before(e.row.TokenEnds) {
+			return e.now.Add(gap), false // out of reach; deliver finds another way
 		}
 		if last := e.row.TokenEnds.Add(-handOverLead); !e.now.Before(last) {
 			return e.leave(ctx)
@@ -225,11 +225,20 @@ func (e *editor) leave(ctx context.Context) (next time.Time, over bool) {
 	if err != nil && !discord.IsUnknownMessage(err) {
 		return e.now.Add(urgentGap), false
 	}
-	return e.finish(ctx)
+	// It is followed on, to tell when it is done.
+	e.p.Left = true
+	if params, err := json.Marshal(e.p); err == nil {
+		e.row.Params = params
+	}
+	e.save(ctx, e.row)
+	return e.now.Add(pace(e.now.Sub(e.row.Created))), false
 }
 
 // deliver shows how the request ended, however long that takes.
 func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
+	if e.p.Left { // a button shows it
+		return e.finish(ctx)
+	}
 	if at := e.lastEdit.Add(urgentGap); e.now.Before(at) {
 		return at, false
 	}
@@ -307,6 +316,7 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 		return e.retry(), false
 	}
 	if e.close(ctx, e.row) {
+		e.s.tellDone(ctx, e.row, &e.p, e.end)
 		e.s.tallies.count(e.row, e.end)
 		return next, true
 	}

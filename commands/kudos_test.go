@@ -325,6 +325,31 @@ func TestTheLeaderboard(t *testing.T) {
 	}
 }
 
+func TestLeaderboardsOfAPeriodAndPeopleWhoAreNotNamed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 40})
+	r.worker(nil)
+	r.result(sandbox.Friend, r.generate(sandbox.Friend, nil), 1)
+	board := func(options map[string]any, want string) {
+		t.Helper()
+		r.run(sandbox.Admin, "kudos leaderboard", options)
+		r.see(sandbox.Newcomer, want, func(m sandbox.Message) bool { return holds(m, []string{want}) })
+	}
+	board(map[string]any{"board": "given", "period": "day"}, "Kudos given · the whole horde · last 24 hours\n1. Newcomer#1 · **40**")
+	board(map[string]any{"board": "received", "period": "week"}, "last 7 days\n1. Friend#2 · **40**")
+	board(map[string]any{"board": "generated", "period": "month"}, "last 30 days\n1. Owner#3 · **One result**")
+	board(map[string]any{"board": "rated"}, "Images rated · the whole horde\nNobody yet.")
+
+	panel := r.run(sandbox.Newcomer, "settings panel", nil).MessageID
+	r.click(sandbox.Newcomer, panel, "Named on leaderboards")
+	r.message(sandbox.Newcomer, panel, "Named on leaderboards: No")
+	board(map[string]any{"board": "given"}, "Kudos given · the whole horde\n1. *hidden* · **40**")
+	r.jump(25 * time.Hour)
+	board(map[string]any{"board": "given", "period": "day"}, "last 24 hours\nNobody yet.")
+}
+
 func TestAGiftToARole(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *commands.Options) { o.Welcome = 1000 * kudos.One })

@@ -290,6 +290,17 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			}
 			return out, err
 		},
+		Ranks: func(ctx context.Context, board commands.Board, since time.Time) (out []commands.Rank, err error) {
+			by := map[commands.Board]store.RankBy{
+				commands.BoardGiven: store.ByGiven, commands.BoardReceived: store.ByReceived, commands.BoardGenerated: store.ByMade,
+				commands.BoardRated: store.ByRated,
+			}
+			ranks, err := st.Ranks(ctx, by[board], since, 100)
+			for _, r := range ranks {
+				out = append(out, commands.Rank(r))
+			}
+			return out, err
+		},
 		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow}, Images: r.images, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
 		News: func() []commands.NewsPiece {
 			if list := r.news.Load(); list != nil {

@@ -226,7 +226,7 @@ func (s *State) waitingGift(from UserID, key string) *Gift {
 }
 
 // Claim gives an account what waits for an identity: for its own, unless another one is named that the door knows to be
-// the same person's. Gifts that the account itself gave go back.
+// the same person's. Gifts that the account itself gave go back, and all do while gifts are switched off.
 type Claim struct {
 	User     UserID
 	Identity string // empty: the account's own
@@ -259,7 +259,7 @@ func (op Claim) apply(s *State, c *Change) (Claimed, error) {
 	}
 	var out Claimed
 	for _, g := range waiting {
-		if g.From == u.ID {
+		if g.From == u.ID || !s.settings.TransfersAllowed { // switched off since it was given
 			s.returnGift(c, g)
 			continue
 		}

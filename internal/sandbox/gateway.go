@@ -33,6 +33,7 @@ const (
 	intentAlways      = 0
 	intentGuilds      = 1 << 0
 	intentMembers     = 1 << 1
+	intentEmojis      = 1 << 3
 	intentMessages    = 1 << 9
 	intentReactions   = 1 << 10
 	intentDMs         = 1 << 12

@@ -111,6 +111,8 @@ func (s *Server) routes() http.Handler {
 		{"GET /channels/{channel}/messages/{message}/reactions/{emoji}", reaction, s.getReactions},
 		{"POST /channels/{channel}/typing", routeOptions{}, s.typing},
 		{"GET /guilds/{guild}", routeOptions{}, s.getGuild},
+		{"POST /guilds/{guild}/emojis", routeOptions{}, s.postEmoji},
+		{"DELETE /guilds/{guild}/emojis/{emoji}", routeOptions{}, s.deleteEmoji},
 		{"GET /guilds/{guild}/channels", routeOptions{}, s.getGuildChannels},
 		{"GET /guilds/{guild}/roles", routeOptions{}, s.getRoles},
 		{"GET /guilds/{guild}/members/{user}", routeOptions{}, s.getMember},
