@@ -108,7 +108,7 @@ func TestADecoyBringsWhatTheRealJobWould(t *testing.T) {
 	o.Models, o.MaxPixels = []string{xl}, 1<<20
 	pop := horde.Pop{Owner: w.owner, Offer: o, Amount: 1}
 	do(w, horde.Enqueue{NewImage: n})
-	real := w.deliver(do(w, pop)).Reward
+	brought := w.deliver(do(w, pop)).Reward
 	do(w, horde.EnqueueText{NewText: tale(asker)})
 	told := w.write(w.popText("pen"), "There once was a lamp.").Reward
 
@@ -117,8 +117,8 @@ func TestADecoyBringsWhatTheRealJobWould(t *testing.T) {
 		do(w, horde.SetWorker{Worker: id.ID, By: moderator, Paused: new(true)})
 	}
 	do(w, horde.Enqueue{NewImage: n})
-	if got := w.deliver(do(w, pop)); got.Reward != real || !got.Discard {
-		t.Errorf("a decoy of an image brings %+v, want %s and to be thrown away", got, real)
+	if got := w.deliver(do(w, pop)); got.Reward != brought || !got.Discard {
+		t.Errorf("a decoy of an image brings %+v, want %s and to be thrown away", got, brought)
 	}
 	do(w, horde.EnqueueText{NewText: tale(asker)})
 	if got := w.write(w.popText("pen"), "There once was a lamp."); got.Reward != told || !got.Discard {
