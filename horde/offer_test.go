@@ -125,3 +125,22 @@ func TestADecoyBringsWhatTheRealJobWould(t *testing.T) {
 		t.Errorf("a decoy of a text brings %+v, want %s and to be thrown away", got, told)
 	}
 }
+
+func TestModelsCountWhatWorkersHaveAndKeepPausesToThemselves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	moderator := w.special(w.user("moderator", 0), horde.RoleModerator)
+	n := apple(w.user("asker", kudos.Whole(1000)))
+	n.N = 2
+	do(w, horde.Enqueue{NewImage: n})
+	worker := w.pop("gpu").Worker
+	do(w, horde.SetWorker{Worker: worker, By: moderator, Paused: new(true)})
+	got := w.s.Models(horde.Dreamer, w.now)
+	if len(got) != 1 || got[0].Name != "mini" || got[0].Jobs != 1 || got[0].Working != 1 || got[0].Threads != 1 {
+		t.Errorf("models are %+v, want one image waiting, one in flight, and the paused worker's thread", got)
+	}
+	do(w, horde.SetWorker{Worker: worker, By: w.owner, Maintenance: new(true)})
+	if got = w.s.Models(horde.Dreamer, w.now); len(got) != 1 || got[0].Threads != 0 {
+		t.Errorf("models are %+v, want no thread of a worker in maintenance", got)
+	}
+}
