@@ -59,16 +59,13 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	op.TrustedWorkers = op.TrustedWorkers || u.Has(RoleEducation) // a classroom gets people who are known
 	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
 	op.Workers = unique(op.Workers)
-	op.Workers = op.Workers[:min(len(op.Workers), MaxListedWorkers)]
 	if id, ok := s.requestKeys[requestKey{u.ID, op.Key}]; ok && op.Key != "" {
 		if r, live := s.requests[id]; live && c.Now.Before(r.Expiry) {
 			return Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}, nil
 		}
 	}
-	for _, id := range op.Workers {
-		if _, ok := s.workers[id]; !ok {
-			return Enqueued{}, refuse(CodeWorkerNotFound, "no worker with ID %s", id)
-		}
+	if err := s.listed(&op.Workers); err != nil {
+		return Enqueued{}, err
 	}
 	if op.DisableBatching && op.N > 1 && !u.Has(RoleTrusted) {
 		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several texts")
