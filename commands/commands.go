@@ -84,6 +84,9 @@ type Deps struct {
 	HashKey func(key string) horde.KeyHash
 	// History lists the last movements of an account of the ledger, newest first, at most limit.
 	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
+	// Ranks lists who has most of what a board compares since a time, most first; all of time when it is zero. It is not asked
+	// for balances.
+	Ranks func(ctx context.Context, board Board, since time.Time) ([]Rank, error)
 	// News lists what happened, newest first; nil leaves /news out.
 	News    func() []NewsPiece
 	Log     zerolog.Logger
@@ -193,9 +196,12 @@ type Set struct {
 	diary       *diary
 	tallies     *tallies
 	charts      *chart.Painter
+	ranking     ranking
 	host        *host
 	parties     *memory[chat.Party]
 	partyDrafts *memory[chat.Party]
+	partyVotes  *memory[chat.PartyVote]
+	partyWins   *memory[chat.PartyWins]
 
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
@@ -212,12 +218,13 @@ func New(deps Deps, opts Options) (*Set, error) {
 	switch {
 	case deps.Engine == nil, deps.Bot == nil, deps.Messages == nil, deps.Docs == nil, deps.Images == nil:
 		return nil, errors.New("commands: engine, bot, messages, documents and images are needed")
-	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Now == nil:
-		return nil, errors.New("commands: seal, keys, history and clock are needed")
+	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Ranks == nil, deps.Now == nil:
+		return nil, errors.New("commands: seal, keys, history, ranks and clock are needed")
 	}
 	deps.Docs = &watchedDocs{Docs: deps.Docs}
 	s := &Set{
 		deps: deps, opts: opts, engine: deps.Engine, bot: deps.Bot, log: deps.Log, now: deps.Now, deaf: make(map[string]time.Time),
+		ranking: ranking{kept: make(map[string]keptRanks)},
 	}
 	bundle, err := words.Load()
 	if err != nil {
@@ -231,6 +238,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
 	s.parties, s.partyDrafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
+	s.partyVotes, s.partyWins = newMemory[chat.PartyVote](deps.Docs, chat.KindPartyVote), newMemory[chat.PartyWins](deps.Docs, chat.KindPartyWins)
 	if s.charts, err = chart.New(); err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
@@ -271,7 +279,6 @@ func (s *Set) Register(rt *discord.Router) {
 		f.register(rt)
 	}
 	rt.Command("generate", discord.Route{Handle: s.answered(s.generate), Autocomplete: s.complete})
-	rt.Command("userinfo", discord.Route{Handle: s.answered(s.userInfo), Private: true})
 	rt.Component(verbCancel, discord.Route{Handle: s.answered(s.pressCancel), Private: true})
 	rt.Component(verbAgain, discord.Route{Handle: s.answered(s.pressAgain)})
 	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
@@ -305,6 +312,7 @@ type family struct {
 // families lists them, one line each.
 func (s *Set) families() []family {
 	return []family{
+		s.profileFamily(),
 		s.rateFamily(),
 		s.resultFamily(),
 		s.toolFamily(),
@@ -361,9 +369,6 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			s.optionOf("image.optspoiler", discord.OptionSpec{Name: "spoiler", Type: discord.OptionBoolean}),
 			s.optionOf("image.optshare", discord.OptionSpec{Name: "share", Type: discord.OptionBoolean}),
 			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
-		}},
-		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
-			{Name: "user", Description: descUser, Type: discord.OptionUser},
 		}},
 	}
 }

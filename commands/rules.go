@@ -206,6 +206,9 @@ func differences(w words.Words, by string, before, after chat.Guild) []string {
 			say("<@&"+role+">", showLimits(w, is))
 		}
 	}
+	if is := showParties(w, after.Parties); is != showParties(w, before.Parties) {
+		say(w.T("server.parties"), is)
+	}
 	if before.Log != after.Log && after.Log != "" {
 		say(w.T("server.f.log"), "<#"+after.Log+">")
 	}

@@ -121,6 +121,7 @@ type Give struct {
 	Key    string // as Transfer's; required
 	Note   string // up to MaxNoteRunes
 	Prior  *kudos.Event
+	DryRun bool // only say whether it would be taken
 }
 
 // Given is the answer to Give.
@@ -152,12 +153,15 @@ func (op Give) apply(s *State, c *Change) (Given, error) {
 		return out, nil
 	}
 	if known {
-		done, err := Transfer{From: op.From, To: id, Amount: op.Amount, Key: op.Key, Prior: op.Prior}.apply(s, c)
+		done, err := Transfer{From: op.From, To: id, Amount: op.Amount, Key: op.Key, Prior: op.Prior, DryRun: op.DryRun}.apply(s, c)
 		return Given{Amount: done.Amount, Repeated: done.Repeated}, err
 	}
 	from, err := s.giver(op)
 	if err != nil {
 		return Given{}, err
+	}
+	if op.DryRun {
+		return Given{Amount: op.Amount}, nil
 	}
 	g := &Gift{
 		ID: GiftID{c.IDs.UUID()}, Key: op.Key, From: from.ID, To: op.To, Amount: op.Amount, Note: SafeText(op.Note),

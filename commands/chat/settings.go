@@ -97,6 +97,7 @@ type Guild struct {
 	Channels map[string]Rules  `json:"channels,omitempty"` // by channel; a category's count for its channels
 	Roles    map[string]Limits `json:"roles,omitempty"`
 	Log      string            `json:"log,omitempty"` // channel that hears of changes
+	Parties  PartyRules        `json:"parties,omitzero"`
 }
 
 // Block keeps a person from using the bot in a guild.
@@ -142,6 +143,9 @@ type Person struct {
 	Mild     bool   `json:"mild,omitempty"`   // nothing for adults, even where it is allowed
 
 	NoAvatar bool `json:"no_avatar,omitempty"` // nobody else may make anything of their avatar
+	Unlisted bool `json:"unlisted,omitempty"`  // leaderboards do not name them
+	Public   bool `json:"public,omitempty"`    // everybody may see whose account theirs is
+	Strict   bool `json:"strict,omitempty"`    // nobody else may press what makes more of their images
 
 	Adult time.Time `json:"adult,omitzero"` // when they said that they are of age; zero: never
 
@@ -150,7 +154,7 @@ type Person struct {
 
 	NoticeGifts Notice `json:"notice_gifts,omitempty"`
 	QuietJobs   bool   `json:"quiet_jobs,omitempty"` // no message when something that took long is done
-	QuietRoles  bool   `json:"quiet_roles,omitempty"`
+	TellRoles   bool   `json:"tell_roles,omitempty"` // a message when they are given a role, or it is taken back
 	QuietParty  bool   `json:"quiet_party,omitempty"`
 
 	Agreed time.Time `json:"agreed,omitzero"` // when they opened their account by the panel

@@ -277,7 +277,7 @@ func (a *assembly) chat() (page string, err error) {
 	}
 	chat, err := commands.New(commands.Deps{
 		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
-		History: a.movements, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
+		History: a.movements, Ranks: a.ranks, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)
