@@ -144,3 +144,48 @@ func TestModelsCountWhatWorkersHaveAndKeepPausesToThemselves(t *testing.T) {
 		t.Errorf("models are %+v, want no thread of a worker in maintenance", got)
 	}
 }
+
+func TestStrangersAreNotPaidForWhatTheyCallTheirModels(t *testing.T) {
+	t.Parallel()
+	// deliver lets the owner's workers serve somebody who takes any model or names theirs, and returns what each text and
+	// image brought.
+	deliver := func(w *world, text, image string, named bool) (told, drawn kudos.Amount) {
+		asker := w.user("asker", kudos.Whole(1_000_000))
+		ask, draw := tale(asker), apple(asker)
+		ask.Models, draw.Models = nil, nil
+		if named {
+			ask.Models, draw.Models = []string{text}, []string{image}
+		}
+		do(w, horde.EnqueueText{NewText: ask})
+		pen := scribe("pen")
+		pen.Models = []string{text}
+		told = w.write(do(w, horde.Pop{Owner: w.owner, Type: horde.Scribe, Offer: pen, Amount: 1}), "Once there was a lamp.").Reward
+		do(w, horde.Enqueue{NewImage: draw})
+		gpu := offer("gpu")
+		gpu.Models = []string{image}
+		return told, w.deliver(do(w, horde.Pop{Owner: w.owner, Offer: gpu, Amount: 1})).Reward
+	}
+	honestText, honestImage := deliver(newWorld(t), "tale-13B", "mini", false)
+	for what, c := range map[string]struct {
+		roles horde.Role
+		named bool
+		dear  bool
+	}{
+		"a stranger, who takes any model":    {0, false, false},
+		"a stranger, who named it":           {0, true, true},
+		"a customizer, who takes any model":  {horde.RoleCustomizer, false, true},
+		"somebody trusted, whatever is said": {horde.RoleTrusted, false, true},
+	} {
+		w := newWorld(t)
+		w.special(w.owner, c.roles)
+		told, drawn := deliver(w, "tale-70B", "mini [Qwen]", c.named)
+		if (told > honestText) != c.dear || (drawn > honestImage) != c.dear {
+			t.Errorf("%s: a text brings %s and an image %s, an honest one %s and %s", what, told, drawn, honestText, honestImage)
+		}
+	}
+	huge, _ := deliver(newWorld(t), "tale-2000B", "mini", true)
+	large, _ := deliver(newWorld(t), "tale-70B", "mini", true)
+	if huge != large {
+		t.Errorf("a model of 2000 billion parameters brings a stranger %s, want the %s of 70", huge, large)
+	}
+}
