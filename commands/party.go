@@ -175,7 +175,11 @@ func (s *Set) readParty(ctx context.Context, in *discord.Interaction) (p chat.Pa
 	if p.Award == 0 {
 		p.Budget = p.Prize // more could never be given
 	}
-	return p, nil
+	g, _, err := s.guilds.get(ctx, in.GuildID)
+	if err != nil {
+		return p, fmt.Errorf("settings of a guild: %w", err)
+	}
+	return p, partyRules(w, g.Parties, &p)
 }
 
 // mayParty refuses people who may not begin parties, and places without room for one.
@@ -206,8 +210,16 @@ func (s *Set) mayParty(ctx context.Context, in *discord.Interaction) error {
 			return tell(w.T("party.already"))
 		}
 	}
-	if running >= maxPartyRunning {
-		return tell(w.T("party.many", "Most", maxPartyRunning))
+	g, _, err := s.guilds.get(ctx, in.GuildID)
+	if err != nil {
+		return fmt.Errorf("settings of a guild: %w", err)
+	}
+	most := maxPartyRunning
+	if n := g.Parties.AtOnce; n > 0 {
+		most = min(most, n)
+	}
+	if running >= most {
+		return tell(w.T("party.many", "Most", most))
 	}
 	return nil
 }
@@ -412,8 +424,16 @@ func (s *Set) partyExtend(ctx context.Context, in *discord.Interaction, r *disco
 	w := s.say(in)
 	more := time.Duration(in.Command.Options.Int("days", 0)) * 24 * time.Hour
 	ends := p.Ends.Add(more)
-	if more <= 0 || ends.Sub(s.now()) > maxPartyDays*24*time.Hour {
-		return tell(w.T("party.long", "Days", maxPartyDays))
+	g, _, err := s.guilds.get(ctx, in.GuildID)
+	if err != nil {
+		return fmt.Errorf("settings of a guild: %w", err)
+	}
+	days := maxPartyDays
+	if n := g.Parties.Days; n > 0 {
+		days = min(days, n)
+	}
+	if more <= 0 || ends.Sub(s.now()) > time.Duration(days)*24*time.Hour {
+		return tell(w.T("party.long", "Days", days))
 	}
 	if id, err := horde.ParseUUID(p.Purse); err == nil { // it must not go back before
 		life := ends.Sub(s.now()) + partySpare
