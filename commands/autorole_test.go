@@ -71,8 +71,16 @@ func TestRolesFollowPeople(t *testing.T) {
 	r.login(sandbox.Friend)
 	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true) // at once
 
+	r.run(sandbox.Newcomer, "settings notifications", map[string]any{"roles": true})
+	r.whisper(sandbox.Newcomer, "Roles: **Yes**")
 	r.trust(sandbox.Newcomer, true)
 	r.getsRole(sandbox.Newcomer, sandbox.RoleTrusted, true)
+	r.see(sandbox.Newcomer, "news of the role", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && holds(m, []string{"You now have the role **Trusted**", "</settings notifications:"})
+	})
+	if got := len(r.sand.Messages(sandbox.DMChannel(sandbox.Friend), sandbox.Friend)); got != 0 {
+		t.Errorf("somebody who did not ask for it has %d messages", got)
+	}
 	r.run(sandbox.Admin, "autorole test", map[string]any{"user": sandbox.Newcomer})
 	r.whisper(sandbox.Admin, "Roles of <@"+sandbox.Newcomer+">", "✅ is trusted", "given by me")
 	r.trust(sandbox.Newcomer, false)
@@ -279,7 +287,7 @@ func TestConditionsOfARuleHoldTogetherAndRulesOfARoleAreAlternatives(t *testing.
 	r.pass()
 	r.run(sandbox.Admin, "autorole test", map[string]any{"user": sandbox.Friend})
 	r.whisper(sandbox.Admin, "✅ is trusted", "❌ the account is at least 10 days old – now 0")
-	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 60})
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 60})
 	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
 	r.getsRole(sandbox.Friend, sandbox.RoleWorker, false)
 	r.restart(11 * 24 * time.Hour)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"stablemate/commands/chat"
 	"stablemate/horde"
@@ -90,7 +91,11 @@ func (s *Set) cancelUnfollowed(ctx context.Context, in *discord.Interaction, r *
 	if err != nil {
 		return r.Reply(ctx, private(s.say(in).T("request.finished")))
 	}
+	undo := s.follow.cancelling(row.Key, in.User.ID)
 	done, err := s.cancel(ctx, p, horde.RequestID{UUID: uuid})
+	if err != nil || done {
+		undo()
+	}
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused && refusal.Code == horde.CodeRequestNotFound, err == nil && done:
@@ -121,13 +126,39 @@ func (s *Set) pressAgain(ctx context.Context, in *discord.Interaction, r *discor
 	if err != nil {
 		return err
 	}
-	if !e.may(row.Person) {
+	if !s.mayPress(ctx, &e, row.Person) {
 		return tell(e.say.T("effective.strict"))
 	}
 	p = p.fresh()
 	p.Seed, p.Styled = "", nil
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
+
+// closed waits a moment for the row of a result that was shown just now and is about to be closed.
+func (s *Set) closed(ctx context.Context, row chat.Message) chat.Message {
+	tick := time.NewTicker(closeLook)
+	defer tick.Stop()
+	for range closeLooks {
+		if !row.Open {
+			break
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return row
+		}
+		if now, found, err := s.deps.Messages.MessageByKey(ctx, row.Key); err == nil && found {
+			row = now
+		}
+	}
+	return row
+}
+
+// How often a row is looked at that is about to be closed, and how many times.
+const (
+	closeLook  = 100 * time.Millisecond
+	closeLooks = 20
+)
 
 func (s *Set) pressDelete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	row, p, ok, err := s.pressed(ctx, in, r)
@@ -141,7 +172,7 @@ func (s *Set) pressDelete(ctx context.Context, in *discord.Interaction, r *disco
 		return err
 	}
 	if in.Component.MessageID == row.Message {
-		s.discard(ctx, row, p)
+		s.discard(ctx, s.closed(ctx, row), p)
 	}
 	ref, err := r.Message(ctx)
 	if err != nil {

@@ -200,6 +200,8 @@ type Set struct {
 	host        *host
 	parties     *memory[chat.Party]
 	partyDrafts *memory[chat.Party]
+	partyVotes  *memory[chat.PartyVote]
+	partyWins   *memory[chat.PartyWins]
 
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
@@ -238,6 +240,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
 	s.parties, s.partyDrafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
+	s.partyVotes, s.partyWins = newMemory[chat.PartyVote](deps.Docs, chat.KindPartyVote), newMemory[chat.PartyWins](deps.Docs, chat.KindPartyWins)
 	if s.charts, err = chart.New(); err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
@@ -278,7 +281,6 @@ func (s *Set) Register(rt *discord.Router) {
 		f.register(rt)
 	}
 	rt.Command("generate", discord.Route{Handle: s.answered(s.generate), Autocomplete: s.complete})
-	rt.Command("userinfo", discord.Route{Handle: s.answered(s.userInfo), Private: true})
 	rt.Component(verbCancel, discord.Route{Handle: s.answered(s.pressCancel), Private: true})
 	rt.Component(verbAgain, discord.Route{Handle: s.answered(s.pressAgain)})
 	rt.Component(verbDelete, discord.Route{Handle: s.answered(s.pressDelete), Private: true})
@@ -312,6 +314,7 @@ type family struct {
 // families lists them, one line each.
 func (s *Set) families() []family {
 	return []family{
+		s.profileFamily(),
 		s.rateFamily(),
 		s.resultFamily(),
 		s.toolFamily(),
@@ -368,9 +371,6 @@ func (s *Set) firstCommands() []discord.CommandSpec {
 			s.optionOf("image.optspoiler", discord.OptionSpec{Name: "spoiler", Type: discord.OptionBoolean}),
 			s.optionOf("image.optshare", discord.OptionSpec{Name: "share", Type: discord.OptionBoolean}),
 			s.option("preset", "preset.opt", discord.OptionString, suggested, upTo(maxPresetName)),
-		}},
-		{Name: "userinfo", Description: descUserInfo, DMs: true, Options: []discord.OptionSpec{
-			{Name: "user", Description: descUser, Type: discord.OptionUser},
 		}},
 	}
 }

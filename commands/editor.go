@@ -154,8 +154,8 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 	gap := pace(e.now.Sub(e.row.Created))
 	e.known = true
 	if e.row.Ephemeral {
-		if !e.now.Before(e.row.TokenEnds) {
-			return e.now.Add(gap), false // out of reach before anybody was told; deliver finds another way
+		if e.p.Left || !e.now.Before(e.row.TokenEnds) {
+			return e.now.Add(gap), false // out of reach; deliver finds another way
 		}
 		if last := e.row.TokenEnds.Add(-handOverLead); !e.now.Before(last) {
 			return e.leave(ctx)
@@ -178,9 +178,8 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 	}
 	m.Optional = !e.lastEdit.IsZero()
 	if more {
-		files, _, _, _, _, err := e.s.images(ctx, e.row, e.p, st, true)
-		if err == nil {
-			m.Files, m.KeepFiles = files, false
+		if got, err := e.s.images(ctx, e.row, e.p, st, showing{noRead: true}); err == nil {
+			m.Files, m.KeepFiles = got.files, false
 		}
 	}
 	limited, cancel := context.WithTimeout(ctx, progressTime)
@@ -224,11 +223,20 @@ func (e *editor) leave(ctx context.Context) (next time.Time, over bool) {
 	if err != nil && !discord.IsUnknownMessage(err) {
 		return e.now.Add(urgentGap), false
 	}
-	return e.finish(ctx)
+	// It is followed on, to tell when it is done.
+	e.p.Left = true
+	if params, err := json.Marshal(e.p); err == nil {
+		e.row.Params = params
+	}
+	e.save(ctx, e.row)
+	return e.now.Add(pace(e.now.Sub(e.row.Created))), false
 }
 
 // deliver shows how the request ended, however long that takes.
 func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
+	if e.p.Left { // a button shows it
+		return e.finish(ctx)
+	}
 	if at := e.lastEdit.Add(urgentGap); e.now.Before(at) {
 		return at, false
 	}
@@ -264,7 +272,7 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 			e.row.Message = ref.MessageID // reactions to it thank the right person
 		}
 	case discord.IsTooLarge(err) && !e.how.noFiles:
-		e.how.noFiles = true
+		e.smaller(m.Files)
 		return e.now.Add(urgentGap), false
 	case api != nil && (api.Code == codeBlockedText || api.Code == codeBlockedLink) && !e.how.noWords:
 		e.how.noWords = true
@@ -282,6 +290,20 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	return e.retry(), false
 }
 
+// smaller notes that Discord refused files for their size: the next result has less, down to none.
+func (e *editor) smaller(files []discord.File) {
+	total, largest := 0, 0
+	for _, f := range files {
+		total, largest = total+len(f.Data), max(largest, len(f.Data))
+	}
+	if total <= 1 || e.p.Text != nil || e.how.room > 0 && total > e.how.room { // what could not be made smaller is left out
+		e.how.noFiles = true
+		return
+	}
+	e.how.room = total - 1
+	e.s.bot.RefusedUpload(e.row.Guild, int64(largest))
+}
+
 // finish closes the row, as often as it takes.
 func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 	if !e.landed {
@@ -292,6 +314,7 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 		return e.retry(), false
 	}
 	if e.close(ctx, e.row) {
+		e.s.tellDone(ctx, e.row, &e.p, e.end)
 		e.s.tallies.count(e.row, e.end)
 		return next, true
 	}

@@ -473,6 +473,18 @@ func (e *Effective) hidden(o discord.OptionValues) bool {
 // may reports whether somebody may press the buttons of another person's image.
 func (e *Effective) may(owner string) bool { return !e.strict || owner == e.who || e.manager }
 
+// mayPress is may, and what the image's person decided.
+func (s *Set) mayPress(ctx context.Context, e *Effective, owner string) bool {
+	if !e.may(owner) {
+		return false
+	}
+	if owner == e.who || e.manager {
+		return true
+	}
+	p, _, err := s.people.get(ctx, owner)
+	return err != nil || !p.Strict
+}
+
 // words speaks to whoever sees an answer.
 func (e *Effective) words(hidden bool) words.Words {
 	if hidden || e.guild == "" {

@@ -24,6 +24,9 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 			err = h(ctx, in, r)
 			s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
 		}
+		if keyed, ok := errors.AsType[*keyedError](err); ok {
+			err = tell(s.say(in).T(keyed.key))
+		}
 		if told, ok := errors.AsType[*toldError](err); ok {
 			return r.Reply(ctx, private(voice{}.refused(told.text)))
 		}

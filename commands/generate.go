@@ -84,8 +84,10 @@ type params struct {
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
 	CancelledBy string        `json:"cancelled_by,omitempty"` // Discord ID
+	Left        bool          `json:"left,omitempty"`         // its private message says goodbye; a button shows the result
 	Paid        *paidBy       `json:"paid,omitempty"`         // the shared key that pays instead; nil: none
 	shared      horde.SharedKeyID
+	alone       bool // the party cannot pay for it
 
 	// How it ended.
 	Made  []outcome     `json:"made,omitempty"`
@@ -106,7 +108,8 @@ type outcome struct {
 
 // fresh is the same request, not asked for yet.
 func (p params) fresh() params {
-	p.Paid, p.shared = nil, horde.SharedKeyID{}
+	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
+	p.Left = false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
 	return p
 }
@@ -366,7 +369,11 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	err = s.payer(early, in, e, &p)
 	if err == nil {
-		_, err = s.enqueue(early, p, key, from, true)
+		if _, err = s.enqueue(early, p, key, from, true); p.goesAlone(err) {
+			if err = s.payer(early, in, e, &p); err == nil {
+				_, err = s.enqueue(early, p, key, from, true)
+			}
+		}
 	}
 	slow := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	if err != nil && !slow {

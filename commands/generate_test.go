@@ -249,6 +249,34 @@ func TestAPrivateMessageIsLeftWithAButtonBeforeItsTokenDies(t *testing.T) {
 	r.eventually("the image is made", func() bool { return r.user(sandbox.Newcomer).Image.UsageThings > 0 })
 	r.click(sandbox.Newcomer, id, "Show result")
 	r.see(sandbox.Newcomer, "the image", func(m sandbox.Message) bool { return m.Ephemeral && len(m.Attachments) == 1 })
+	r.see(sandbox.Newcomer, "that it is done", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && len(m.Attachments) == 0 && holds(m, []string{"It took 14 min", "</history list:"})
+	})
+}
+
+func TestSomebodyIsToldOfWhatTookLong(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	told := func(who string) bool { return len(r.sand.Messages(sandbox.DMChannel(who), who)) > 0 }
+	r.run(sandbox.Friend, "settings notifications", map[string]any{"done": false})
+	r.whisper(sandbox.Friend, "Long waits: **No**")
+	first, second := r.generate(sandbox.Newcomer, nil), r.generate(sandbox.Friend, nil)
+	r.message(sandbox.Newcomer, first, "No worker is online")
+	r.message(sandbox.Friend, second, "No worker is online")
+	r.jump(11 * time.Minute)
+	r.worker(nil)
+	r.result(sandbox.Newcomer, first, 1)
+	r.result(sandbox.Friend, second, 1)
+	r.see(sandbox.Newcomer, "that it is done", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && holds(m, []string{"It took 11 min", sandbox.ChannelID + "/" + first, "</settings notifications:"})
+	})
+	if told(sandbox.Friend) {
+		t.Error("who does not want to hear of it is told")
+	}
+	r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
+	if got := len(r.sand.Messages(sandbox.DMChannel(sandbox.Newcomer), sandbox.Newcomer)); got != 1 {
+		t.Errorf("there are %d messages", got)
+	}
 }
 
 func TestAPrivateRequestIsCancelledAfterItsTokenDied(t *testing.T) {

@@ -25,6 +25,7 @@ import (
 const (
 	verbPartyStart = "pys"
 	verbPartyEnd   = "pye"
+	verbPartyVote  = "pyv" // in a list; the ID is the thread's
 )
 
 // Bounds of parties.
@@ -54,20 +55,27 @@ func (s *Set) partyFamily() family {
 				s.option("name", "party.opt.name", discord.OptionString, required, upTo(maxPartyName)),
 				s.option("budget", "party.opt.budget", discord.OptionInteger, required, whole),
 				s.option("theme", "party.opt.theme", discord.OptionString, upTo(maxPartyTheme)),
+				s.option("style", "party.opt.style", discord.OptionString, suggested, upTo(horde.MaxStyleName+100)),
 				s.option("model", "party.opt.model", discord.OptionString, suggested, upTo(maxModel)),
 				s.option("words", "party.opt.words", discord.OptionString, upTo(maxPartyWords)),
 				s.option("award", "party.opt.award", discord.OptionInteger, whole),
 				s.option("per_person", "party.opt.per", discord.OptionInteger, between(1, maxPartyPer)),
 				s.option("prize", "party.opt.prize", discord.OptionInteger, whole),
-				s.option("winner", "party.opt.winner", discord.OptionString, s.oneOf("party.winner.", "none", "host", "emoji")),
+				s.option("pay", "party.opt.pay", discord.OptionInteger, whole),
+				s.option("winner", "party.opt.winner", discord.OptionString, s.oneOf("party.winner.", "none", "host", "emoji", "poll")),
 				s.option("emoji", "party.opt.emoji", discord.OptionString, upTo(60)),
 				s.option("days", "party.opt.days", discord.OptionInteger, between(1, maxPartyDays)),
-				s.option("hours", "party.opt.hours", discord.OptionInteger, between(1, 24*maxPartyDays))),
+				s.option("hours", "party.opt.hours", discord.OptionInteger, between(1, 24*maxPartyDays)),
+				s.option("ping", "party.opt.ping", discord.OptionRole)),
 			s.subcommand("info", "party.info.desc"),
 			s.subcommand("list", "party.list.desc"),
 			s.subcommand("extend", "party.extend.desc", s.option("days", "party.opt.more", discord.OptionInteger, required, between(1, maxPartyDays))),
-			s.subcommand("topup", "party.topup.desc", s.option("kudos", "party.opt.kudos", discord.OptionInteger, required, between(1, maxPartyBudget))),
-			s.subcommand("winner", "party.winner.desc", s.option("entry", "party.opt.entry", discord.OptionInteger, required, between(1, chat.MaxPartyEntries))),
+			s.subcommand("topup", "party.topup.desc",
+				s.option("kudos", "party.opt.kudos", discord.OptionInteger, required, between(1, maxPartyBudget)),
+				s.option("prize", "party.opt.forprize", discord.OptionBoolean)),
+			s.subcommand("winner", "party.winner.desc",
+				s.option("entry", "party.opt.entry", discord.OptionInteger, between(1, chat.MaxPartyEntries)),
+				s.option("user", "party.opt.user", discord.OptionUser)),
 			s.subcommand("end", "party.end.desc"),
 		},
 	}
@@ -83,6 +91,7 @@ func (s *Set) partyFamily() family {
 			rt.Command("party "+sub, route)
 		}
 		rt.Component(verbPartyStart, discord.Route{Handle: s.answered(s.partyConfirmed), Private: true})
+		rt.Component(verbPartyVote, discord.Route{Handle: s.answered(s.partyVote), Private: true})
 		rt.Component(verbPartyEnd, discord.Route{Handle: s.answered(s.partyEndConfirmed), Private: true})
 	}}
 }
@@ -117,14 +126,17 @@ func (s *Set) partyStart(ctx context.Context, in *discord.Interaction, r *discor
 		return err
 	case !ok:
 		return tell(w.T("common.needsaccount", "Login", s.cmd("login")))
-	case int64(u.Available()) < p.Budget:
-		return tell(w.T("party.poor", "Budget", hundredths(p.Budget), "Have", u.Available().String()))
+	case int64(u.Available()) < p.Budget+p.Pay:
+		return tell(w.T("party.poor", "Budget", hundredths(p.Budget+p.Pay), "Have", u.Available().String()))
 	}
 	p.User, p.Due = int64(u.ID), s.now().Add(partyDraftLife)
 	if _, err := s.partyDrafts.changeAs(ctx, in.ID, aboutParty, func(d *chat.Party) error { *d = p; return nil }); err != nil {
 		return fmt.Errorf("party draft: %w", err)
 	}
 	m := discord.Message{Ephemeral: true, Embeds: []discord.Embed{s.partyCard(w, &p)}, Content: w.T("party.confirm", "Budget", hundredths(p.Budget))}
+	if p.Pay > 0 {
+		m.Content = lines(m.Content, w.T("party.payconfirm", "Amount", hundredths(p.Pay)))
+	}
 	m.Components = []discord.Row{{Buttons: []discord.Button{button(w.T("party.begin"), "🎉", verbPartyStart, in.ID, discord.Success)}}}
 	return r.Reply(ctx, m)
 }
@@ -137,11 +149,12 @@ func (s *Set) readParty(ctx context.Context, in *discord.Interaction) (p chat.Pa
 	}
 	p = chat.Party{
 		Name: plain(o.String("name")), Theme: plain(o.String("theme")), Guild: in.GuildID, Channel: in.ChannelID, Host: in.User.ID,
-		Locale: s.sayAloud(in).Locale(), Model: strings.TrimSpace(o.String("model")), Award: int64(kudos.Whole(o.Int("award", 0))),
+		Locale: s.sayAloud(in).Locale(), Model: strings.TrimSpace(o.String("model")), Style: strings.TrimSpace(o.String("style")),
+		Award: int64(kudos.Whole(o.Int("award", 0))), Pay: int64(kudos.Whole(o.Int("pay", 0))),
 		Prize: int64(kudos.Whole(o.Int("prize", 0))), Budget: int64(kudos.Whole(o.Int("budget", 0))),
 		Per: int(min(max(o.Int("per_person", 1), 1), maxPartyPer)), Picks: chat.PartyWinner(cmp.Or(o.String("winner"), string(chat.WinnerNone))),
 		Emoji: cmp.Or(strings.TrimSpace(o.String("emoji")), partyEmoji), Stage: chat.PartyRunning,
-		Hours: int(o.Int("hours", 24*o.Int("days", partyDays))),
+		Hours: int(o.Int("hours", 24*o.Int("days", 0))),
 	}
 	for word := range strings.SplitSeq(o.String("words"), ",") {
 		if word = plain(word); word != "" {
@@ -151,6 +164,9 @@ func (s *Set) readParty(ctx context.Context, in *discord.Interaction) (p chat.Pa
 	if strings.EqualFold(p.Model, choiceAny) {
 		p.Model = ""
 	}
+	if role, ok := o.Role("ping"); ok {
+		p.Ping = role.ID
+	}
 	// A guild's own emoji comes as <:name:id>, Discord's routes want name:id.
 	if inner, own := strings.CutPrefix(strings.TrimSuffix(p.Emoji, ">"), "<"); own {
 		p.Emoji = strings.TrimPrefix(strings.TrimPrefix(inner, "a:"), ":")
@@ -159,13 +175,32 @@ func (s *Set) readParty(ctx context.Context, in *discord.Interaction) (p chat.Pa
 	if err != nil {
 		return p, err
 	}
-	if err := e.allows(ask{model: p.Model, texts: append([]string{p.Name, p.Theme}, p.Words...)}); err != nil {
+	rules, err := s.partyRules(ctx, in.GuildID)
+	if err != nil {
+		return p, err
+	}
+	if p.Hours == 0 && !o.Has("hours") && !o.Has("days") {
+		p.Hours = 24 * min(partyDays, rules.Days)
+	}
+	look := ask{model: p.Model, style: p.Style, texts: append([]string{p.Name, p.Theme}, p.Words...)}
+	if p.Style != "" {
+		if look.styleModels, look.styleTag, err = s.partyStyle(ctx, in, &p); err != nil {
+			return p, err
+		}
+	}
+	if err := e.allows(look); err != nil {
 		return p, err
 	}
 	switch {
+	case p.Hours > 24*rules.Days:
+		return p, tell(w.T("party.long", "Days", rules.Days))
+	case p.Ping != "" && !slices.Contains(rules.Pings, p.Ping):
+		return p, tell(w.T("party.noping", "Role", roleMention(p.Ping)))
+	case p.Style != "" && p.Model != "":
+		return p, tell(w.T("party.styleormodel"))
 	case p.Name == "" || utf8.RuneCountInString(p.Name) > maxPartyName, utf8.RuneCountInString(p.Theme) > maxPartyTheme,
-		p.Award < 0, p.Prize < 0, p.Budget < 0, p.Budget > int64(kudos.Whole(maxPartyBudget)), p.Hours < 1 || p.Hours > 24*maxPartyDays,
-		!slices.Contains([]chat.PartyWinner{chat.WinnerNone, chat.WinnerHost, chat.WinnerEmoji}, p.Picks):
+		p.Award < 0, p.Prize < 0, p.Pay < 0, p.Budget < 0, max(p.Budget, p.Pay) > int64(kudos.Whole(maxPartyBudget)), p.Hours < 1,
+		!slices.Contains([]chat.PartyWinner{chat.WinnerNone, chat.WinnerHost, chat.WinnerEmoji, chat.WinnerPoll}, p.Picks):
 		return p, tell(w.T("party.wrong"))
 	case p.Prize > 0 && p.Picks == chat.WinnerNone:
 		return p, tell(w.T("party.nowinner"))
@@ -175,11 +210,7 @@ func (s *Set) readParty(ctx context.Context, in *discord.Interaction) (p chat.Pa
 	if p.Award == 0 {
 		p.Budget = p.Prize // more could never be given
 	}
-	g, _, err := s.guilds.get(ctx, in.GuildID)
-	if err != nil {
-		return p, fmt.Errorf("settings of a guild: %w", err)
-	}
-	return p, partyRules(w, g.Parties, &p)
+	return p, nil
 }
 
 // mayParty refuses people who may not begin parties, and places without room for one.
@@ -197,6 +228,13 @@ func (s *Set) mayParty(ctx context.Context, in *discord.Interaction) error {
 	if err := e.admit(chat.Parties); err != nil {
 		return err
 	}
+	rules, err := s.partyRules(ctx, in.GuildID)
+	if err != nil {
+		return err
+	}
+	if len(rules.Channels) > 0 && !slices.Contains(rules.Channels, in.ChannelID) && !(in.Threaded() && slices.Contains(rules.Channels, in.ChannelParent)) {
+		return tell(w.T("party.elsewhere", "Channels", channelList(rules.Channels)))
+	}
 	all, err := s.parties.ofGuild(ctx, in.GuildID)
 	if err != nil {
 		return fmt.Errorf("parties: %w", err)
@@ -210,16 +248,8 @@ func (s *Set) mayParty(ctx context.Context, in *discord.Interaction) error {
 			return tell(w.T("party.already"))
 		}
 	}
-	g, _, err := s.guilds.get(ctx, in.GuildID)
-	if err != nil {
-		return fmt.Errorf("settings of a guild: %w", err)
-	}
-	most := maxPartyRunning
-	if n := g.Parties.AtOnce; n > 0 {
-		most = min(most, n)
-	}
-	if running >= most {
-		return tell(w.T("party.many", "Most", most))
+	if running >= rules.Most {
+		return tell(w.T("party.many", "Most", rules.Most))
 	}
 	return nil
 }
@@ -233,7 +263,7 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 	case err != nil:
 		return fmt.Errorf("party draft: %w", err)
 	case !found || p.Channel != in.ChannelID || s.now().After(p.Due):
-		return tell(textOld)
+		return tell(w.T("request.old"))
 	case p.Host != in.User.ID:
 		return tell(w.T("common.notyours"))
 	}
@@ -257,13 +287,23 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 		}
 		p.Purse = purse.ID.String()
 	}
+	undo := func() {
+		if _, back := engine.Do(ctx, s.engine, horde.ClosePurse{Owner: purse.Owner, Purse: purse.ID}); back != nil {
+			s.log.Warn().Err(back).Msg("kudos of a party that did not begin go back later")
+		}
+		if err := s.dropPartyKey(ctx, &p); err != nil {
+			s.log.Warn().Err(err).Msg("the shared key of a party that did not begin stays until it expires")
+		}
+	}
+	if err := s.makePartyKey(ctx, w, &p, draft); err != nil {
+		undo()
+		return err
+	}
 	id := in.ChannelID
 	if !in.Threaded() {
 		thread, err := s.bot.StartThread(ctx, discord.Channel{ID: in.ChannelID, Type: in.ChannelType}, discord.Clip("🎉 "+p.Name, discord.MaxThreadName))
 		if err != nil {
-			if _, back := engine.Do(ctx, s.engine, horde.ClosePurse{Owner: purse.Owner, Purse: purse.ID}); back != nil {
-				s.log.Warn().Err(back).Msg("kudos of a party that did not begin go back later")
-			}
+			undo()
 			if discord.IsMissingPermission(err) {
 				return tell(w.T("party.nothread"))
 			}
@@ -281,6 +321,7 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 		return nil
 	})
 	if err != nil {
+		undo()
 		return err
 	}
 	if p.Purse != "" {
@@ -290,6 +331,12 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 	}
 	aloud := s.partyWords(&p)
 	rules := discord.Message{Embeds: []discord.Embed{s.partyCard(aloud, &p)}, Content: aloud.T("party.rules", "Generate", s.cmd("generate"))}
+	if p.Purse != "" {
+		rules.Content = lines(rules.Content, aloud.T("party.cofund", "TopUp", s.cmd("party topup")))
+	}
+	if p.Ping != "" {
+		rules.Content, rules.Pings = roleMention(p.Ping)+" "+rules.Content, []string{p.Ping}
+	}
 	if _, err := s.bot.SendMessage(ctx, id, rules); err != nil {
 		s.log.Warn().Err(err).Msg("rules of a party are not posted")
 	}
@@ -314,11 +361,21 @@ func (s *Set) partyCard(w words.Words, p *chat.Party) discord.Embed {
 	} else {
 		add("ends", stamp(p.Ends))
 	}
+	add("style", escape(p.Style))
 	add("model", escape(p.Model))
 	add("words", escape(strings.Join(p.Words, ", ")))
 	if p.Award > 0 {
 		add("award", w.T("party.award", "Amount", hundredths(p.Award), "Per", p.Per))
 		add("left", w.T("party.kudos", "Amount", hundredths(p.Left())))
+	}
+	if p.Pay > 0 {
+		left := kudos.Amount(p.Pay)
+		if k, ok := s.partyKey(p); ok {
+			left = k.Budget
+		} else if !p.Begun.IsZero() {
+			left = 0
+		}
+		add("pay", w.T("party.kudos", "Amount", left.String()))
 	}
 	if p.Picks != chat.WinnerNone {
 		text := w.T("party.winner." + string(p.Picks))
@@ -330,6 +387,11 @@ func (s *Set) partyCard(w words.Words, p *chat.Party) discord.Embed {
 			add("prize", w.T("party.kudos", "Amount", hundredths(p.Prize)))
 		}
 	}
+	var funders []string
+	for _, f := range p.Funds {
+		funders = append(funders, mention(f.Person)+" · "+hundredths(f.Amount))
+	}
+	add("funders", lines(funders...))
 	if !p.Begun.IsZero() {
 		add("entries", strconv.Itoa(len(p.Entries)))
 	}
@@ -356,14 +418,14 @@ func (s *Set) partyHere(ctx context.Context, in *discord.Interaction) (chat.Part
 	return p, nil
 }
 
-// hosted is partyHere for what the host alone may do while a party runs.
-func (s *Set) hosted(ctx context.Context, in *discord.Interaction) (chat.Party, error) {
+// funded is partyHere for what the host, and whoever added kudos, may do while a party runs.
+func (s *Set) funded(ctx context.Context, in *discord.Interaction) (chat.Party, error) {
 	p, err := s.partyHere(ctx, in)
 	switch {
 	case err != nil:
 		return p, err
-	case p.Host != in.User.ID:
-		return p, tell(s.say(in).T("party.host"))
+	case !p.Funder(in.User.ID):
+		return p, tell(s.say(in).T("party.funder"))
 	case p.Stage != chat.PartyRunning:
 		return p, tell(s.say(in).T("party.isover"))
 	}
@@ -417,29 +479,28 @@ func (s *Set) partyList(ctx context.Context, in *discord.Interaction, r *discord
 }
 
 func (s *Set) partyExtend(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	p, err := s.hosted(ctx, in)
+	p, err := s.funded(ctx, in)
+	if err != nil {
+		return err
+	}
+	rules, err := s.partyRules(ctx, in.GuildID)
 	if err != nil {
 		return err
 	}
 	w := s.say(in)
 	more := time.Duration(in.Command.Options.Int("days", 0)) * 24 * time.Hour
 	ends := p.Ends.Add(more)
-	g, _, err := s.guilds.get(ctx, in.GuildID)
-	if err != nil {
-		return fmt.Errorf("settings of a guild: %w", err)
-	}
-	days := maxPartyDays
-	if n := g.Parties.Days; n > 0 {
-		days = min(days, n)
-	}
-	if more <= 0 || ends.Sub(s.now()) > time.Duration(days)*24*time.Hour {
-		return tell(w.T("party.long", "Days", days))
+	if more <= 0 || ends.Sub(s.now()) > time.Duration(rules.Days)*24*time.Hour {
+		return tell(w.T("party.long", "Days", rules.Days))
 	}
 	if id, err := horde.ParseUUID(p.Purse); err == nil { // it must not go back before
 		life := ends.Sub(s.now()) + partySpare
 		if _, err := s.engine.FillPurse(ctx, horde.FillPurse{Owner: horde.UserID(p.User), Purse: horde.PurseID{UUID: id}, Life: life}); err != nil {
 			return err
 		}
+	}
+	if err := s.keepPartyKey(ctx, &p, ends); err != nil {
+		return err
 	}
 	p, err = s.changeParty(ctx, in.ChannelID, func(x *chat.Party) error {
 		if x.Stage != chat.PartyRunning {
@@ -454,37 +515,18 @@ func (s *Set) partyExtend(ctx context.Context, in *discord.Interaction, r *disco
 	return r.Reply(ctx, discord.Message{Content: s.partyWords(&p).T("party.extended", "Ends", stamp(p.Ends))})
 }
 
-// partyTopUp sets more kudos aside. The interaction is the key: the kudos move once, and what moved is counted even when
-// the party has just ended.
-func (s *Set) partyTopUp(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	p, err := s.hosted(ctx, in)
-	if err != nil {
-		return err
-	}
-	w, n := s.say(in), in.Command.Options.Int("kudos", 0)
-	id, perr := horde.ParseUUID(p.Purse)
-	if n < 1 || n > maxPartyBudget || p.Award == 0 || perr != nil {
-		return tell(w.T("party.notopup"))
-	}
-	more := kudos.Whole(n)
-	_, err = s.engine.FillPurse(ctx, horde.FillPurse{
-		Owner: horde.UserID(p.User), Purse: horde.PurseID{UUID: id}, Amount: more, Life: p.Ends.Sub(s.now()) + partySpare, Key: "party:" + in.ID,
-	})
-	if err != nil {
-		return err
-	}
-	p, err = s.changeParty(ctx, in.ChannelID, func(x *chat.Party) error { x.Budget += int64(more); return nil })
-	if err != nil {
-		return err
-	}
-	return r.Reply(ctx, discord.Message{Content: s.partyWords(&p).T("party.toppedup", "Amount", more.String(), "Left", hundredths(p.Left()))})
-}
-
 // partyWinner notes the host's favourite. Its prize is given when the party ends.
 func (s *Set) partyWinner(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	p, err := s.partyHere(ctx, in)
 	w := s.say(in)
 	number := int(in.Command.Options.Int("entry", 0))
+	if who, named := in.Command.Options.User("user"); named && number == 0 { // their newest one
+		for i, e := range p.Entries {
+			if e.Person == who.ID {
+				number = i + 1
+			}
+		}
+	}
 	switch {
 	case err != nil:
 		return err
@@ -523,7 +565,7 @@ func (s *Set) mayEnd(ctx context.Context, in *discord.Interaction) error {
 		return err
 	case p.Host != in.User.ID && !in.MemberPermissions.Has(discord.ManageGuild):
 		return tell(s.say(in).T("party.host"))
-	case p.Stage != chat.PartyRunning:
+	case p.Stage != chat.PartyRunning && p.Stage != chat.PartyWaiting:
 		return tell(s.say(in).T("party.isover"))
 	}
 	return nil
@@ -544,7 +586,7 @@ func (s *Set) partyEndConfirmed(ctx context.Context, in *discord.Interaction, r 
 		return err
 	}
 	_, err := s.changeParty(ctx, in.ChannelID, func(x *chat.Party) error {
-		if x.Stage == chat.PartyRunning {
+		if x.Stage == chat.PartyRunning || x.Stage == chat.PartyWaiting {
 			x.Stage, x.Due, x.Ended = chat.PartyEnding, s.now(), in.User.ID
 		}
 		return nil

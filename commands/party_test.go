@@ -110,11 +110,12 @@ func TestAHostLooksAfterAParty(t *testing.T) {
 	}
 	thread := r.party(sandbox.Newcomer, map[string]any{"name": "Quiet", "budget": 30, "award": 5, "prize": 10, "winner": "host", "per_person": 3, "hours": 2})
 	for path, options := range map[string]map[string]any{
-		"party extend": {"days": 1}, "party topup": {"kudos": 5}, "party winner": {"entry": 1}, "party end": nil,
+		"party extend": {"days": 1}, "party winner": {"entry": 1}, "party end": nil,
 	} {
 		r.runIn(sandbox.Friend, thread, path, options)
 	}
 	r.whisper(sandbox.Friend, "Only the host can do that")
+	r.whisper(sandbox.Friend, "Only the host, and people who added kudos, can do that")
 	r.runIn(sandbox.Newcomer, thread, "party start", map[string]any{"name": "again", "budget": 0})
 	r.whisper(sandbox.Newcomer, "There is a party in this thread already")
 	r.runIn(sandbox.Newcomer, thread, "party extend", map[string]any{"days": 30})
@@ -122,7 +123,7 @@ func TestAHostLooksAfterAParty(t *testing.T) {
 	r.runIn(sandbox.Newcomer, thread, "party extend", map[string]any{"days": 1})
 	r.inThread(sandbox.Friend, thread, "The party goes on")
 	r.runIn(sandbox.Newcomer, thread, "party topup", map[string]any{"kudos": 5})
-	r.inThread(sandbox.Friend, thread, "5 kudos more for rewards; 25 are left")
+	r.inThread(sandbox.Friend, thread, "adds 5 kudos for rewards; 25 are left")
 	r.balance(sandbox.Newcomer, start-35*kudos.One)
 	r.runIn(sandbox.Newcomer, thread, "party winner", map[string]any{"entry": 1})
 	r.whisper(sandbox.Newcomer, "There is no entry 1")

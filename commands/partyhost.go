@@ -3,6 +3,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,10 +22,14 @@ import (
 const (
 	partyEvery  = time.Minute // between two looks at what is due
 	partyBatch  = 20          // parties of one look
+	partySweep  = 500         // drafts and votes of one look
 	partyTime   = 5 * time.Minute
 	partyNews   = 10 * time.Second // for a line about an entry
 	partyAgain  = time.Minute      // after something went wrong
+	partyPoll   = 24 * time.Hour   // in which people vote
 	maxPartyTop = 10               // entries in the results
+
+	partyStamp = "20060102150405" // tells the parties of one thread apart
 )
 
 // host looks after parties: it notes entries, gives rewards, and ends what is due. Every step can be done again without
@@ -74,15 +79,20 @@ func (h *host) pass(ctx context.Context) {
 			}
 		}
 	}
-	drafts, err := h.s.partyDrafts.due(ctx, now, partyBatch)
-	for _, x := range drafts {
-		if _, err = h.s.partyDrafts.drop(ctx, x.key); err != nil {
-			break
+	if err := errors.Join(sweep(ctx, h.s.partyDrafts, now), sweep(ctx, h.s.partyVotes, now)); err != nil && ctx.Err() == nil {
+		h.s.log.Warn().Err(err).Msg("cannot forget drafts and votes of parties")
+	}
+}
+
+// sweep forgets documents that are due.
+func sweep[V any](ctx context.Context, docs *memory[V], now time.Time) error {
+	due, err := docs.due(ctx, now, partySweep)
+	for _, x := range due {
+		if _, err := docs.drop(ctx, x.key); err != nil {
+			return err
 		}
 	}
-	if err != nil && ctx.Err() == nil {
-		h.s.log.Warn().Err(err).Msg("cannot forget drafts of parties")
-	}
+	return err
 }
 
 // step takes a party that is due as far as it goes.
@@ -111,42 +121,145 @@ func (h *host) step(ctx context.Context, id string, p chat.Party) (err error) {
 
 // end gives what is owed, finds the favourite, gives its prize, gives back what is left, and tells.
 func (h *host) end(ctx context.Context, id string, p chat.Party) error {
+	if err := h.s.dropPartyKey(ctx, &p); err != nil {
+		return fmt.Errorf("delete the shared key of a party: %w", err)
+	}
 	for i := range p.Entries {
 		if err := h.reward(ctx, id, p.Entries[i].Key); err != nil {
 			return err
 		}
 	}
-	if p.Picks == chat.WinnerEmoji && p.Winner == 0 {
-		votes, err := h.votes(ctx, id, p)
-		if err != nil {
-			return err
-		}
-		p, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
-			for i := range min(len(votes), len(x.Entries)) {
-				x.Entries[i].Votes = votes[i]
-			}
-			x.Winner = x.Favourite()
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	w := h.s.partyWords(&p)
-	if p.Picks == chat.WinnerHost && p.Winner == 0 && len(p.Entries) > 0 && p.Asked.IsZero() {
-		return h.wait(ctx, id, w.T("party.pick", "Host", mention(p.Host), "Winner", h.s.cmd("party winner"), "Until", stamp(h.s.now().Add(partyWait))))
+	p, waits, err := h.favourite(ctx, id, p)
+	if err != nil || waits {
+		return err
 	}
 	given, err := h.prize(ctx, id, p)
 	if err != nil {
 		return err
 	}
-	back := kudos.Amount(0)
-	if purse, err := horde.ParseUUID(p.Purse); err == nil {
-		back, err = engine.Do(ctx, h.s.engine, horde.ClosePurse{Owner: horde.UserID(p.User), Purse: horde.PurseID{UUID: purse}})
+	if p, err = h.giveBack(ctx, id, p); err != nil {
+		return err
+	}
+	if err := h.wins(ctx, id, p); err != nil {
+		return err
+	}
+	if !p.Told {
+		if err := h.tell(ctx, id, p, given); err != nil {
+			return err
+		}
+		if p, err = h.s.changeParty(ctx, id, func(x *chat.Party) error { x.Told = true; return nil }); err != nil {
+			return err
+		}
+		h.notify(ctx, id, p, given)
+	}
+	_, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
+		x.Stage, x.Due = chat.PartyOver, h.s.now().Add(partyWait)
+		return nil
+	})
+	return err
+}
+
+// favourite finds the favourite picture. waits says that somebody has to be asked first.
+func (h *host) favourite(ctx context.Context, id string, p chat.Party) (out chat.Party, waits bool, err error) {
+	if p.Winner > 0 {
+		return p, false, nil
+	}
+	w := h.s.partyWords(&p)
+	var votes []int
+	switch p.Picks {
+	case chat.WinnerNone:
+		return p, false, nil
+	case chat.WinnerHost:
+		if len(p.Entries) == 0 || !p.Asked.IsZero() {
+			return p, false, nil // a host who did not pick in time leaves the party without a favourite
+		}
+		return p, true, h.wait(ctx, id, partyWait, discord.Message{
+			Content: w.T("party.pick", "Host", mention(p.Host), "Winner", h.s.cmd("party winner"), "Until", stamp(h.s.now().Add(partyWait))),
+		})
+	case chat.WinnerPoll:
+		if p.Asked.IsZero() {
+			finals, err := h.finals(ctx, id, p)
+			if err != nil {
+				return p, false, err
+			}
+			if len(finals) > 1 {
+				if p, err = h.s.changeParty(ctx, id, func(x *chat.Party) error { x.Finals = finals; return nil }); err != nil {
+					return p, false, err
+				}
+				return p, true, h.wait(ctx, id, partyPoll, h.ballot(w, id, &p, finals))
+			}
+			if len(finals) == 1 { // there is nothing to choose
+				p, err = h.s.changeParty(ctx, id, func(x *chat.Party) error { x.Winner = finals[0]; return nil })
+			}
+			return p, false, err
+		}
+		votes, err = h.count(ctx, id, p)
+	case chat.WinnerEmoji:
+		votes, err = h.votes(ctx, id, p)
+	}
+	if err != nil {
+		return p, false, err
+	}
+	p, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
+		for i := range min(len(votes), len(x.Entries)) {
+			x.Entries[i].Votes = votes[i]
+		}
+		x.Winner = x.Favourite()
+		return nil
+	})
+	return p, false, err
+}
+
+// giveBack closes the purse. Whose the rest is, is noted before, so that it can be told after an interruption, too.
+func (h *host) giveBack(ctx context.Context, id string, p chat.Party) (chat.Party, error) {
+	uuid, err := horde.ParseUUID(p.Purse)
+	if err != nil {
+		return p, nil //nolint:nilerr // nothing was set aside
+	}
+	if purse, open := h.s.engine.Purse(horde.PurseID{UUID: uuid}); open && purse.Left > 0 {
+		p, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
+			x.Back = nil
+			for _, f := range purse.Shares() {
+				back := chat.PartyFund{User: int64(f.User), Amount: int64(f.Put), Person: x.Host}
+				if i := slices.IndexFunc(x.Funds, func(y chat.PartyFund) bool { return y.User == back.User }); i >= 0 {
+					back.Person = x.Funds[i].Person
+				}
+				if back.Amount > 0 {
+					x.Back = append(x.Back, back)
+				}
+			}
+			return nil
+		})
 		if err != nil {
-			return fmt.Errorf("give back what is left: %w", err)
+			return p, err
 		}
 	}
+	_, err = engine.Do(ctx, h.s.engine, horde.ClosePurse{Owner: horde.UserID(p.User), Purse: horde.PurseID{UUID: uuid}})
+	if err != nil {
+		return p, fmt.Errorf("give back what is left: %w", err)
+	}
+	return p, nil
+}
+
+// wins notes for whoever made the favourite picture that they did.
+func (h *host) wins(ctx context.Context, id string, p chat.Party) error {
+	if p.Winner == 0 {
+		return nil
+	}
+	person := p.Entries[p.Winner-1].Person
+	_, err := h.s.partyWins.change(ctx, p.Guild+":"+person, about{person: person, guild: p.Guild}, func(w *chat.PartyWins) error {
+		w.Won(id + "/" + p.Begun.UTC().Format(partyStamp))
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("note who won a party: %w", err)
+	}
+	return nil
+}
+
+// tell posts the results with the best pictures.
+func (h *host) tell(ctx context.Context, id string, p chat.Party, given kudos.Amount) error {
+	w := h.s.partyWords(&p)
 	results := []string{w.T("party.results", "Name", escape(p.Name), "Entries", len(p.Entries))}
 	if p.Winner > 0 {
 		e := p.Entries[p.Winner-1]
@@ -158,19 +271,21 @@ func (h *host) end(ctx context.Context, id string, p chat.Party) error {
 	if p.Promised() > 0 {
 		results = append(results, w.T("party.thanks", "Amount", hundredths(p.Promised())))
 	}
-	if back > 0 {
-		results = append(results, w.T("party.back", "Amount", back.String(), "Host", mention(p.Host)))
+	for _, b := range p.Back {
+		results = append(results, w.T("party.back", "Amount", hundredths(b.Amount), "Host", mention(b.Person)))
 	}
-	results = append(results, h.gallery(id, &p)...)
-	_, err = h.s.bot.SendMessage(ctx, id, discord.Message{Content: lines(results...)})
+	order := best(&p)
+	results = append(results, h.gallery(id, &p, order)...)
+	m := discord.Message{Content: discord.Clip(lines(results...), discord.MaxContent), Files: h.pictures(ctx, id, &p, order)}
+	_, err := h.s.bot.SendMessage(ctx, id, m)
+	if err != nil && len(m.Files) > 0 && (discord.IsTooLarge(err) || discord.IsMissingPermission(err)) {
+		m.Files = nil
+		_, err = h.s.bot.SendMessage(ctx, id, m)
+	}
 	if err != nil && !discord.IsMissingPermission(err) && !vanished(err) {
 		return fmt.Errorf("tell the results: %w", err)
 	}
-	_, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
-		x.Stage, x.Due = chat.PartyOver, h.s.now().Add(partyWait)
-		return nil
-	})
-	return err
+	return nil
 }
 
 // vanished reports whether what Discord was asked for is not there any more.
@@ -179,34 +294,49 @@ func vanished(err error) bool {
 	return ok && api.Status == 404
 }
 
-// wait leaves the party to its host for a while.
-func (h *host) wait(ctx context.Context, id, text string) error {
+// wait asks people, and leaves the party to them for a while. It asks before it notes that it did: who is asked twice is
+// better off than who never is.
+func (h *host) wait(ctx context.Context, id string, most time.Duration, m discord.Message) error {
+	if _, err := h.s.bot.SendMessage(ctx, id, m); err != nil && !discord.IsMissingPermission(err) && !vanished(err) {
+		return fmt.Errorf("ask for the favourite of a party: %w", err)
+	}
 	_, err := h.s.changeParty(ctx, id, func(x *chat.Party) error {
-		x.Stage, x.Asked, x.Due = chat.PartyWaiting, h.s.now(), h.s.now().Add(partyWait)
+		x.Stage, x.Asked, x.Due = chat.PartyWaiting, h.s.now(), h.s.now().Add(most)
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	if _, err := h.s.bot.SendMessage(ctx, id, discord.Message{Content: text}); err != nil {
-		h.s.log.Warn().Err(err).Str("party", id).Msg("the host of a party is not asked")
-	}
-	return nil
+	return err
 }
 
-// gallery links the entries that most people liked, or the newest.
-func (h *host) gallery(id string, p *chat.Party) []string {
-	w := h.s.partyWords(p)
+// best lists the entries that most people liked, the favourite first, or the newest.
+func best(p *chat.Party) []int {
 	order := make([]int, len(p.Entries))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return p.Entries[b].Votes - p.Entries[a].Votes })
+	rank := func(i int) int {
+		if i == p.Winner-1 {
+			return -1
+		}
+		return 0
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(p.Entries[b].Votes, p.Entries[a].Votes), cmp.Compare(b, a))
+	})
+	return order[:min(len(order), maxPartyTop)]
+}
+
+// gallery links entries.
+func (h *host) gallery(id string, p *chat.Party, order []int) []string {
+	w := h.s.partyWords(p)
+	sign := shownEmoji(p.Emoji)
+	if p.Picks == chat.WinnerPoll {
+		sign = "🗳️"
+	}
 	var out []string
-	for _, i := range order[:min(len(order), maxPartyTop)] {
+	for _, i := range order {
 		line := entryLine(w, p, id, i+1, p.Entries[i])
 		if n := p.Entries[i].Votes; n > 0 {
-			line += " · " + strconv.Itoa(n) + " " + shownEmoji(p.Emoji)
+			line += " · " + strconv.Itoa(n) + " " + sign
 		}
 		out = append(out, "- "+line)
 	}
@@ -245,7 +375,7 @@ func (h *host) prize(ctx context.Context, id string, p chat.Party) (kudos.Amount
 	if p.Winner == 0 || p.Prize == 0 || p.Entries[p.Winner-1].Person == p.Host {
 		return 0, nil
 	}
-	done, err := h.pay(ctx, p, p.Entries[p.Winner-1].Person, p.Prize, "party:"+id+":"+p.Begun.UTC().Format("20060102150405")+":prize")
+	done, err := h.pay(ctx, p, p.Entries[p.Winner-1].Person, p.Prize, "party:"+id+":"+p.Begun.UTC().Format(partyStamp)+":prize")
 	return done, err
 }
 
@@ -330,6 +460,9 @@ func (h *host) enter(ctx context.Context, row chat.Message, p params, end *endin
 // join makes a request follow the rules of the party in whose thread it is asked for.
 func (h *host) join(ctx context.Context, e Effective, p *params) (joined bool, err error) {
 	p.Party = ""
+	if !p.pictures() {
+		return false, nil
+	}
 	party, found, err := h.s.parties.get(ctx, e.channel)
 	if err != nil {
 		return false, fmt.Errorf("party: %w", err)
@@ -337,8 +470,11 @@ func (h *host) join(ctx context.Context, e Effective, p *params) (joined bool, e
 	if !found || party.Guild != e.guild || party.Stage != chat.PartyRunning || !h.s.now().Before(party.Ends) {
 		return false, nil
 	}
-	if party.Model != "" {
-		p.Model = party.Model
+	switch {
+	case party.Style != "" && p.Style != party.Style:
+		p.Style, p.Styled, p.Model = party.Style, nil, ""
+	case party.Model != "":
+		p.Model, p.Style, p.Styled = party.Model, "", nil // a style would bring models of its own
 	}
 	for _, word := range party.Words {
 		if !hasWord(p.Prompt, []string{word}) {

@@ -19,6 +19,7 @@ import (
 const (
 	maxPresetName = 32 // characters
 	maxRecent     = 25 // requests that a preset can be made of
+	maxLookedAt   = 75 // of which these are chosen
 )
 
 // verbPreset is the verb of the button under a shared preset: the ID is its owner, the argument its own.
@@ -50,6 +51,23 @@ func (s *Set) preset(ctx context.Context, in *discord.Interaction, name string) 
 	return entry[chat.Preset]{}, tell(s.say(in).T("preset.none", "Name", escape(name)))
 }
 
+// recent lists somebody's last requests for images, the newest first. Deleted ones, and those for texts or about images
+// that are there, have nothing to keep.
+func (s *Set) recent(ctx context.Context, person string) ([]entry[params], error) {
+	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, maxLookedAt)
+	if err != nil {
+		return nil, fmt.Errorf("requests of a person: %w", err)
+	}
+	var out []entry[params]
+	for _, row := range rows {
+		var p params
+		if len(out) < maxRecent && !isGone(row) && json.Unmarshal(row.Params, &p) == nil && p.pictures() {
+			out = append(out, entry[params]{row.Key, p})
+		}
+	}
+	return out, nil
+}
+
 // over puts parameters over others; what is empty leaves the others'.
 func over(wide, narrow chat.Defaults) chat.Defaults {
 	setIf(&wide.Model, narrow.Model)
@@ -72,17 +90,17 @@ func (s *Set) presetSave(ctx context.Context, in *discord.Interaction, r *discor
 	if n := utf8.RuneCountInString(name); n < 1 || n > maxPresetName {
 		return tell(w.T("preset.badname", "Most", maxPresetName))
 	}
-	var p params
-	rows, err := s.deps.Docs.MessagesOfPerson(ctx, in.User.ID, maxRecent)
+	recent, err := s.recent(ctx, in.User.ID)
 	if err != nil {
-		return fmt.Errorf("find a request: %w", err)
+		return err
 	}
-	i := slices.IndexFunc(rows, func(row chat.Message) bool { return !o.Has("from") || row.Key == keyOf(o.String("from")) })
-	if i < 0 || json.Unmarshal(rows[i].Params, &p) != nil {
+	i := slices.IndexFunc(recent, func(e entry[params]) bool { return !o.Has("from") || e.key == keyOf(o.String("from")) })
+	if i < 0 {
 		return tell(w.T("preset.norequest", "Generate", s.cmd("generate")))
 	}
+	p := recent[i].value
 	return s.keepPreset(ctx, in, r, chat.Preset{Name: name, Made: s.now(), Defaults: chat.Defaults{
-		Model: p.Model, Negative: p.Negative, Width: p.Width, Height: p.Height, Steps: p.Steps, Amount: p.Amount, CFG: p.CFG, Sampler: p.Sampler,
+		Model: p.Model, Style: p.Style, Negative: p.Negative, Width: p.Width, Height: p.Height, Steps: p.Steps, Amount: p.Amount, CFG: p.CFG, Sampler: p.Sampler,
 	}})
 }
 
@@ -197,14 +215,13 @@ func (s *Set) completePreset(ctx context.Context, in *discord.Interaction, r *di
 	var choices []discord.Choice
 	typed := strings.ToLower(plain(in.Command.Options.String(in.Command.Focused)))
 	if in.Command.Focused == "from" {
-		rows, err := s.deps.Docs.MessagesOfPerson(ctx, in.User.ID, maxRecent)
+		recent, err := s.recent(ctx, in.User.ID)
 		if err != nil {
-			return fmt.Errorf("requests of a person: %w", err)
+			return err
 		}
-		for _, row := range rows {
-			var p params
-			if json.Unmarshal(row.Params, &p) == nil && strings.Contains(strings.ToLower(p.Prompt), typed) {
-				choices = append(choices, discord.Choice{Name: discord.Clip(plain(p.Prompt), 100), Value: strings.TrimPrefix(row.Key, keyPrefix)})
+		for _, e := range recent {
+			if text := plain(e.value.Prompt); text != "" && strings.Contains(strings.ToLower(text), typed) {
+				choices = append(choices, discord.Choice{Name: discord.Clip(text, 100), Value: strings.TrimPrefix(e.key, keyPrefix)})
 			}
 		}
 	} else {
@@ -213,7 +230,7 @@ func (s *Set) completePreset(ctx context.Context, in *discord.Interaction, r *di
 			return err
 		}
 		for _, e := range list {
-			if strings.Contains(strings.ToLower(e.value.Name), typed) {
+			if len(choices) < discord.MaxChoices && strings.Contains(strings.ToLower(e.value.Name), typed) {
 				choices = append(choices, discord.Choice{Name: e.value.Name, Value: e.value.Name})
 			}
 		}

@@ -259,7 +259,7 @@ func pressedSeq(in *discord.Interaction) (int64, error) {
 	return seq, nil
 }
 
-var errOldButton = tell(textOld)
+var errOldButton = tellPlain("request.old")
 
 // pressRating asks for artifacts. It keeps the image and touches no store.
 func (s *Set) pressRating(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

@@ -56,7 +56,7 @@ func (s *Set) ownSet(ctx context.Context, in *discord.Interaction) (horde.RatedS
 	}
 	id, err := horde.ParseUUID(row.Request)
 	if err != nil {
-		return horde.RatedSet{}, e, tell(textGone)
+		return horde.RatedSet{}, e, tellPlain("request.gone")
 	}
 	set, err := s.engine.RatedSet(horde.RequestID{UUID: id})
 	return set, e, err
@@ -128,7 +128,7 @@ func (s *Set) ownPanel(ctx context.Context, e Effective, id string, set *horde.R
 	case !set.Shared:
 		return discord.Message{}, tell(w.T("rate.own.private"))
 	case len(set.Images) == 0 || len(set.Images) > maxAmount:
-		return discord.Message{}, tell(textGone)
+		return discord.Message{}, tellPlain("request.gone")
 	}
 	next := func(label, more string, style discord.ButtonStyle) discord.Button {
 		return discord.Button{
@@ -160,7 +160,7 @@ func (s *Set) ownPanel(ctx context.Context, e Effective, id string, set *horde.R
 	}
 	data, err := s.deps.Images.Read(ctx, set.Images[at].Blob, maxImage)
 	if err != nil {
-		return discord.Message{}, tell(textGone)
+		return discord.Message{}, tellPlain("request.gone")
 	}
 	kind, ending := imageKind(data)
 	rows := ratingRows(func(n int) discord.Button {

@@ -132,7 +132,7 @@ func (s *Set) usable(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if e, err = s.effective(ctx, in); err != nil {
 		return row, p, e, 0, false, err
 	}
-	if !e.may(row.Person) {
+	if !s.mayPress(ctx, &e, row.Person) {
 		return row, p, e, 0, false, tell(e.say.T("effective.strict"))
 	}
 	arg := in.Component.ID.Arg

@@ -58,15 +58,11 @@ func (e *roleEngine) facts(ctx context.Context, rules *chat.Roles, guild, person
 		f.Numbers[chat.RoleRated] = mine.Votes
 	}
 	if rules.Uses(chat.RoleWinner) {
-		parties, err := e.s.parties.ofGuild(ctx, guild)
+		wins, _, err := e.s.partyWins.get(ctx, guild+":"+person)
 		if err != nil {
 			return f, fmt.Errorf("count parties: %w", err)
 		}
-		for _, p := range parties {
-			if n := p.value.Winner; n > 0 && n <= len(p.value.Entries) && p.value.Entries[n-1].Person == person {
-				f.Numbers[chat.RoleWinner]++
-			}
-		}
+		f.Numbers[chat.RoleWinner] = wins.Count
 	}
 	return f, nil
 }
@@ -253,6 +249,7 @@ func (c *roleChange) give(ctx context.Context, rule chat.RoleRule, now time.Time
 	g.Given, g.Rule, g.Lost = true, rule.ID, time.Time{}
 	c.m.Grants[rule.Role] = g
 	c.e.works(ctx, c.guild, rule.Role)
+	c.e.s.tellRole(ctx, c.guild, c.person, rule.Role, true)
 	if c.run != nil {
 		c.run.doc.Given++
 	}
@@ -273,6 +270,9 @@ func (c *roleChange) take(ctx context.Context, role string) error {
 		return fmt.Errorf("take a role: %w", err)
 	}
 	delete(c.m.Grants, role)
+	if err == nil && g.Given {
+		c.e.s.tellRole(ctx, c.guild, c.person, role, false)
+	}
 	if c.run != nil {
 		c.run.doc.Taken++
 	}

@@ -53,13 +53,14 @@ func (s *Set) serverConfigFamily() family {
 			s.subcommand("log", "server.cmd.log", s.option("channel", "server.opt.log", discord.OptionChannel, func(o *discord.OptionSpec) {
 				o.ChannelTypes = []int{0, 5}
 			})),
+			s.partyRulesCommand(),
 			s.subcommand("reset", "server.cmd.reset"),
 		},
 	}
 	return family{specs: []discord.CommandSpec{spec}, register: func(rt *discord.Router) {
 		for path, h := range map[string]discord.HandlerFunc{
 			"show": s.serverShow, "panel": s.serverPanelOpen, "channel": s.serverChannel, "role": s.serverRole, "block": s.serverBlock,
-			"unblock": s.serverUnblock, "log": s.serverLog, "reset": s.serverReset,
+			"unblock": s.serverUnblock, "log": s.serverLog, "party": s.serverParty, "reset": s.serverReset,
 		} {
 			rt.Command("serverconfig "+path, discord.Route{Handle: s.answered(s.managed(h)), Private: true})
 		}

@@ -11,11 +11,10 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
-	"stablemate/horde/kudos"
 	"stablemate/internal/discord"
 )
 
-// sectionPlaces is where things are shown, and the rules of parties: what the whole guild decides alone.
+// sectionPlaces is where things are shown, which the whole guild decides alone.
 const sectionPlaces = "places"
 
 // place names of a guild's channels with a purpose.
@@ -68,18 +67,8 @@ func placeLines(w words.Words, g chat.Guild) []discord.Field {
 		}
 		out = append(out, f)
 	}
-	var parties []string
-	for i, n := range partyNumbers(&g.Parties) {
-		if *n > 0 {
-			parties = append(parties, w.T("server.party."+partyKeys()[i])+": "+strconv.Itoa(*n))
-		}
-	}
-	return append(out, discord.Field{Name: w.T("server.f.parties"), Value: strings.Join(parties, " · ")})
+	return append(out, discord.Field{Name: w.T("server.parties"), Value: showParties(w, g.Parties)})
 }
-
-func partyKeys() []string { return []string{"atonce", "days", "award", "prize"} }
-
-func partyNumbers(r *chat.PartyRules) []*int { return []*int{&r.AtOnce, &r.Days, &r.Award, &r.Prize} }
 
 // placeRows are the controls of the section.
 func placeRows(w words.Words, g chat.Guild) []discord.Row {
@@ -115,49 +104,29 @@ func (s *Set) pressPlace(ctx context.Context, in *discord.Interaction, r *discor
 	}
 	w := s.say(in)
 	form := discord.Modal{CustomID: serverID(wholeGuild, sectionPlaces+"/edit"), Title: discord.Clip(w.T("server.title"), discord.MaxModalTitle)}
-	add := func(id, label string, n int) {
-		value := ""
-		if n > 0 {
-			value = strconv.Itoa(n)
-		}
-		form.Inputs = append(form.Inputs, discord.Input{
-			CustomID: id, Label: discord.Clip(label, discord.MaxInputLabel), Value: value, Max: 7, Placeholder: w.T("server.number"),
-		})
+	value := ""
+	if g.Stars > 0 {
+		value = strconv.Itoa(g.Stars)
 	}
-	add("stars", w.T("server.i.stars"), g.Stars)
-	for i, n := range partyNumbers(&g.Parties) {
-		add(partyKeys()[i], w.T("server.f.parties")+": "+w.T("server.party."+partyKeys()[i]), *n)
-	}
+	form.Inputs = []discord.Input{{
+		CustomID: "stars", Label: discord.Clip(w.T("server.i.stars"), discord.MaxInputLabel), Value: value, Max: 3, Placeholder: w.T("server.number"),
+	}}
 	return r.Modal(ctx, form)
 }
 
 // submitPlaces takes the form of the section.
 func (s *Set) submitPlaces(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	read := func(id, label string, most int) (int, error) {
-		text := strings.TrimSpace(in.Modal.Values[id])
-		if text == "" {
-			return 0, nil
-		}
+	least := 0
+	if text := strings.TrimSpace(in.Modal.Values["stars"]); text != "" {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > most {
-			return 0, tell(w.T("server.badnumber", "What", label, "Least", 1, "Most", most))
+		if err != nil || n < 1 || n > chat.MaxStars {
+			return tell(w.T("server.badnumber", "What", w.T("server.i.stars"), "Least", 1, "Most", chat.MaxStars))
 		}
-		return n, nil
-	}
-	least, err := read("stars", w.T("server.i.stars"), chat.MaxStars)
-	if err != nil {
-		return err
-	}
-	var rules chat.PartyRules
-	most := []int{maxPartyRunning, maxPartyDays, maxPartyBudget, maxPartyBudget}
-	for i, n := range partyNumbers(&rules) {
-		if *n, err = read(partyKeys()[i], w.T("server.party."+partyKeys()[i]), most[i]); err != nil {
-			return err
-		}
+		least = n
 	}
 	g, err := s.changeGuild(ctx, in, func(g *chat.Guild) error {
-		g.Stars, g.Parties = least, rules
+		g.Stars = least
 		return nil
 	})
 	if err != nil {
@@ -197,15 +166,4 @@ func (s *Set) setPlace(ctx context.Context, in *discord.Interaction, r *discord.
 		return r.Reply(ctx, private(w.T("server."+what+".none")))
 	}
 	return r.Reply(ctx, private(w.T("server."+what+".set", "Channel", "<#"+channel+">")))
-}
-
-// partyRules refuses parties that a guild does not allow.
-func partyRules(w words.Words, rules chat.PartyRules, p *chat.Party) error {
-	for i, n := range partyNumbers(&rules) {
-		has := []int64{0, int64(p.Hours+23) / 24, whole(kudos.Amount(p.Award)), whole(kudos.Amount(p.Prize))}[i] // the first is counted elsewhere
-		if *n > 0 && has > int64(*n) {
-			return tell(w.T("server.party.no", "What", w.T("server.party."+partyKeys()[i]), "Most", *n))
-		}
-	}
-	return nil
 }

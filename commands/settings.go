@@ -119,6 +119,8 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 	}
 	add("settings.f.avatar", truth(!p.NoAvatar))
 	add("settings.f.board", truth(!p.Unlisted))
+	add("settings.f.public", truth(p.Public))
+	add("settings.f.strict", truth(p.Strict))
 	if p.GiftLimit > 0 {
 		add("settings.f.giftlimit", strconv.FormatInt(p.GiftLimit, 10))
 	}
@@ -146,6 +148,7 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 		{Buttons: []discord.Button{
 			{Label: w.T("settings.edit"), CustomID: settingsID("defaults"), Style: discord.Primary},
 			{Label: w.T("settings.fine"), CustomID: settingsID("fine"), Style: discord.Primary},
+			toggle("public", p.Public), toggle("strict", p.Strict),
 		}},
 		{Buttons: []discord.Button{
 			toggle("private", p.Private), toggle("spoiler", p.Spoiler), toggle("share", p.Share), toggle("alt", !p.NoAlt), toggle("gifts", giving),
@@ -235,9 +238,10 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 		}
 		return r.Modal(ctx, settingsForm(w, p.Defaults, what))
 	case "reset":
-		// What somebody agreed to, and what they keep others from, is no default to go back to.
+		// What somebody agreed to, and what they keep others from, is no default to go back to. That they are of age has to be
+		// said again.
 		if _, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
-			*p = chat.Person{Agreed: p.Agreed, NoGifts: p.NoGifts, NoAvatar: p.NoAvatar, Unlisted: p.Unlisted}
+			*p = chat.Person{Agreed: p.Agreed, NoGifts: p.NoGifts, NoAvatar: p.NoAvatar, Unlisted: p.Unlisted, Strict: p.Strict}
 			return nil
 		}); err != nil {
 			return err
@@ -266,6 +270,10 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 			p.NoAvatar = !p.NoAvatar
 		case "board":
 			p.Unlisted = !p.Unlisted
+		case "public":
+			p.Public = !p.Public
+		case "strict":
+			p.Strict = !p.Strict
 		case "mild":
 			p.Mild = !p.Mild
 		case "adult":
@@ -394,7 +402,7 @@ func (s *Set) settingsNotices(ctx context.Context, in *discord.Interaction, r *d
 			p.NoticeGifts = n
 		}
 		p.QuietJobs = !o.Bool("done", !p.QuietJobs)
-		p.QuietRoles = !o.Bool("roles", !p.QuietRoles)
+		p.TellRoles = o.Bool("roles", p.TellRoles)
 		p.QuietParty = !o.Bool("parties", !p.QuietParty)
 		return nil
 	})
@@ -409,7 +417,7 @@ func (s *Set) settingsNotices(ctx context.Context, in *discord.Interaction, r *d
 		return w.T("common.yes")
 	}
 	return r.Reply(ctx, private(w.T("settings.notices",
-		"Gifts", w.T("settings.notice."+string(noticeOf(p))), "Done", truth(p.QuietJobs), "Roles", truth(p.QuietRoles), "Parties", truth(p.QuietParty))))
+		"Gifts", w.T("settings.notice."+string(noticeOf(p))), "Done", truth(p.QuietJobs), "Roles", truth(!p.TellRoles), "Parties", truth(p.QuietParty))))
 }
 
 func (s *Set) settingsReset(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

@@ -47,7 +47,7 @@ func TestPeopleHaveDefaultsOfTheirOwn(t *testing.T) {
 		t.Errorf("show has buttons: %+v", m.Buttons)
 	}
 	r.run(sandbox.Newcomer, "settings notifications", map[string]any{"gifts": "digest", "done": false})
-	r.whisper(sandbox.Newcomer, "Gifts: **once a day** · Long waits: **No** · Roles: **Yes**")
+	r.whisper(sandbox.Newcomer, "Gifts: **once a day** · Long waits: **No** · Roles: **No**")
 	r.click(sandbox.Newcomer, r.run(sandbox.Newcomer, "settings reset", nil).MessageID, "Forget them")
 	if m := r.result(sandbox.Friend, r.generate(sandbox.Newcomer, nil), 1); m.Ephemeral {
 		t.Error("the defaults outlived their end")
@@ -127,6 +127,15 @@ func TestPresets(t *testing.T) {
 	r.run(sandbox.Newcomer, "settings preset save", map[string]any{"name": "*apples*", "from": from[1].Value})
 	r.whisper(sandbox.Newcomer, `**\*apples\*** is kept`, "384×256 · 9 steps", "without: pears")
 	r.refused(sandbox.Friend, "settings preset save", map[string]any{"name": "mine", "from": from[1].Value}, "I do not know that request")
+	r.scribe("apples and pears")
+	r.message(sandbox.Newcomer, r.run(sandbox.Newcomer, "text", map[string]any{"prompt": "a red tale"}).MessageID, "apples and pears")
+	gone := r.generate(sandbox.Newcomer, map[string]any{"prompt": "a red nothing"})
+	r.result(sandbox.Newcomer, gone, 1)
+	r.click(sandbox.Newcomer, gone, "Delete")
+	r.gone(sandbox.Newcomer, sandbox.ChannelID, gone)
+	if from := r.suggest(sandbox.Newcomer, "settings preset save", "from", ""); len(from) != 2 || from[0].Name != "a bowl, red apple" {
+		t.Errorf("with a text, and one that is deleted, suggested %+v", from)
+	}
 	r.run(sandbox.Newcomer, "settings preset save", map[string]any{"name": "last"})
 	r.run(sandbox.Newcomer, "settings preset list", nil)
 	r.whisper(sandbox.Newcomer, `**\*apples\***`, "**last** · tiny · 256×256 · 3 steps")

@@ -395,6 +395,9 @@ func (s *Set) payThrough(ctx context.Context, in *discord.Interaction, p *params
 	if p.Forms != nil { // shared keys do not pay alchemists
 		return nil
 	}
+	if paid, err := s.payForGuest(ctx, in.User.ID, p); err != nil || paid {
+		return err
+	}
 	for _, use := range usesOf(in) {
 		u, found, err := s.keyUses.get(ctx, use)
 		if err != nil {

@@ -262,7 +262,7 @@ func (s *Set) textPressed(ctx context.Context, in *discord.Interaction, r *disco
 	switch {
 	case p.Text == nil:
 		return row, p, e, false, r.Reply(ctx, private(s.say(in).T("request.old")))
-	case !e.may(row.Person):
+	case !s.mayPress(ctx, &e, row.Person):
 		return row, p, e, false, tell(e.say.T("effective.strict"))
 	}
 	return row, p, e, true, nil

@@ -24,8 +24,6 @@ const (
 	descSeed     = "Any text or number; the same seed gives the same image"
 	descAmount   = "How many images; 1 to 4 in most places"
 	descPrivate  = "Only you see the image"
-	descUserInfo = "Your account, or somebody else's"
-	descUser     = "Whose account"
 )
 
 // choiceAny is the value of the suggestion to take any model.
@@ -33,9 +31,6 @@ const choiceAny = "Any model"
 
 // Answers of families that have only English for them.
 const (
-	textOld  = "This button is from an older message that I no longer know. Please start again with a command."
-	textGone = "This request is gone by now: results are kept for a short time only."
-
 	textBadSize = "write a size as width × height, such as 512x768, or pick one from the list"
 )
 

@@ -3,6 +3,7 @@
 package horde
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 
@@ -16,6 +17,7 @@ const KindPurse RecordKind = "purse"
 const (
 	MaxPurses   = 20                  // of one owner at a time
 	MaxPurseAge = 60 * 24 * time.Hour // from now until a purse goes back, at most
+	MaxFunders  = 20                  // of one purse, its owner not counted
 )
 
 // CodePurseNotFound says that a purse is closed. It is ours.
@@ -25,7 +27,7 @@ const CodePurseNotFound Code = "PurseNotFound"
 type PurseID struct{ UUID }
 
 // Purse is kudos that an account set aside to thank people with later. What is left goes back to its owner when it is
-// closed, or by itself when its time is over. Its JSON is stored.
+// closed, or by itself when its time is over; where others gave to it, to all in proportion. Its JSON is stored.
 type Purse struct {
 	ID      PurseID      `json:"id"`
 	Key     string       `json:"key"` // the idempotency key it was opened with
@@ -33,6 +35,42 @@ type Purse struct {
 	Left    kudos.Amount `json:"left"`
 	Created time.Time    `json:"created"`
 	Expiry  time.Time    `json:"expiry"`
+	Put     kudos.Amount `json:"put,omitempty"`     // by the owner, all in all
+	Funders []Funder     `json:"funders,omitempty"` // others, in the order they came
+}
+
+// Funder is somebody who gave to another's purse, and how much all in all.
+type Funder struct {
+	User UserID       `json:"user"`
+	Put  kudos.Amount `json:"put"`
+}
+
+// Shares splits what is left in proportion to what each put in, rounded down; what rounding leaves is the owner's, who
+// comes first.
+func (p *Purse) Shares() []Funder {
+	total := p.Put
+	for _, f := range p.Funders {
+		total += f.Put
+	}
+	out, rest := []Funder{{User: p.Owner}}, p.Left
+	for _, f := range p.Funders {
+		if part := share(p.Left, f.Put, total); part > 0 {
+			out = append(out, Funder{f.User, part})
+			rest -= part
+		}
+	}
+	out[0].Put = rest
+	return out
+}
+
+// share is part/total of an amount, rounded down. The product may be too large for 64 bits.
+func share(amount, part, total kudos.Amount) kudos.Amount {
+	if total <= 0 || part <= 0 || amount <= 0 {
+		return 0
+	}
+	high, low := bits.Mul64(uint64(amount), uint64(part))
+	quotient, _ := bits.Div64(high, low, uint64(max(total, part)))
+	return kudos.Amount(quotient)
 }
 
 // indexPurses files what was loaded at a start.
@@ -51,7 +89,9 @@ func (s *State) Purse(id PurseID) (Purse, bool) {
 	if p == nil {
 		return Purse{}, false
 	}
-	return *p, true
+	out := *p
+	out.Funders = slices.Clone(p.Funders)
+	return out, true
 }
 
 // FillPurse sets kudos aside in a purse, a new one unless one of the owner's is named, and sets when it goes back. With the
@@ -99,8 +139,54 @@ func (op FillPurse) apply(s *State, c *Change) (Purse, error) {
 	c.post(s, op.Key, kudos.KindReserve, kudos.Move(spendable(op.Owner), kudos.Reserved, op.Amount))
 	s.users[op.Owner].Details.Gifted -= op.Amount
 	p.Left += op.Amount
+	p.Put += op.Amount
 	s.keepPurse(c, p, op.Life)
 	s.remember(op.Key, receipt{op.Owner, reservedOwner, op.Amount}, c.Now)
+	return *p, nil
+}
+
+// JoinPurse adds kudos of somebody else to a purse. With the same key they move once. What is left in the end goes back
+// to everybody who gave, in proportion.
+type JoinPurse struct {
+	From   UserID
+	Purse  PurseID
+	Amount kudos.Amount
+	Key    string // required
+	Prior  *kudos.Event
+}
+
+func (op JoinPurse) apply(s *State, c *Change) (Purse, error) {
+	p := s.purse(op.Purse)
+	switch {
+	case op.Key == "":
+		return Purse{}, refuse(CodeBadRequest, "setting kudos aside needs a key")
+	case p == nil:
+		return Purse{}, refuse(CodePurseNotFound, "these kudos are not set aside any more")
+	case s.knows(op.Key, op.Prior):
+		return *p, nil
+	case op.From == p.Owner:
+		return Purse{}, refuse(CodeBadRequest, "the owner of what is set aside adds to it in another way")
+	}
+	if _, err := s.giver(Give{From: op.From, To: "d_", Amount: op.Amount, Key: op.Key}); err != nil {
+		return Purse{}, err
+	}
+	i := slices.IndexFunc(p.Funders, func(f Funder) bool { return f.User == op.From })
+	if i < 0 && len(p.Funders) >= MaxFunders {
+		return Purse{}, refuse(CodeForbidden, "%d people have added to this already; more would be too many", MaxFunders)
+	}
+	if p.Put == 0 { // from before anybody counted
+		p.Put = p.Left
+	}
+	p.Funders = slices.Clone(p.Funders)
+	if i < 0 {
+		i, p.Funders = len(p.Funders), append(p.Funders, Funder{User: op.From})
+	}
+	p.Funders[i].Put += op.Amount
+	c.post(s, op.Key, kudos.KindReserve, kudos.Move(spendable(op.From), kudos.Reserved, op.Amount))
+	s.users[op.From].Details.Gifted -= op.Amount
+	p.Left += op.Amount
+	s.purses.put(c, p.ID.String(), p)
+	s.remember(op.Key, receipt{op.From, reservedOwner, op.Amount}, c.Now)
 	return *p, nil
 }
 
@@ -160,6 +246,8 @@ func (op PayPurse) apply(s *State, c *Change) (Transferred, error) {
 		return Transferred{}, refuse(CodeTransferToAnon, "the anonymous account cannot receive kudos")
 	case to.ID == p.Owner:
 		return Transferred{}, refuse(CodeTransferToSelf, "you cannot give kudos to yourself")
+	case !s.settings.TransfersAllowed: // switched off since it was filled: what is left goes back
+		return Transferred{}, refuse(CodeTransfersDisabled, "the operator of this horde has switched gifts of kudos off")
 	case to.Suspicious():
 		return Transferred{}, refuse(CodeFaultWhenReceiving, "this account cannot receive kudos at the moment")
 	case to.Has(RoleFlagged):
@@ -177,7 +265,8 @@ func (op PayPurse) apply(s *State, c *Change) (Transferred, error) {
 	return Transferred{Amount: op.Amount}, nil
 }
 
-// ClosePurse gives what is left back to the owner. Closing a purse that is closed gives nothing.
+// ClosePurse gives what is left back to whom it came from, and tells how much that is in all. Closing a purse that is
+// closed gives nothing.
 type ClosePurse struct {
 	Owner UserID
 	Purse PurseID
@@ -198,8 +287,14 @@ func (op ClosePurse) apply(s *State, c *Change) (kudos.Amount, error) {
 
 func (s *State) returnPurse(c *Change, p *Purse) {
 	if p.Left > 0 {
-		c.post(s, "return:"+p.ID.String(), kudos.KindReturn, kudos.Move(kudos.Reserved, spendable(p.Owner), p.Left))
-		s.users[p.Owner].Details.Gifted += p.Left
+		postings := []kudos.Posting{{Account: kudos.Reserved, Amount: -p.Left}}
+		for _, f := range p.Shares() {
+			postings = append(postings, kudos.Posting{Account: spendable(f.User), Amount: f.Put})
+			if u := s.users[f.User]; u != nil && !u.Wiped() {
+				u.Details.Gifted += f.Put
+			}
+		}
+		c.post(s, "return:"+p.ID.String(), kudos.KindReturn, postings)
 	}
 	s.purses.drop(c, p.ID.String())
 }

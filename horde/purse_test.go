@@ -83,3 +83,58 @@ func TestAPurseThanksPeopleAndGoesBack(t *testing.T) {
 		t.Errorf("ann has %s in the end", got)
 	}
 }
+
+func TestNothingIsGivenOnceGiftsAreSwitchedOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ann, bob := w.user("ann", kudos.Whole(100)), w.user("bob", 0)
+	purse := do(w, horde.FillPurse{Owner: ann, Amount: kudos.Whole(50), Life: time.Hour, Key: "party:1"})
+	do(w, horde.Give{From: ann, To: "d_late", Amount: kudos.Whole(5), Key: "gift:1"})
+	w.s = restored(t, w, horde.Settings{})
+	has := w.balance(ann)
+	denied(w, "from a purse", horde.PayPurse{Owner: ann, Purse: purse.ID, To: bob, Amount: 1, Key: "a"}, horde.CodeTransfersDisabled)
+	late := do(w, horde.CreateUser{External: "d_late", Name: "late", Key: horde.KeyHash{77}}).ID
+	if got := do(w, horde.Claim{User: late}); got.Amount != 0 {
+		t.Errorf("claimed %+v", got)
+	}
+	if got := w.balance(ann); got != has+kudos.Whole(5) {
+		t.Errorf("ann has %s after her gift went back, want %s", got, has+kudos.Whole(5))
+	}
+}
+
+func TestWhatIsLeftOfAPurseGoesBackInProportion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ann, bob, eve, guest := w.user("ann", kudos.Whole(100)), w.user("bob", kudos.Whole(100)), w.user("eve", kudos.Whole(100)), w.user("guest", 0)
+	purse := do(w, horde.FillPurse{Owner: ann, Amount: kudos.Whole(40), Life: time.Hour, Key: "p"})
+	for range 2 { // once
+		do(w, horde.JoinPurse{From: bob, Purse: purse.ID, Amount: kudos.Whole(20), Key: "p:bob"})
+	}
+	do(w, horde.JoinPurse{From: bob, Purse: purse.ID, Amount: kudos.Whole(10), Key: "p:bob:more"})
+	do(w, horde.JoinPurse{From: eve, Purse: purse.ID, Amount: kudos.Whole(30), Key: "p:eve"})
+	w.restart()
+	for name, c := range map[string]struct {
+		op   horde.JoinPurse
+		want horde.Code
+	}{
+		"strangers":          {horde.JoinPurse{From: horde.Anonymous, Purse: purse.ID, Amount: 1, Key: "x"}, horde.CodeTransferFromAnon},
+		"the owner":          {horde.JoinPurse{From: ann, Purse: purse.ID, Amount: 1, Key: "x"}, horde.CodeBadRequest},
+		"more than they had": {horde.JoinPurse{From: eve, Purse: purse.ID, Amount: kudos.Whole(1000), Key: "x"}, horde.CodeTransferNotEnough},
+		"no purse":           {horde.JoinPurse{From: eve, Amount: 1, Key: "x"}, horde.CodePurseNotFound},
+		"no key":             {horde.JoinPurse{From: eve, Purse: purse.ID, Amount: 1}, horde.CodeBadRequest},
+	} {
+		if _, err := try(w, c.op); codeOf(err) != c.want {
+			t.Errorf("%s: got %v, want %s", name, err, c.want)
+		}
+	}
+	do(w, horde.PayPurse{Owner: ann, Purse: purse.ID, To: guest, Amount: kudos.Whole(33), Key: "p:guest"})
+	before := map[horde.UserID]kudos.Amount{ann: w.balance(ann), bob: w.balance(bob), eve: w.balance(eve)}
+	if left := do(w, horde.ClosePurse{Owner: ann, Purse: purse.ID}); left != kudos.Whole(67) {
+		t.Errorf("%s went back in all", left)
+	}
+	for who, want := range map[horde.UserID]kudos.Amount{ann: 2680, bob: 2010, eve: 2010} { // 40, 30 and 30 of 100 kudos, of 67
+		if got := w.balance(who) - before[who]; got != want {
+			t.Errorf("%d got %s back, want %s", who, got, want)
+		}
+	}
+}

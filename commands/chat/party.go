@@ -8,10 +8,16 @@ import "time"
 const (
 	KindParty      DocKind = "party"       // Party, by its thread
 	KindPartyDraft DocKind = "party_draft" // Party, by the interaction that asked for it
+	KindPartyVote  DocKind = "party_vote"  // PartyVote, by thread, a colon and the person; it is due when it is forgotten
+	KindPartyWins  DocKind = "party_wins"  // PartyWins, by guild, a colon and the person
 )
 
-// MaxPartyEntries is how many entries a party takes.
-const MaxPartyEntries = 300
+// Bounds of parties.
+const (
+	MaxPartyEntries   = 300 // that a party takes
+	MaxPartyFinalists = 25  // that people vote between: what a list of Discord holds
+	maxPartiesNamed   = 50  // of somebody's wins
+)
 
 // PartyStage says how far a party is. The names are stored.
 type PartyStage string
@@ -32,6 +38,7 @@ const (
 	WinnerNone  PartyWinner = "none"
 	WinnerHost  PartyWinner = "host"
 	WinnerEmoji PartyWinner = "emoji" // most people who reacted with the party's emoji
+	WinnerPoll  PartyWinner = "poll"  // most votes, after the party
 )
 
 // Party is pictures made together on a theme. Amounts are hundredths of a kudos.
@@ -45,25 +52,103 @@ type Party struct {
 	Locale  string `json:"locale,omitempty"`
 
 	Model  string   `json:"model,omitempty"`
+	Style  string   `json:"style,omitempty"`
+	Ping   string   `json:"ping,omitempty"`  // role that hears of the beginning
 	Words  []string `json:"words,omitempty"` // that every prompt has
 	Award  int64    `json:"award,omitempty"` // for each entry
 	Per    int      `json:"per"`             // rewards of one person
 	Prize  int64    `json:"prize,omitempty"`
 	Budget int64    `json:"budget,omitempty"` // set aside so far
 	Purse  string   `json:"purse,omitempty"`  // that holds it
+	Pay    int64    `json:"pay,omitempty"`    // what pictures of guests may cost the host
+	Key    *KeyUse  `json:"key,omitempty"`    // the shared key they cost it through; sealed for PayUse
+	PayUse string   `json:"pay_use,omitempty"`
+
+	Funds []PartyFund `json:"funds,omitempty"` // of others than the host
+	Back  []PartyFund `json:"back,omitempty"`  // what was left in the end, and whose it was
 
 	Picks  PartyWinner `json:"picks"`
 	Emoji  string      `json:"emoji,omitempty"`
+	Finals []int       `json:"finals,omitempty"` // numbers of the entries that people vote between
 	Winner int         `json:"winner,omitempty"` // number of the entry
 	Ended  string      `json:"ended,omitempty"`  // who ended it early
 
 	Stage   PartyStage   `json:"stage"`
-	Asked   time.Time    `json:"asked,omitzero"` // when the host was asked to pick
+	Asked   time.Time    `json:"asked,omitzero"` // when the host was asked to pick, or everybody to vote
+	Told    bool         `json:"told,omitempty"` // the results
 	Hours   int          `json:"hours"`
 	Begun   time.Time    `json:"begun"`
 	Ends    time.Time    `json:"ends"`
 	Due     time.Time    `json:"due"`
 	Entries []PartyEntry `json:"entries,omitempty"`
+}
+
+// PartyFund is kudos of one person, in hundredths.
+type PartyFund struct {
+	Person string `json:"person"`
+	User   int64  `json:"user"` // the account
+	Amount int64  `json:"amount"`
+}
+
+// Fund notes what somebody other than the host added.
+func (p *Party) Fund(f PartyFund) {
+	for i := range p.Funds {
+		if p.Funds[i].User == f.User {
+			p.Funds[i].Amount += f.Amount
+			return
+		}
+	}
+	p.Funds = append(p.Funds, f)
+}
+
+// Funder reports whether somebody added kudos, as the host or beside them.
+func (p *Party) Funder(person string) bool {
+	for _, f := range p.Funds {
+		if f.Person == person {
+			return true
+		}
+	}
+	return person == p.Host
+}
+
+// Votes reports whether people may vote now. The question may be a moment older than the note that it was asked.
+func (p *Party) Votes(now time.Time) bool {
+	if p.Picks != WinnerPoll || len(p.Finals) == 0 || p.Winner > 0 {
+		return false
+	}
+	return p.Asked.IsZero() && p.Stage == PartyEnding || p.Stage == PartyWaiting && now.Before(p.Due)
+}
+
+// PartyVote is the entry that somebody likes best. It is due when it is forgotten.
+type PartyVote struct {
+	Entry int       `json:"entry"`
+	At    time.Time `json:"at"`
+}
+
+// PartyWins counts the parties of a guild in which somebody made the favourite picture.
+type PartyWins struct {
+	Count   int64    `json:"count"`
+	Parties []string `json:"parties"` // the last ones, so that none counts twice
+}
+
+// Won counts a party, once.
+func (w *PartyWins) Won(party string) {
+	for _, p := range w.Parties {
+		if p == party {
+			return
+		}
+	}
+	w.Count++
+	list := append(w.Parties[:len(w.Parties):len(w.Parties)], party)
+	w.Parties = list[max(len(list)-maxPartiesNamed, 0):]
+}
+
+// PartyRules are what a guild decides about parties. Zero numbers and empty lists leave it to the bot.
+type PartyRules struct {
+	Most     int      `json:"most,omitempty"`     // running at a time
+	Days     int      `json:"days,omitempty"`     // of one, at most
+	Channels []string `json:"channels,omitempty"` // where they may begin; empty: everywhere
+	Pings    []string `json:"pings,omitempty"`    // roles that may be pinged; empty: none
 }
 
 // PartyEntry is one picture of a party; entries are numbered from 1.

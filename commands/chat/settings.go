@@ -110,14 +110,6 @@ const (
 	MaxStars     = 100
 )
 
-// PartyRules bound the parties of a guild. Zero leaves a number to the bot.
-type PartyRules struct {
-	AtOnce int `json:"at_once,omitempty"` // parties
-	Days   int `json:"days,omitempty"`    // from now on
-	Award  int `json:"award,omitempty"`   // most kudos for an entry
-	Prize  int `json:"prize,omitempty"`   // most kudos for the winner
-}
-
 // Block keeps a person from using the bot in a guild.
 type Block struct {
 	Person string    `json:"person"`
@@ -162,6 +154,8 @@ type Person struct {
 
 	NoAvatar bool `json:"no_avatar,omitempty"` // nobody else may make anything of their avatar
 	Unlisted bool `json:"unlisted,omitempty"`  // leaderboards do not name them
+	Public   bool `json:"public,omitempty"`    // everybody may see whose account theirs is
+	Strict   bool `json:"strict,omitempty"`    // nobody else may press what makes more of their images
 
 	Adult time.Time `json:"adult,omitzero"` // when they said that they are of age; zero: never
 
@@ -170,7 +164,7 @@ type Person struct {
 
 	NoticeGifts Notice `json:"notice_gifts,omitempty"`
 	QuietJobs   bool   `json:"quiet_jobs,omitempty"` // no message when something that took long is done
-	QuietRoles  bool   `json:"quiet_roles,omitempty"`
+	TellRoles   bool   `json:"tell_roles,omitempty"` // a message when they are given a role, or it is taken back
 	QuietParty  bool   `json:"quiet_party,omitempty"`
 
 	Agreed time.Time `json:"agreed,omitzero"` // when they opened their account by the panel

@@ -21,6 +21,16 @@ func (e *Engine) FillPurse(ctx context.Context, op horde.FillPurse) (horde.Purse
 	return Do(ctx, e, op)
 }
 
+// JoinPurse adds somebody else's kudos to a purse; see horde.JoinPurse. With one key it happens once for ever.
+func (e *Engine) JoinPurse(ctx context.Context, op horde.JoinPurse) (horde.Purse, error) {
+	prior, err := e.store.LedgerEvent(ctx, op.Key)
+	if err != nil {
+		return horde.Purse{}, fmt.Errorf("%w: look up a purse: %w", ErrUnavailable, err)
+	}
+	op.Prior = prior
+	return Do(ctx, e, op)
+}
+
 // PayPurse gives kudos out of a purse; see horde.PayPurse. With one key it happens once for ever.
 func (e *Engine) PayPurse(ctx context.Context, op horde.PayPurse) (horde.Transferred, error) {
 	prior, err := e.store.LedgerEvent(ctx, op.Key)

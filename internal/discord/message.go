@@ -11,6 +11,7 @@ import (
 // Limits of Discord that Message and Modal are checked against before they are sent. Lengths are in characters.
 const (
 	MaxContent          = 2000
+	MaxPings            = 100 // roles
 	MaxEmbeds           = 10
 	MaxEmbedTotal       = 6000 // over all texts of all embeds of one message
 	MaxEmbedTitle       = 256
@@ -34,7 +35,7 @@ const (
 )
 
 // Message is everything a message shows. Sending it creates that message; editing with it replaces the whole message, so
-// an absent part is cleared (files excepted when KeepFiles is set). Mentions never ping anybody.
+// an absent part is cleared (files excepted when KeepFiles is set). Mentions ping nobody but the Pings of a new message.
 type Message struct {
 	Content    string
 	Embeds     []Embed
@@ -42,6 +43,9 @@ type Message struct {
 	Files      []File
 	// Layout replaces Content, Embeds and Components by blocks; see there.
 	Layout Layout
+
+	// Pings are the roles that hear of a new message which mentions them. An edit pings nobody.
+	Pings []string
 
 	// Ephemeral shows a reply or follow-up to the person who caused it and to nobody else. It has no meaning in an edit:
 	// the first answer decides.
@@ -193,6 +197,9 @@ func (m Message) Validate() error {
 	}
 	if n := utf8.RuneCountInString(m.Content); n > MaxContent {
 		return fmt.Errorf("content has %d characters, limit %d", n, MaxContent)
+	}
+	if len(m.Pings) > MaxPings {
+		return fmt.Errorf("%d roles are pinged, limit %d", len(m.Pings), MaxPings)
 	}
 	if len(m.Embeds) > MaxEmbeds {
 		return fmt.Errorf("%d embeds, limit %d", len(m.Embeds), MaxEmbeds)

@@ -46,6 +46,7 @@ func (w wireMessage) MarshalJSON() ([]byte, error) {
 
 type wireMentions struct {
 	Parse []string `json:"parse"`
+	Roles []string `json:"roles,omitempty"`
 }
 
 type wireAttachment struct {
@@ -135,7 +136,7 @@ type wireSelect struct {
 
 // create is the body that makes the message: absent parts are left out.
 func (m Message) create() wireMessage {
-	w := wireMessage{AllowedMentions: wireMentions{Parse: []string{}}}
+	w := wireMessage{AllowedMentions: wireMentions{Parse: []string{}, Roles: m.Pings}}
 	if m.Content != "" {
 		w.Content = &m.Content
 	}

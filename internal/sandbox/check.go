@@ -14,13 +14,16 @@ import (
 
 // body is the part of a message that create, edit, callback and follow-up have in common.
 type body struct {
-	Content     *string         `json:"content"`
-	Embeds      *[]obj          `json:"embeds"`
-	Components  *[]obj          `json:"components"`
-	Flags       int             `json:"flags"`
-	Nonce       any             `json:"nonce"`
-	Enforce     bool            `json:"enforce_nonce"`
-	Null        map[string]bool `json:"-"` // fields given as null: they are cleared
+	Content    *string         `json:"content"`
+	Embeds     *[]obj          `json:"embeds"`
+	Components *[]obj          `json:"components"`
+	Flags      int             `json:"flags"`
+	Nonce      any             `json:"nonce"`
+	Enforce    bool            `json:"enforce_nonce"`
+	Null       map[string]bool `json:"-"` // fields given as null: they are cleared
+	Mentions   struct {
+		Roles []string `json:"roles"`
+	} `json:"allowed_mentions"`
 	Attachments *[]struct {
 		ID          any    `json:"id"`
 		Filename    string `json:"filename"`

@@ -32,6 +32,7 @@ type message struct {
 	Command     string     `json:"command"`     // and what, when it was a command
 	Meta        obj        `json:"meta"`        // interaction_metadata of the API
 	Nonce       string     `json:"nonce"`
+	Pings       []string   `json:"pings,omitempty"` // roles that it pinged
 }
 
 // file is an attachment.
@@ -102,7 +103,7 @@ func (s *Server) apiMessage(m *message, viewer string) obj {
 	author, _ := s.w.person(m.Author)
 	out := obj{
 		"id": m.ID, "channel_id": m.Channel, "author": author.api(), "content": m.Content, "timestamp": stamp(m.Created),
-		"edited_timestamp": nil, "tts": false, "mention_everyone": false, "mentions": []any{}, "mention_roles": []any{},
+		"edited_timestamp": nil, "tts": false, "mention_everyone": false, "mentions": []any{}, "mention_roles": append([]string{}, m.Pings...),
 		"attachments": []any{}, "embeds": embedsAPI(m.Embeds), "components": nonNil(m.Components), "pinned": false, "type": 0,
 		"flags": m.Flags,
 	}

@@ -279,6 +279,11 @@ func (s *Server) postMessage(c *call) (int, any, error) {
 	}
 	m := s.newMessage(channel, BotID)
 	m.Nonce = nonce
+	for _, id := range b.Mentions.Roles {
+		if b.Content != nil && strings.Contains(*b.Content, "<@&"+id+">") {
+			m.Pings = append(m.Pings, id)
+		}
+	}
 	if text := s.fill(m, b, c.files); text != "" {
 		return 0, nil, s.badLocked(c, text)
 	}

@@ -142,6 +142,9 @@ func (s *Server) rest(route string, opts routeOptions, h handler) http.Handler {
 		}
 		c := &call{Request: r, where: r.Method + " " + mask(path)}
 		ex := Exchange{Method: r.Method, Path: path, Route: route}
+		s.mu.Lock()
+		s.requests++
+		s.mu.Unlock()
 		fault := s.takeFault(r.Method, path)
 		if fault != nil && fault.before(w, r) {
 			s.record(Entry{Kind: "rest", Title: c.where, Status: "fault: " + string(fault.Kind)})
