@@ -207,6 +207,7 @@ type Set struct {
 	drafts     *memory[chat.Draft]
 	reports    *memory[chat.Report]
 	sentTwice  *twice
+	shown      *memory[chat.Shown]
 	decoding   chan struct{} // holds maxDecoding: pictures that are being decoded
 
 	mu   sync.Mutex           // guards deaf
@@ -236,6 +237,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
+	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
 	s.parties, s.partyDrafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
