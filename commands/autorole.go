@@ -125,58 +125,6 @@ func (s *Set) readCondition(o discord.OptionValues, suffix string) (c chat.RoleC
 	return c, true, nil
 }
 
-// checkRole refuses roles that the bot cannot give, that the caller may not, or that nobody should get by itself.
-func (s *Set) checkRole(ctx context.Context, in *discord.Interaction, id string) error {
-	guild, err := s.bot.Guild(ctx, in.GuildID)
-	if err != nil {
-		return fmt.Errorf("read the guild: %w", err)
-	}
-	me, err := s.bot.Member(ctx, in.GuildID, s.bot.UserID())
-	if err != nil {
-		return fmt.Errorf("read what I may: %w", err)
-	}
-	top := func(ids []string) int {
-		highest := 0
-		for _, r := range guild.Roles {
-			if slices.Contains(ids, r.ID) {
-				highest = max(highest, r.Position)
-			}
-		}
-		return highest
-	}
-	i := slices.IndexFunc(guild.Roles, func(r discord.Role) bool { return r.ID == id })
-	if i < 0 {
-		return badRule("role")
-	}
-	role := guild.Roles[i]
-	mine := 0 // what everybody has counts for the bot too
-	for _, r := range guild.Roles {
-		if r.ID == in.GuildID || slices.Contains(me.Roles, r.ID) {
-			mine |= int(r.Grants())
-		}
-	}
-	switch {
-	case role.ID == in.GuildID:
-		return badRule("everyone")
-	case role.Managed:
-		return badRule("managed", "Role", roleMention(id))
-	case role.Grants()&dangerous != 0:
-		return badRule("dangerous", "Role", roleMention(id))
-	case role.Position >= top(me.Roles):
-		return badRule("above.me", "Role", roleMention(id))
-	case guild.OwnerID != in.User.ID && role.Position >= top(in.MemberRoles):
-		return badRule("above.you", "Role", roleMention(id))
-	case !discord.Permissions(mine).Has(discord.ManageRoles):
-		return badRule("permission")
-	}
-	return nil
-}
-
-// dangerous are permissions that no rule may hand out.
-const dangerous = discord.Administrator | discord.ManageGuild | discord.ManageRoles | discord.ManageChannels | discord.BanMembers |
-	discord.KickMembers | discord.ManageWebhooks | discord.ManageMessages | discord.MentionAll | discord.MuteMembers |
-	discord.MoveMembers | discord.ManageNames | discord.ManageEmoji | discord.ManageThreads | discord.TimeoutMembers
-
 // refusedRule tells why a rule cannot be. Other errors are passed on.
 func (c *roleCommand) refusedRule(ctx context.Context, err error) error {
 	if bad, ok := errors.AsType[*ruleError](err); ok {
@@ -288,6 +236,16 @@ func (s *Set) roleEdit(ctx context.Context, c *roleCommand) error {
 
 func (s *Set) roleRemove(ctx context.Context, c *roleCommand) error {
 	id := int(c.in.Command.Options.Int("rule", 0))
+	i := slices.IndexFunc(c.rules.Rules, func(r chat.RoleRule) bool { return r.ID == id })
+	if i < 0 {
+		return c.tell(ctx, c.w.T("autorole.no.rule"))
+	}
+	if err := c.r.Defer(ctx, true); err != nil {
+		return err
+	}
+	if err := s.checkBelow(ctx, c.in, c.rules.Rules[i].Role); err != nil {
+		return c.refusedRule(ctx, err)
+	}
 	var gone chat.RoleRule
 	_, err := s.changeRoleRules(ctx, c.in, func(v *chat.Roles) error {
 		i := slices.IndexFunc(v.Rules, func(r chat.RoleRule) bool { return r.ID == id })
@@ -396,6 +354,8 @@ func sayPaused(w words.Words, rules chat.Roles, role string, now time.Time) stri
 		return ""
 	case p.Gone:
 		return "⏸ " + w.T("autorole.gone")
+	case p.Unsafe:
+		return "⏸ " + w.T("autorole.no.dangerous", "Role", roleMention(role))
 	}
 	return "⏸ " + w.T("autorole.paused", "Role", roleMention(role), "When", stamp(p.Until))
 }

@@ -13,6 +13,7 @@ import (
 	"stablemate/commands/chat"
 	"stablemate/horde"
 	"stablemate/horde/engine"
+	"stablemate/internal/discord"
 	"stablemate/internal/sandbox"
 )
 
@@ -165,6 +166,73 @@ func TestRulesThatCannotBeAreRefused(t *testing.T) {
 	}
 }
 
+func TestWhoManagesRolesChangesRulesOfRolesBelowTheirsOnly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Friend)
+	r.rule(sandbox.RoleWorker, "linked", nil)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
+	for _, role := range r.sand.GuildRoles(sandbox.GuildID) { // the lowest role lets its members manage roles
+		if role.ID == sandbox.RoleTrusted {
+			role.Permissions |= int64(discord.ManageRoles)
+			if _, err := r.sand.SetRole(sandbox.GuildID, role); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := r.sand.GiveRole(sandbox.GuildID, sandbox.Newcomer, sandbox.RoleTrusted); err != nil {
+		t.Fatal(err)
+	}
+	r.run(sandbox.Newcomer, "autorole add", map[string]any{"role": sandbox.RoleWorker, "condition": "trusted"})
+	r.whisper(sandbox.Newcomer, "is not below your own highest role")
+	r.run(sandbox.Newcomer, "autorole remove", map[string]any{"rule": 1})
+	r.eventually("another refusal", func() bool {
+		n := 0
+		for _, m := range r.sand.Messages(sandbox.ChannelID, sandbox.Newcomer) {
+			if strings.Contains(m.Content, "is not below your own highest role") {
+				n++
+			}
+		}
+		return n == 2
+	})
+	r.pass()
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
+}
+
+func TestARoleThatBecameMightyIsGivenToNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer)
+	r.rule(sandbox.RoleWorker, "linked", nil)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
+	set := func(permissions discord.Permissions) {
+		t.Helper()
+		for _, role := range r.sand.GuildRoles(sandbox.GuildID) {
+			if role.ID == sandbox.RoleWorker {
+				role.Permissions = int64(permissions)
+				if _, err := r.sand.SetRole(sandbox.GuildID, role); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	set(discord.BanMembers)
+	r.jump(2 * time.Minute) // what was read before is not trusted any more
+	r.login(sandbox.Friend)
+	r.see(sandbox.Admin, "a notice", func(m sandbox.Message) bool {
+		return !m.Ephemeral && strings.Contains(m.Content, "lets people manage or moderate the server now")
+	})
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, false)
+	r.run(sandbox.Admin, "autorole list", nil)
+	r.whisper(sandbox.Admin, "⏸", "I do not give such roles by rule")
+	set(0)
+	r.jump(25 * time.Hour)
+	if err := r.p.set.RoleTick(r.ctx()); err != nil {
+		t.Fatal(err)
+	}
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
+}
+
 func TestARoleThatCannotBeGivenRests(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -219,7 +287,7 @@ func TestConditionsOfARuleHoldTogetherAndRulesOfARoleAreAlternatives(t *testing.
 	r.pass()
 	r.run(sandbox.Admin, "autorole test", map[string]any{"user": sandbox.Friend})
 	r.whisper(sandbox.Admin, "✅ is trusted", "❌ the account is at least 10 days old – now 0")
-	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 60})
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 60})
 	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
 	r.getsRole(sandbox.Friend, sandbox.RoleWorker, false)
 	r.restart(11 * 24 * time.Hour)

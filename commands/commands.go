@@ -84,6 +84,9 @@ type Deps struct {
 	HashKey func(key string) horde.KeyHash
 	// History lists the last movements of an account of the ledger, newest first, at most limit.
 	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
+	// Ranks lists who has most of what a board compares since a time, most first; all of time when it is zero. It is not asked
+	// for balances.
+	Ranks func(ctx context.Context, board Board, since time.Time) ([]Rank, error)
 	// News lists what happened, newest first; nil leaves /news out.
 	News    func() []NewsPiece
 	Log     zerolog.Logger
@@ -194,6 +197,7 @@ type Set struct {
 	diary       *diary
 	tallies     *tallies
 	charts      *chart.Painter
+	ranking     ranking
 	host        *host
 	parties     *memory[chat.Party]
 	partyDrafts *memory[chat.Party]
@@ -215,12 +219,13 @@ func New(deps Deps, opts Options) (*Set, error) {
 	switch {
 	case deps.Engine == nil, deps.Bot == nil, deps.Messages == nil, deps.Docs == nil, deps.Images == nil:
 		return nil, errors.New("commands: engine, bot, messages, documents and images are needed")
-	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Now == nil:
-		return nil, errors.New("commands: seal, keys, history and clock are needed")
+	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Ranks == nil, deps.Now == nil:
+		return nil, errors.New("commands: seal, keys, history, ranks and clock are needed")
 	}
 	deps.Docs = &watchedDocs{Docs: deps.Docs}
 	s := &Set{
 		deps: deps, opts: opts, engine: deps.Engine, bot: deps.Bot, log: deps.Log, now: deps.Now, deaf: make(map[string]time.Time),
+		ranking: ranking{kept: make(map[string]keptRanks)},
 	}
 	bundle, err := words.Load()
 	if err != nil {

@@ -178,9 +178,8 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 	}
 	m.Optional = !e.lastEdit.IsZero()
 	if more {
-		files, _, _, _, _, err := e.s.images(ctx, e.row, e.p, st, true)
-		if err == nil {
-			m.Files, m.KeepFiles = files, false
+		if got, err := e.s.images(ctx, e.row, e.p, st, showing{noRead: true}); err == nil {
+			m.Files, m.KeepFiles = got.files, false
 		}
 	}
 	limited, cancel := context.WithTimeout(ctx, progressTime)
@@ -273,7 +272,7 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 			e.row.Message = ref.MessageID // reactions to it thank the right person
 		}
 	case discord.IsTooLarge(err) && !e.how.noFiles:
-		e.how.noFiles = true
+		e.smaller(m.Files)
 		return e.now.Add(urgentGap), false
 	case api != nil && (api.Code == codeBlockedText || api.Code == codeBlockedLink) && !e.how.noWords:
 		e.how.noWords = true
@@ -289,6 +288,20 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	}
 	e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("result not shown yet")
 	return e.retry(), false
+}
+
+// smaller notes that Discord refused files for their size: the next result has less, down to none.
+func (e *editor) smaller(files []discord.File) {
+	total, largest := 0, 0
+	for _, f := range files {
+		total, largest = total+len(f.Data), max(largest, len(f.Data))
+	}
+	if total <= 1 || e.p.Text != nil || e.how.room > 0 && total > e.how.room { // what could not be made smaller is left out
+		e.how.noFiles = true
+		return
+	}
+	e.how.room = total - 1
+	e.s.bot.RefusedUpload(e.row.Guild, int64(largest))
 }
 
 // finish closes the row, as often as it takes.

@@ -261,7 +261,7 @@ func (s *Set) restricted(ctx context.Context, in *discord.Interaction) bool {
 	return s.parents.restricted(ctx, s.bot, in.ChannelParent, s.now())
 }
 
-// parents knows for a while which parents of threads are restricted by age.
+// parents knows for a while which parents of threads are restricted by age, and what channels belong to.
 type parents struct {
 	mu    sync.Mutex // guards known
 	known map[string]parent
@@ -269,20 +269,43 @@ type parents struct {
 
 type parent struct {
 	restricted bool
+	above      string // channel of a thread, or category of a channel
 	until      time.Time
 }
 
 func (p *parents) restricted(ctx context.Context, bot *discord.Bot, id string, now time.Time) bool {
+	k, err := p.read(ctx, bot, id, now)
+	return err == nil && k.restricted
+}
+
+// above is what a channel belongs to: the channel of a thread, else a category or nothing. A channel that the bot may not
+// see belongs to nothing.
+func (p *parents) above(ctx context.Context, bot *discord.Bot, id string, now time.Time) (string, error) {
+	k, err := p.read(ctx, bot, id, now)
+	if discord.IsMissingPermission(err) || discord.IsUnknownMessage(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("find what a channel belongs to: %w", err)
+	}
+	return k.above, nil
+}
+
+// read asks Discord about a channel, once in a while. After an error nothing is known but that.
+func (p *parents) read(ctx context.Context, bot *discord.Bot, id string, now time.Time) (parent, error) {
 	p.mu.Lock()
 	k, ok := p.known[id]
 	p.mu.Unlock()
 	if ok && now.Before(k.until) {
-		return k.restricted
+		return k, nil
 	}
 	c, err := bot.Channel(ctx, id)
-	k = parent{restricted: err == nil && c.NSFW, until: now.Add(parentTime)}
-	if ctx.Err() != nil {
-		return false // it had no time to answer
+	if err != nil && ctx.Err() != nil {
+		return parent{}, ctx.Err() // it had no time to answer
+	}
+	k = parent{restricted: err == nil && c.NSFW, above: c.ParentID, until: now.Add(parentTime)}
+	if err != nil && !discord.IsMissingPermission(err) && !discord.IsUnknownMessage(err) {
+		return k, err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -290,7 +313,7 @@ func (p *parents) restricted(ctx context.Context, bot *discord.Bot, id string, n
 		clear(p.known)
 	}
 	p.known[id] = k
-	return k.restricted
+	return k, nil
 }
 
 // admit refuses people and places that a feature is not for.

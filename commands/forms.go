@@ -3,6 +3,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -185,7 +186,7 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 		case text != "":
 			parts = append(parts, "**"+escape(g.Model)+"** "+escape(discord.Clip(text, maxFormWords/max(1, len(p.Made)))))
 		case g.Blob != "" && !how.noFiles:
-			f, err := s.formFile(ctx, id, i, g, maxFiles-total)
+			f, err := s.formFile(ctx, id, i, g, min(cmp.Or(how.room, maxFiles)-total, int(s.bot.UploadLimit(row.Guild, 0))))
 			switch {
 			case errors.Is(err, fs.ErrNotExist), err != nil && how.noRead:
 				parts = append(parts, w.T("image.gone"))

@@ -72,8 +72,9 @@ func (s *Set) kudosFamily() family {
 					opt("anonymous", discord.OptionSpec{Type: discord.OptionBoolean})),
 				sub("giftrole", opt("role", discord.OptionSpec{Type: discord.OptionRole, Required: true}), amount,
 					opt("mode", discord.OptionSpec{Type: discord.OptionString, Choices: choices("kudos.mode.", "each", "split")})),
-				sub("leaderboard", opt("board", discord.OptionSpec{Type: discord.OptionString, Choices: choices("kudos.board.", boards()...)}),
-					opt("scope", discord.OptionSpec{Type: discord.OptionString, Choices: choices("kudos.scope.", "horde", "guild")})),
+				sub("leaderboard", opt("board", discord.OptionSpec{Type: discord.OptionString, Choices: choices("kudos.board.", s.boards()...)}),
+					opt("scope", discord.OptionSpec{Type: discord.OptionString, Choices: choices("kudos.scope.", "horde", "guild")}),
+					opt("period", discord.OptionSpec{Type: discord.OptionString, Choices: choices("kudos.period.", periods()...)})),
 				sub("history", opt("type", discord.OptionSpec{Type: discord.OptionString, Choices: choices("kudos.type.", historyTypes()...)}),
 					opt("page", discord.OptionSpec{Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(maxHistory / historyPage))})),
 				sub("pending"),
@@ -241,12 +242,7 @@ func (s *Set) beginGift(ctx context.Context, in *discord.Interaction, r *discord
 		limit = confirmAbove
 	}
 	if kudos.Amount(d.Amount) <= limit {
-		m, err := s.sendGift(ctx, in, d, in.ID)
-		if err != nil {
-			return err
-		}
-		m.Ephemeral = m.Ephemeral || e.answers == chat.AnswersPrivate
-		return r.Reply(ctx, m)
+		return s.giveNow(ctx, in, r, d, d.Anonymous || e.answers == chat.AnswersPrivate)
 	}
 	d.Due = s.now().Add(draftLife)
 	_, err = s.giftDrafts.change(ctx, in.ID, about{person: in.User.ID, guild: in.GuildID, due: d.Due}, func(v *chat.GiftDraft) error {
@@ -264,6 +260,37 @@ func (s *Set) beginGift(ctx context.Context, in *discord.Interaction, r *discord
 	return r.Reply(ctx, m)
 }
 
+// giveNow gives when somebody will see it: what is refused is refused first, and kudos move only once the interaction is
+// acknowledged. Who sees a command fail gives again, and that must not be twice.
+func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.Responder, d chat.GiftDraft, hidden bool) error {
+	early, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	from, opened, ok, err := s.account(early, in.User.ID, in.User.DisplayName())
+	if err == nil && !ok {
+		return r.Reply(ctx, private(s.say(in).T("common.needsaccount", "Login", s.cmd("login"))))
+	}
+	if err == nil {
+		_, _, err = s.moveGift(early, from.ID, d, "gift:"+keyOf(in.ID), true)
+	}
+	if slow := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil; err != nil && !slow {
+		return err
+	}
+	if err := r.Defer(ctx, hidden); err != nil {
+		return err
+	}
+	m, err := s.sendGift(ctx, in, d, in.ID, opened)
+	if err != nil {
+		return err
+	}
+	m.Ephemeral = m.Ephemeral || hidden
+	if err := r.Reply(ctx, m); err != nil {
+		// The kudos have moved: that must not look like a failure.
+		s.log.Warn().Err(err).Str("interaction", in.ID).Msg("cannot show a gift, writing to its giver")
+		return s.dm(ctx, in.User.ID, discord.Message{Content: m.Content})
+	}
+	return nil
+}
+
 // recipientText names who a gift is for.
 func (s *Set) recipientText(d chat.GiftDraft) string {
 	if d.To != "" {
@@ -273,17 +300,18 @@ func (s *Set) recipientText(d chat.GiftDraft) string {
 	return "**" + escape(u.Alias()) + "**"
 }
 
-// sendGift gives, once for a key, and says what to answer.
-func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string) (discord.Message, error) {
+// sendGift gives, once for a key, and says what to answer; opened tells that the giver's account is new.
+func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string, opened bool) (discord.Message, error) {
 	w, aloud := s.say(in), s.sayAloud(in)
-	from, opened, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
+	from, fresh, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
+	opened = opened || fresh
 	switch {
 	case err != nil:
 		return discord.Message{}, err
 	case !ok:
 		return private(w.T("common.needsaccount", "Login", s.cmd("login"))), nil
 	}
-	given, person, err := s.moveGift(ctx, from.ID, d, "gift:"+keyOf(key))
+	given, person, err := s.moveGift(ctx, from.ID, d, "gift:"+keyOf(key), false)
 	if err != nil {
 		return discord.Message{}, err
 	}
@@ -319,19 +347,20 @@ func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.Gift
 	return discord.Message{Content: lines("🙏 "+aloud.T("kudos.gave", values...), note, s.welcome(w, from, opened))}, nil
 }
 
-// moveGift moves kudos to whom a draft names, or sets them aside for them. person is the recipient in Discord, if known.
-func (s *Set) moveGift(ctx context.Context, from horde.UserID, d chat.GiftDraft, key string) (given horde.Given, person string, err error) {
+// moveGift moves kudos to whom a draft names, or sets them aside for them; with try it only finds out whether that is
+// refused. person is the recipient in Discord, if known.
+func (s *Set) moveGift(ctx context.Context, from horde.UserID, d chat.GiftDraft, key string, try bool) (given horde.Given, person string, err error) {
 	amount := kudos.Amount(d.Amount)
 	to := horde.UserID(d.Account)
 	if d.To != "" {
 		u, has := s.find(d.To)
 		if !has {
-			given, err = s.engine.Give(ctx, horde.Give{From: from, To: external(d.To), Amount: amount, Key: key, Note: d.Note})
+			given, err = s.engine.Give(ctx, horde.Give{From: from, To: external(d.To), Amount: amount, Key: key, Note: d.Note, DryRun: try})
 			return given, d.To, err
 		}
 		to = u.ID
 	}
-	done, err := s.engine.Transfer(ctx, horde.Transfer{From: from, To: to, Amount: amount, Key: key})
+	done, err := s.engine.Transfer(ctx, horde.Transfer{From: from, To: to, Amount: amount, Key: key, DryRun: try})
 	u, _ := s.engine.User(to)
 	person, _ = strings.CutPrefix(u.External, "d_")
 	if d.To != "" {
@@ -369,7 +398,10 @@ func (s *Set) pressGiftConfirm(ctx context.Context, in *discord.Interaction, r *
 	if err := e.admit(chat.Gifts); err != nil {
 		return err
 	}
-	m, err := s.sendGift(ctx, in, d, in.Component.ID.ID) // the first interaction's key: a second press gives nothing more
+	if err := r.DeferUpdate(ctx); err != nil { // as in giveNow
+		return err
+	}
+	m, err := s.sendGift(ctx, in, d, in.Component.ID.ID, false) // the first interaction's key: a second press gives nothing more
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package commands_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,6 +20,15 @@ func (r *rig) login(people ...string) {
 		r.run(who, "login", nil)
 		r.whisper(who, "Welcome!")
 	}
+}
+
+// gift gives by command and waits until it is said what became of it.
+func (r *rig) gift(who string, options map[string]any) {
+	r.t.Helper()
+	out := r.run(who, "kudos gift", options)
+	r.eventually("the gift is answered", func() bool {
+		return !slices.ContainsFunc(r.sand.Messages(sandbox.ChannelID, who), func(m sandbox.Message) bool { return m.ID == out.MessageID && m.Loading })
+	})
 }
 
 // balance waits for a person's balance.
@@ -151,13 +161,13 @@ func TestAGiftWaitsForWhoHasNoAccount(t *testing.T) {
 	r.see(sandbox.Newcomer, "an invitation", func(m sandbox.Message) bool {
 		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && holds(m, []string{"set 10 kudos aside for you", "</login:"})
 	})
-	r.run(sandbox.Friend, "kudos gift", map[string]any{"user": sandbox.Newcomer, "amount": 5, "note": "welcome"})
+	r.gift(sandbox.Friend, map[string]any{"user": sandbox.Newcomer, "amount": 5, "note": "welcome"})
 	r.see(sandbox.Admin, "a public word", func(m sandbox.Message) bool {
 		return holds(m, []string{"set **5 kudos** aside for <@" + sandbox.Newcomer + ">", "> welcome"})
 	})
 	r.run(sandbox.Newcomer, "kudos pending", nil)
 	r.whisper(sandbox.Newcomer, "For you: 15 kudos")
-	r.run(sandbox.Friend, "kudos gift", map[string]any{"user": sandbox.Newcomer, "amount": 7})
+	r.gift(sandbox.Friend, map[string]any{"user": sandbox.Newcomer, "amount": 7})
 	r.run(sandbox.Friend, "kudos pending", nil)
 	panel := r.whisper(sandbox.Friend, "From you: 22 kudos")
 	var last string
@@ -245,7 +255,7 @@ func TestGiftByCommand(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.login(sandbox.Friend)
-	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 40, "note": "thank *you*"})
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 40, "note": "thank *you*"})
 	r.see(sandbox.Admin, "a public word", func(m sandbox.Message) bool {
 		return holds(m, []string{"<@" + sandbox.Newcomer + "> gave <@" + sandbox.Friend + "> **40 kudos**", `thank \*you\*`, "I opened an account for you"})
 	})
@@ -262,17 +272,17 @@ func TestGiftByCommand(t *testing.T) {
 		"to nobody":          {map[string]any{"amount": 1}, "either a member or an account"},
 		"to nobody known":    {map[string]any{"amount": 1, "horde": "nobody#99"}, "no such account"},
 	} {
-		r.run(sandbox.Newcomer, "kudos gift", c.options)
+		r.gift(sandbox.Newcomer, c.options)
 		r.whisper(sandbox.Newcomer, c.want)
 		if got := r.user(sandbox.Newcomer).Balance; got != start-40*kudos.One {
 			t.Errorf("%s: the balance is %s", name, got)
 		}
 	}
-	r.run(sandbox.Friend, "kudos gift", map[string]any{"user": sandbox.Newcomer, "amount": 1})
+	r.gift(sandbox.Friend, map[string]any{"user": sandbox.Newcomer, "amount": 1})
 	r.whisper(sandbox.Friend, "wait a minute")
 
 	// By the name in the horde, and without a name.
-	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"horde": "friend", "amount": 2, "anonymous": true, "note": "guess"})
+	r.gift(sandbox.Newcomer, map[string]any{"horde": "friend", "amount": 2, "anonymous": true, "note": "guess"})
 	r.whisper(sandbox.Newcomer, "You gave **Friend#1** **2 kudos**", "do not learn from whom")
 	r.balance(sandbox.Friend, start+42*kudos.One)
 	r.restart(2 * time.Minute)
@@ -287,16 +297,16 @@ func TestALargeGiftIsAskedBack(t *testing.T) {
 	r := newRig(t, func(o *commands.Options) { o.Welcome = 5000 * kudos.One })
 	r.login(sandbox.Newcomer, sandbox.Friend)
 	had := r.user(sandbox.Newcomer).Balance
-	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 1500})
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 1500})
 	sure := r.whisper(sandbox.Newcomer, "Give **1500 kudos** to <@"+sandbox.Friend+">?")
 	r.stays(sandbox.Newcomer, had)
 	r.click(sandbox.Newcomer, sure.ID, "Give")
 	r.balance(sandbox.Newcomer, had-1500*kudos.One)
-	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 1501})
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 1501})
 	no := r.whisper(sandbox.Newcomer, "Give **1501 kudos**")
 	r.click(sandbox.Newcomer, no.ID, "Cancel")
 	r.whisper(sandbox.Newcomer, "Nothing was given")
-	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 1502})
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 1502})
 	late := r.whisper(sandbox.Newcomer, "Give **1502 kudos**")
 	r.restart(20 * time.Minute)
 	r.click(sandbox.Newcomer, late.ID, "Give")
@@ -308,11 +318,36 @@ func TestTheLeaderboard(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
 	r.login(sandbox.Newcomer, sandbox.Friend)
-	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 40})
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 40})
 	for board, want := range map[string]string{"balance": "1. Friend#2 · **165**\n2. Newcomer#1 · **85**", "given": "1. Newcomer#1 · **40**", "received": "1. Friend#2 · **40**"} {
 		r.run(sandbox.Admin, "kudos leaderboard", map[string]any{"board": board})
 		r.see(sandbox.Newcomer, "the board of "+board, func(m sandbox.Message) bool { return holds(m, []string{want}) })
 	}
+}
+
+func TestLeaderboardsOfAPeriodAndPeopleWhoAreNotNamed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 40})
+	r.worker(nil)
+	r.result(sandbox.Friend, r.generate(sandbox.Friend, nil), 1)
+	board := func(options map[string]any, want string) {
+		t.Helper()
+		r.run(sandbox.Admin, "kudos leaderboard", options)
+		r.see(sandbox.Newcomer, want, func(m sandbox.Message) bool { return holds(m, []string{want}) })
+	}
+	board(map[string]any{"board": "given", "period": "day"}, "Kudos given · the whole horde · last 24 hours\n1. Newcomer#1 · **40**")
+	board(map[string]any{"board": "received", "period": "week"}, "last 7 days\n1. Friend#2 · **40**")
+	board(map[string]any{"board": "generated", "period": "month"}, "last 30 days\n1. Owner#3 · **One result**")
+	board(map[string]any{"board": "rated"}, "Images rated · the whole horde\nNobody yet.")
+
+	panel := r.run(sandbox.Newcomer, "settings panel", nil).MessageID
+	r.click(sandbox.Newcomer, panel, "Named on leaderboards")
+	r.message(sandbox.Newcomer, panel, "Named on leaderboards: No")
+	board(map[string]any{"board": "given"}, "Kudos given · the whole horde\n1. *hidden* · **40**")
+	r.jump(25 * time.Hour)
+	board(map[string]any{"board": "given", "period": "day"}, "last 24 hours\nNobody yet.")
 }
 
 func TestAGiftToARole(t *testing.T) {

@@ -3,7 +3,6 @@
 package commands
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -12,14 +11,12 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
-	"stablemate/horde"
 	"stablemate/horde/kudos"
 	"stablemate/internal/discord"
 )
 
 // Bounds of lists about kudos.
 const (
-	boardTop    = 10
 	historyPage = 10
 	maxHistory  = 1000 // movements that can be paged through
 	maxKnown    = 1000 // members of a guild that are looked at
@@ -31,74 +28,6 @@ type Movement struct {
 	Kind   kudos.Kind
 	At     time.Time
 	Amount kudos.Amount
-}
-
-// boards lists what people are compared by.
-func boards() []string { return []string{"balance", "given", "received", "generated"} }
-
-// score is what an account has on a board.
-func score(board string, u *horde.User) int64 {
-	switch board {
-	case "given":
-		return int64(givenBy(u))
-	case "received":
-		return int64(u.Details.Received)
-	case "generated":
-		return u.Image.Fulfilments
-	default:
-		return int64(u.Balance)
-	}
-}
-
-func (s *Set) leaderboard(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	w := s.sayAloud(in)
-	board := in.Command.Options.String("board")
-	if !slices.Contains(boards(), board) {
-		board = boards()[0]
-	}
-	guild := in.Command.Options.String("scope") == "guild"
-	if guild && in.GuildID == "" {
-		return tell(s.say(in).T("common.guildonly"))
-	}
-	users := slices.DeleteFunc(s.engine.Users(), func(u horde.User) bool {
-		return u.ID == horde.Anonymous || u.Wiped() || score(board, &u) <= 0
-	})
-	if guild {
-		known, err := s.knownIn(ctx, in.GuildID)
-		if err != nil {
-			return err
-		}
-		users = slices.DeleteFunc(users, func(u horde.User) bool {
-			_, ok := slices.BinarySearch(known, strings.TrimPrefix(u.External, "d_"))
-			return !ok && u.External != external(in.User.ID)
-		})
-	}
-	slices.SortFunc(users, func(a, b horde.User) int {
-		return cmp.Or(cmp.Compare(score(board, &b), score(board, &a)), cmp.Compare(a.ID, b.ID))
-	})
-	shown := func(u *horde.User) string {
-		if board == "generated" {
-			return w.T("kudos.images", "Count", u.Image.Fulfilments)
-		}
-		return kudos.Amount(score(board, u)).String()
-	}
-	var out []string
-	for i := range users[:min(len(users), boardTop)] {
-		out = append(out, fmt.Sprintf("%d. %s · **%s**", i+1, escape(users[i].Alias()), shown(&users[i])))
-	}
-	if len(out) == 0 {
-		out = append(out, w.T("kudos.noboard"))
-	}
-	if i := slices.IndexFunc(users, func(u horde.User) bool { return u.External == external(in.User.ID) }); i >= boardTop {
-		out = append(out, fmt.Sprintf("…\n%d. %s · **%s**", i+1, escape(users[i].Alias()), shown(&users[i])))
-	}
-	scope := "kudos.scope.horde"
-	if guild {
-		scope = "kudos.scope.guild"
-	}
-	return r.Reply(ctx, discord.Message{Embeds: []discord.Embed{{
-		Title: w.T("kudos.board."+board) + " · " + w.T(scope), Color: embedColor, Description: discord.Clip(strings.Join(out, "\n"), discord.MaxEmbedDescription),
-	}}})
 }
 
 // historyTypes lists what history can be narrowed to.

@@ -27,6 +27,8 @@ const (
 	mostLogDays = 30 // as long as gifts are remembered
 	logPage     = 10 // gifts of a page
 	maxEmoji    = 64 // characters of the option
+
+	maxTable = 20_000 // gifts of the table, the latest ones
 )
 
 // verbEmojiDefault goes back to the emoji that servers have which set up none.
@@ -70,6 +72,7 @@ func (s *Set) kudosEmojiFamily() family {
 				opt(discord.OptionSpec{Name: "anyone", Type: discord.OptionBoolean}))...),
 			sub("remove", known),
 			sub("list"),
+			sub("starter", opt(discord.OptionSpec{Name: "pack", Type: discord.OptionString, Choices: s.starterPacks()})),
 			sub("test", known, opt(discord.OptionSpec{Name: "user", Type: discord.OptionUser, Required: true})),
 			sub("log", opt(discord.OptionSpec{Name: "user", Type: discord.OptionUser}),
 				opt(discord.OptionSpec{Name: "days", Type: discord.OptionInteger, Min: new(1.0), Max: new(float64(mostLogDays))}),
@@ -78,11 +81,12 @@ func (s *Set) kudosEmojiFamily() family {
 	}
 	return family{specs: []discord.CommandSpec{spec}, register: func(rt *discord.Router) {
 		for path, h := range map[string]discord.HandlerFunc{
-			"add": s.emojiAdd, "edit": s.emojiEdit, "remove": s.emojiRemove, "list": s.emojiList, "test": s.emojiTest, "log": s.emojiLog,
+			"add": s.emojiAdd, "edit": s.emojiEdit, "remove": s.emojiRemove, "list": s.emojiList, "starter": s.emojiStarter, "test": s.emojiTest, "log": s.emojiLog,
 		} {
 			rt.Command("kudosemoji "+path, discord.Route{Handle: s.answered(s.managing(h)), Autocomplete: s.completeEmoji, Private: true})
 		}
 		rt.Component(verbConsent, discord.Route{Handle: s.answered(s.pressConsent), Private: true})
+		rt.Component(verbStarter, discord.Route{Handle: s.answered(s.managing(s.pressStarter)), Private: true})
 		rt.Component(verbEmojiDefault, discord.Route{Handle: s.answered(s.managing(s.pressEmojiDefault)), Private: true})
 	}}
 }
@@ -189,6 +193,15 @@ func (s *Set) emojiAdd(ctx context.Context, in *discord.Interaction, r *discord.
 	if err := s.readTerms(w, o, &rule); err != nil {
 		return err
 	}
+	foreign := false
+	if name != "" {
+		if err := r.Defer(ctx, true); err != nil {
+			return err
+		}
+		if foreign, err = s.foreignEmoji(ctx, in.GuildID, key); err != nil {
+			return err
+		}
+	}
 	first := false
 	_, err = s.changeEmoji(ctx, in, "add", func(g *emojikudos.Guild) (emojikudos.Rule, error) {
 		first, g.Own = !g.Own, true
@@ -209,7 +222,7 @@ func (s *Set) emojiAdd(ctx context.Context, in *discord.Interaction, r *discord.
 		out = append(out, w.T("kudosemoji.first", "Emoji", s.opts.KudosEmoji))
 	}
 	out = append(out, nameWarning(w, name, rule.Amount))
-	if name != "" {
+	if foreign {
 		out = append(out, w.T("kudosemoji.foreign"))
 	}
 	return r.Reply(ctx, private(lines(append(out, preview(w, in, rule)...)...)))
@@ -471,7 +484,7 @@ func (s *Set) emojiLog(ctx context.Context, in *discord.Interaction, r *discord.
 		}
 		out = append(out, line+" · "+messageLink(g.Guild, g.Channel, g.Message))
 	}
-	file, err := giftsCSV(gifts)
+	file, err := giftsCSV(gifts[:min(len(gifts), maxTable)])
 	if err != nil {
 		return err
 	}

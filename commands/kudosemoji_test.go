@@ -3,10 +3,13 @@
 package commands_test
 
 import (
+	"strconv"
 	"testing"
+	"time"
 
 	"stablemate/commands"
 	"stablemate/horde/kudos"
+	"stablemate/internal/discord"
 	"stablemate/internal/sandbox"
 )
 
@@ -25,7 +28,7 @@ func TestAServerSetsUpItsKudosEmoji(t *testing.T) {
 	admin("list", nil, "🙏 **10**", "Kudos emoji (1 of 50)")
 	admin("add", map[string]any{"emoji": "nothing", "amount": 5}, "That is no emoji")
 	admin("add", map[string]any{"emoji": "<:kudos50:777>", "amount": 5, "title": "Neigh", "message": "well *done*"},
-		"This emoji gives kudos now", "<:kudos50:777> **5**", "Its name says 50, but it gives 5", "only if you add it", `well \*done\*`)
+		"This emoji gives kudos now", "<:kudos50:777> **5**", "Its name says 50, but it gives 5", "only if you add it", "This emoji is not of this server", `well \*done\*`)
 	admin("add", map[string]any{"emoji": "kudos50:777", "amount": 6}, "gives kudos already")
 	admin("add", map[string]any{"emoji": "🥕", "amount": 2, "who": sandbox.RoleWorker, "channel": sandbox.ChannelID}, "🥕 **2**", "<@&"+sandbox.RoleWorker+">")
 
@@ -58,6 +61,92 @@ func TestAServerSetsUpItsKudosEmoji(t *testing.T) {
 	r.message(sandbox.Admin, list.ID, "🙏 **10**", "went back to the default")
 	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🙏")
 	r.balance(sandbox.Newcomer, start+17*kudos.One)
+}
+
+func TestAStarterSetIsUploadedAndTakenBack(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	theirs, err := r.sand.AddEmoji(sandbox.GuildID, "horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.run(sandbox.Admin, "kudosemoji starter", map[string]any{"pack": "stars"})
+	m := r.whisper(sandbox.Admin, "5 of 5 kudos emoji are ready", "44 of 50", "only if you add it")
+	emoji := r.sand.GuildEmojis(sandbox.GuildID)
+	if len(emoji) != 6 {
+		t.Fatalf("the server has %d emoji", len(emoji))
+	}
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), emoji[3].Name+":"+emoji[3].ID) // 1, 5, 10
+	r.balance(sandbox.Newcomer, start+10*kudos.One)
+	r.run(sandbox.Admin, "kudosemoji add", map[string]any{"emoji": "horse:" + theirs, "amount": 3})
+	added := r.whisper(sandbox.Admin, "<:horse:"+theirs+"> **3**")
+	if holds(added, []string{"not of this server"}) {
+		t.Error("an emoji of this server is called foreign")
+	}
+	r.restart(time.Minute)
+	r.click(sandbox.Admin, m.ID, "Undo")
+	r.message(sandbox.Admin, m.ID, "5 kudos emoji were taken back")
+	if left := r.sand.GuildEmojis(sandbox.GuildID); len(left) != 1 || left[0].ID != theirs {
+		t.Errorf("left are %+v", left)
+	}
+	r.run(sandbox.Admin, "kudosemoji list", nil)
+	r.whisper(sandbox.Admin, "Kudos emoji (1 of 50)", "<:horse:"+theirs+"> **3**")
+}
+
+func TestWithoutThePermissionAStarterSetIsOfOrdinaryEmoji(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	for _, role := range r.sand.GuildRoles(sandbox.GuildID) {
+		if role.ID == sandbox.RoleBot {
+			r.permissionsOfBot(role.Permissions &^ int64(discord.CreateExpressions))
+		}
+	}
+	r.run(sandbox.Admin, "kudosemoji starter", map[string]any{"pack": "horseshoes"})
+	m := r.whisper(sandbox.Admin, "I lack the permission Create Expressions", "🥕 **1** · 🍎 **5**")
+	r.click(sandbox.Admin, m.ID, "Use these")
+	r.message(sandbox.Admin, m.ID, "5 of 5 kudos emoji are ready", "🐴 **10**")
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🐴")
+	r.balance(sandbox.Newcomer, start+10*kudos.One)
+	r.click(sandbox.Admin, m.ID, "Undo")
+	r.message(sandbox.Admin, m.ID, "5 kudos emoji were taken back")
+	r.run(sandbox.Admin, "kudosemoji list", nil)
+	r.whisper(sandbox.Admin, "🙏 **10**")
+	if got := r.sand.GuildEmojis(sandbox.GuildID); len(got) > 0 {
+		t.Errorf("uploaded %+v", got)
+	}
+}
+
+func TestAFullServerIsOfferedOrdinaryEmoji(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	for i := range 47 {
+		if _, err := r.sand.AddEmoji(sandbox.GuildID, "e"+strconv.Itoa(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.run(sandbox.Admin, "kudosemoji starter", nil)
+	r.whisper(sandbox.Admin, "3 of 50 emoji places", "🤍 **1**")
+}
+
+func TestAChannelThatIsOffGivesNothingInItsThreadsEither(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.run(sandbox.Admin, "serverconfig channel", map[string]any{"channel": sandbox.ChannelID, "off": true})
+	inThread, err := r.sand.Post(sandbox.Newcomer, sandbox.ThreadID, "hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere, err := r.sand.Post(sandbox.Newcomer, sandbox.AdultThreadID, "hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.react(sandbox.Friend, inThread.ID, "🙏")
+	r.stays(sandbox.Newcomer, start)
+	r.react(sandbox.Friend, elsewhere.ID, "🙏")
+	r.balance(sandbox.Newcomer, start+10*kudos.One)
 }
 
 func TestAnEmojiGivesNoMoreThanTheOperatorAllows(t *testing.T) {

@@ -198,7 +198,7 @@ func (o *rounds) give(ctx context.Context, key string, g chat.RoleGift) (time.Ti
 		return o.end(ctx, key, g)
 	}
 	amount := roleShare(g)
-	_, _, err := o.s.moveGift(ctx, from.ID, chat.GiftDraft{To: who, Amount: int64(amount)}, "role:"+key+":"+who)
+	_, _, err := o.s.moveGift(ctx, from.ID, chat.GiftDraft{To: who, Amount: int64(amount)}, "role:"+key+":"+who, false)
 	why, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused && why.Code == horde.CodeTooFastTransfers && o.s.now().Sub(g.Created) < roleLife:

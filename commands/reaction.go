@@ -30,6 +30,9 @@ const (
 // reacted hands a reaction to the kudos emoji.
 func (s *Set) reacted(ctx context.Context, ev discord.ReactionAdd) error {
 	s.roles.seen(ev.GuildID, ev.UserID, ev.MemberRoles)
+	if ours, err := s.gifts.Gives(ctx, ev.GuildID, ev.Emoji.ID, ev.Emoji.Name); err != nil || !ours {
+		return err // most reactions are nothing of ours
+	}
 	_, barred, err := s.banOf(ctx, ev.GuildID, ev.UserID)
 	if off, failed := s.shut(ctx); barred || err != nil || failed != nil || slices.Contains(off, chat.Gifts) {
 		return errors.Join(err, failed)
@@ -70,7 +73,13 @@ func (s *Set) mayReact(ctx context.Context, ev discord.ReactionAdd) (bool, error
 	if err != nil || barred {
 		return false, err
 	}
-	e := resolve(s.opts.Ceiling, rules, chat.Person{}, place{guild: ev.GuildID, channel: ev.ChannelID, roles: ev.MemberRoles})
+	at := place{guild: ev.GuildID, channel: ev.ChannelID, roles: ev.MemberRoles}
+	if len(rules.Channels) > 0 { // reactions do not tell what a thread belongs to
+		if at.parent, err = s.parents.above(ctx, s.bot, ev.ChannelID, s.now()); err != nil {
+			return false, err
+		}
+	}
+	e := resolve(s.opts.Ceiling, rules, chat.Person{}, at)
 	return !e.off && e.admit(chat.Gifts) == nil, nil
 }
 

@@ -44,7 +44,8 @@ type ending struct {
 
 // showing is what a result must leave out because Discord refused it.
 type showing struct {
-	noFiles bool // too large
+	noFiles bool // too large, however small they are made
+	room    int  // bytes that all images may have; 0 is maxFiles
 	noWords bool // the guild's filter forbids the prompt
 	noRead  bool // images cannot be read, and were tried often enough
 }
@@ -125,10 +126,11 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	if len(st.Generations) > 0 {
 		p.Made = madeOf(st)
 	}
-	files, seeds, model, censored, missing, err := s.images(ctx, row, p, st, how.noRead)
+	got, err := s.images(ctx, row, p, st, how)
 	if err != nil {
 		return discord.Message{}, err
 	}
+	files, large := got.files, got.large
 	made := len(st.Generations)
 	var state []string
 	switch {
@@ -152,15 +154,17 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	case made < p.Amount:
 		state = append(state, v.some(made, p.Amount))
 	}
-	if censored > 0 {
-		state = append(state, v.T("request.censored", "Count", censored))
+	if got.censored > 0 {
+		state = append(state, v.T("request.censored", "Count", got.censored))
 	}
-	if missing > 0 {
-		state = append(state, v.T("request.missing", "Count", missing))
+	if got.missing > 0 {
+		state = append(state, v.T("request.missing", "Count", got.missing))
 	}
 	if how.noFiles && len(files) > 0 {
+		files, large = nil, len(files)
+	}
+	if large > 0 {
 		state = append(state, v.T("request.toolarge"))
-		files = nil
 	}
 	if made == 0 && st.Kudos > 0 {
 		state = append(state, v.spent(st.Kudos))
@@ -175,8 +179,8 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	parts := []string{title, strings.Join(state, "\n")}
 	if made > 0 {
 		q := p
-		q.Model = model
-		detail := []string{q.look(), v.seeds(seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
+		q.Model = got.model
+		detail := []string{q.look(), v.seeds(got.seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
 		parts = append(parts, "-# "+strings.Join(append(detail, mention(row.Person)), " · "))
 	} else {
 		parts = append(parts, "-# "+p.look()+" · "+mention(row.Person))
@@ -203,48 +207,72 @@ func showButton(v voice, row chat.Message) discord.Button {
 	return button(v.T("request.show"), "👀", verbShow, strings.TrimPrefix(row.Key, keyPrefix), discord.Primary)
 }
 
-// images reads what was delivered: the files to attach, and what there is to say about them. Censored images are not
-// shown, images that are not kept any more are counted.
-func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.Status, giveUp bool) (
-	files []discord.File, seeds []string, model string, censored, missing int, err error,
-) {
-	total := 0
+// found is what was delivered: the files to attach, and what there is to say about them.
+type found struct {
+	files    []discord.File
+	seeds    []string
+	model    string
+	censored int // not shown
+	missing  int // not kept any more
+	large    int // too large for Discord, however small they are made
+}
+
+// images reads what was delivered, and makes it as small as Discord wants it here.
+func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.Status, how showing) (out found, err error) {
 	v := s.voiceOf(&p)
 	alt := v.alt(discord.Clip(plain(p.Prompt), promptShown))
 	if p.NoAlt {
 		alt = v.alt("")
 	}
-	name := strings.TrimPrefix(row.Key, keyPrefix)
+	type image struct {
+		number int
+		data   []byte
+	}
+	var images []image
+	total := 0
 	for i, g := range st.Generations {
-		model = g.Model
+		out.model = g.Model
 		if g.Censored {
-			censored++
+			out.censored++
 			continue
 		}
 		data, err := s.deps.Images.Read(ctx, g.Blob, maxImage)
 		switch {
-		case errors.Is(err, fs.ErrNotExist), err != nil && giveUp:
-			missing++
+		case errors.Is(err, fs.ErrNotExist), err != nil && how.noRead:
+			out.missing++
 			continue
 		case err != nil:
-			return nil, nil, "", 0, 0, fmt.Errorf("read image: %w", err)
+			return out, fmt.Errorf("read image: %w", err)
 		}
-		seeds = append(seeds, strconv.FormatUint(uint64(g.Seed), 10))
-		if total += len(data); total > maxFiles {
-			missing++
+		out.seeds = append(out.seeds, strconv.FormatUint(uint64(g.Seed), 10))
+		images = append(images, image{i + 1, data})
+		total += len(data)
+	}
+	room, each := cmp.Or(how.room, maxFiles), int(s.bot.UploadLimit(row.Guild, 0))
+	if total > room {
+		each = min(each, room/len(images))
+	}
+	for _, x := range images {
+		data, err := s.shrink(ctx, x.data, each)
+		switch {
+		case err != nil:
+			return out, fmt.Errorf("make an image smaller: %w", err)
+		case data == nil:
+			out.large++
 			continue
 		}
 		kind, ending := imageKind(data)
-		files = append(files, discord.File{
-			Name: name + "-" + strconv.Itoa(i+1) + ending, ContentType: kind, Data: data, Description: alt, Spoiler: p.Veiled,
+		out.files = append(out.files, discord.File{
+			Name: strings.TrimPrefix(row.Key, keyPrefix) + "-" + strconv.Itoa(x.number) + ending, ContentType: kind, Data: data, Description: alt,
+			Spoiler: p.Veiled,
 		})
 	}
-	if len(seeds) == 0 {
+	if len(out.seeds) == 0 {
 		for _, g := range st.Generations {
-			seeds = append(seeds, strconv.FormatUint(uint64(g.Seed), 10))
+			out.seeds = append(out.seeds, strconv.FormatUint(uint64(g.Seed), 10))
 		}
 	}
-	return files, seeds, model, censored, missing, nil
+	return out, nil
 }
 
 // imageKind tells a file's type by its content.

@@ -40,7 +40,8 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	// Some tests drive discordgo into the states from which its Open never returns; such a session is given up.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/bwmarrin/discordgo.(*Session).Open"))
 }
 
 // soon bounds everything that should happen.
@@ -100,7 +101,14 @@ type rig struct {
 	database string      // of PostgreSQL, see storeOptions
 	unsafe   atomic.Bool // rows of messages cannot be saved
 	news     atomic.Pointer[[]commands.NewsPiece]
+	tune     []tuning
+	picture  []byte     // that workers deliver; webp when nil
+	forgiven string     // findings with this are no failure
+	ended    chan error // when not nil, takes the error with which Discord ended the bot; otherwise that fails the test
 }
+
+// tuning changes how the rig's Discord and the bot's way to it are.
+type tuning func(*sandbox.Options, *discord.Options)
 
 // messages is the store, or one that has trouble.
 type messages struct {
@@ -129,9 +137,9 @@ func (r *rig) now() time.Time { return time.Now().Add(time.Duration(r.jumped.Loa
 func (r *rig) jump(d time.Duration) { r.jumped.Add(int64(d)) }
 
 // newRig starts a Discord and a bot beside it. change may alter the options.
-func newRig(t testing.TB, change func(*commands.Options)) *rig { //nolint:thelper // a test mostly, at times a benchmark
+func newRig(t testing.TB, change func(*commands.Options), tune ...tuning) *rig { //nolint:thelper // a test mostly, at times a benchmark
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
+	r := &rig{t: t, tune: tune, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
 		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", GiftGrace: 50 * time.Millisecond, AutoAccount: true,
 		Welcome: 100 * kudos.One, AnonymousAllowed: true, RolePace: time.Millisecond, OperatorGuild: sandbox.GuildID,
 		Sizes: []commands.Size{{Name: "square", Width: 256, Height: 256}, {Name: "wide", Width: 384, Height: 256}},
@@ -172,7 +180,9 @@ func newRig(t testing.TB, change func(*commands.Options)) *rig { //nolint:thelpe
 			r.p.stop()
 		}
 		for _, f := range r.sand.Findings() {
-			t.Errorf("finding: %s: %s", f.Where, f.Text)
+			if r.forgiven == "" || !strings.Contains(f.Text, r.forgiven) {
+				t.Errorf("finding: %s: %s", f.Where, f.Text)
+			}
 		}
 		said := r.logs.String()
 		for _, secret := range []string{r.sand.Token(), "aW50ZXJhY3Rpb24-", "red apple"} {
@@ -184,7 +194,7 @@ func newRig(t testing.TB, change func(*commands.Options)) *rig { //nolint:thelpe
 			t.Log(said)
 			for _, who := range []string{sandbox.Newcomer, sandbox.Friend} {
 				for _, m := range r.sand.Messages(sandbox.ChannelID, who) {
-					t.Logf("seen by %s: %+v", who, m)
+					t.Logf("seen by %s: %s of %s: %q, %d files, buttons %q", who, m.ID, m.AuthorID, m.Content, len(m.Attachments), labels(m))
 				}
 			}
 		}
@@ -211,9 +221,11 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		t.Fatal(err)
 	}
 	router := discord.NewRouter()
-	bot, err := discord.New(discord.Deps{Router: router}, discord.Options{
-		Token: r.sand.Token(), BaseURL: r.sand.APIURL(), GuildID: "", Log: log, Now: r.now,
-	})
+	away := discord.Options{Token: r.sand.Token(), BaseURL: r.sand.APIURL(), GuildID: "", Log: log, Now: r.now}
+	for _, f := range r.tune {
+		f(&sandbox.Options{}, &away)
+	}
+	bot, err := discord.New(discord.Deps{Router: router}, away)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,6 +241,17 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			entries, err := st.History(ctx, account, limit)
 			for _, e := range entries {
 				out = append(out, commands.Movement{Key: e.Key, Kind: e.Kind, At: e.At, Amount: e.Amount})
+			}
+			return out, err
+		},
+		Ranks: func(ctx context.Context, board commands.Board, since time.Time) (out []commands.Rank, err error) {
+			by := map[commands.Board]store.RankBy{
+				commands.BoardGiven: store.ByGiven, commands.BoardReceived: store.ByReceived, commands.BoardGenerated: store.ByMade,
+				commands.BoardRated: store.ByRated,
+			}
+			ranks, err := st.Ranks(ctx, by[board], since, 100)
+			for _, r := range ranks {
+				out = append(out, commands.Rank(r))
 			}
 			return out, err
 		},
@@ -268,7 +291,14 @@ func (r *rig) start(hold ...<-chan struct{}) {
 		}
 		return eng.Run(engineCtx)
 	})
-	run(&doors, "bot", func() error { return bot.Run(ctx) })
+	run(&doors, "bot", func() error {
+		err := bot.Run(ctx)
+		if err != nil && r.ended != nil {
+			r.ended <- err
+			return nil
+		}
+		return err
+	})
 	run(&doors, "ratings", func() error { return rated.Run(ctx) })
 	run(&doors, "commands", func() error { return set.Run(ctx) })
 	r.p = &process{store: st, engine: eng, bot: bot, set: set, stop: sync.OnceFunc(func() {
@@ -463,7 +493,11 @@ func (w *worker) work(ctx context.Context, eng *engine.Engine) {
 			submit := horde.Submit{Owner: w.owner.ID, Generation: id, Faulted: w.fault.Load()}
 			if !submit.Faulted {
 				submit.Blob = id.String() + ".webp"
-				if err := w.r.images.PutBytes(ctx, submit.Blob, webp()); err != nil {
+				picture := w.r.picture
+				if picture == nil {
+					picture = webp()
+				}
+				if err := w.r.images.PutBytes(ctx, submit.Blob, picture); err != nil {
 					w.r.t.Errorf("store image: %v", err)
 				}
 				submit.Seed, submit.HasSeed = job.Seeds[i], true

@@ -23,10 +23,14 @@ var loadRules = sync.OnceValues(apirules.Load)
 
 // discordOptions say how the rig's Discord is: strict, and under load (benchmarks) with a longer memory instead.
 func (r *rig) discordOptions() sandbox.Options {
-	if _, load := r.t.(*testing.B); load {
-		return sandbox.Options{Now: r.now, Interactions: 20_000}
+	opts := sandbox.Options{Now: r.now, Interactions: 20_000}
+	if _, load := r.t.(*testing.B); !load {
+		opts = sandbox.Options{Now: r.now, Validate: rules(r.t)}
 	}
-	return sandbox.Options{Now: r.now, Validate: rules(r.t)}
+	for _, f := range r.tune {
+		f(&opts, &discord.Options{})
+	}
+	return opts
 }
 
 // rules checks everything that the bot sends with Discord's API description.

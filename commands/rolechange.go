@@ -218,6 +218,14 @@ func (c *roleChange) give(ctx context.Context, rule chat.RoleRule, now time.Time
 		return done, err
 	}
 	_, begun := c.m.Grants[rule.Role]
+	unsafe, err := c.e.allow.unsafe(ctx, c.e.s.bot, c.guild, rule.Role, now)
+	if err != nil {
+		return false, err
+	}
+	if unsafe {
+		c.e.rest(ctx, c.guild, rule.Role, chat.RolePause{Unsafe: true, Until: now.Add(rolePauseTime)})
+		return false, nil
+	}
 	if !begun {
 		if slices.Contains(c.has, rule.Role) {
 			c.m.ByHand = append(c.m.ByHand, rule.Role)
@@ -288,43 +296,55 @@ func (c *roleChange) failed(ctx context.Context, err error) error {
 // paused rests a role that is gone or that the bot may not give, and tells the guild once. It reports whether err was such
 // a thing.
 func (e *roleEngine) paused(ctx context.Context, guild, role string, err error) bool {
-	gone := discord.IsUnknownRole(err)
-	if !gone && !discord.IsMissingPermission(err) {
+	switch {
+	case discord.IsUnknownRole(err):
+		e.rest(ctx, guild, role, chat.RolePause{Gone: true})
+	case discord.IsMissingPermission(err):
+		e.rest(ctx, guild, role, chat.RolePause{Until: e.s.now().Add(rolePauseTime)})
+	default:
 		return false
 	}
+	return true
+}
+
+// rest pauses a role, and tells the guild once why.
+func (e *roleEngine) rest(ctx context.Context, guild, role string, pause chat.RolePause) {
 	tell := false
 	rules, err := e.rules.change(ctx, guild, about{guild: guild}, func(v *chat.Roles) error {
 		paused := make(map[string]chat.RolePause, len(v.Paused)+1)
 		maps.Copy(paused, v.Paused)
-		tell = !paused[role].Told || gone && !paused[role].Gone
-		paused[role] = chat.RolePause{Gone: gone, Told: true}
-		if !gone {
-			paused[role] = chat.RolePause{Until: e.s.now().Add(rolePauseTime), Told: true}
-		}
+		was := paused[role]
+		tell = !was.Told || pause.Gone != was.Gone || pause.Unsafe != was.Unsafe
+		pause.Told = true
+		paused[role] = pause
 		v.Paused = paused
 		return nil
 	})
 	if err != nil {
 		e.s.log.Error().Err(err).Str("guild", guild).Msg("cannot pause a role")
-		return true
+		return
 	}
 	if tell {
-		e.tellPaused(ctx, guild, role, gone, rules)
+		e.tellPaused(ctx, guild, role, pause, rules)
 	}
-	return true
 }
 
-func (e *roleEngine) tellPaused(ctx context.Context, guild, role string, gone bool, rules chat.Roles) {
-	w := e.s.bundle.For()
-	key := "autorole.notice.permission"
-	if gone {
-		key = "autorole.notice.gone"
+func (e *roleEngine) tellPaused(ctx context.Context, guild, role string, pause chat.RolePause, rules chat.Roles) {
+	g, _, err := e.s.guilds.get(ctx, guild)
+	if err != nil {
+		e.s.log.Warn().Err(err).Str("guild", guild).Msg("cannot read where a guild wants to hear of roles")
 	}
-	channel := e.s.logChannel(ctx, guild)
+	key, channel := "autorole.notice.permission", g.Log
+	switch {
+	case pause.Gone:
+		key = "autorole.notice.gone"
+	case pause.Unsafe:
+		key = "autorole.notice.unsafe"
+	}
 	if channel == "" {
 		channel = rules.Channel
 	}
-	text := w.T(key, "Role", "<@&"+role+">", "List", e.s.cmd("autorole list"))
+	text := e.s.bundle.For(g.Language).T(key, "Role", "<@&"+role+">", "List", e.s.cmd("autorole list"))
 	if _, err := e.s.bot.SendMessage(ctx, channel, discord.Message{Content: text}); err != nil {
 		e.s.log.Warn().Err(err).Str("guild", guild).Msg("cannot tell a guild that a role is paused")
 	}

@@ -45,6 +45,7 @@ type roleEngine struct {
 	rules   *memory[chat.Roles]
 	members *memory[chat.Member]
 	passes  *memory[chat.RolePass]
+	allow   guildRoles
 	news    chan struct{} // holds 1: a guild waits for a goroutine
 
 	mu      sync.Mutex // guards what follows
@@ -81,7 +82,7 @@ type roleLook struct {
 
 func newRoleEngine(s *Set) *roleEngine {
 	return &roleEngine{
-		s: s, news: make(chan struct{}, 1), rules: newMemory[chat.Roles](s.deps.Docs, chat.KindRoles),
+		s: s, news: make(chan struct{}, 1), allow: guildRoles{known: make(map[string]knownRoles)}, rules: newMemory[chat.Roles](s.deps.Docs, chat.KindRoles),
 		members: newMemory[chat.Member](s.deps.Docs, chat.KindMember), passes: newMemory[chat.RolePass](s.deps.Docs, chat.KindRolePass),
 		active: make(map[string]bool), queues: make(map[string]*roleQueue), met: make(map[string]meeting), actsFor: make(map[horde.UserID]string),
 		pending: make(map[horde.UserID]bool), heard: make(map[horde.UserID]time.Time),

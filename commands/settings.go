@@ -13,6 +13,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
+	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/internal/discord"
 )
@@ -74,7 +75,10 @@ func (s *Set) settingsShow(ctx context.Context, in *discord.Interaction, r *disc
 	if err != nil {
 		return fmt.Errorf("settings of a person: %w", err)
 	}
-	m := s.settingsPanel(s.say(in), p)
+	m, err := s.settingsPanel(ctx, in, p)
+	if err != nil {
+		return err
+	}
 	if in.Command.Path == "settings show" {
 		m.Components = nil
 	}
@@ -82,7 +86,12 @@ func (s *Set) settingsShow(ctx context.Context, in *discord.Interaction, r *disc
 }
 
 // settingsPanel shows what somebody decided, with what changes it.
-func (s *Set) settingsPanel(w words.Words, p chat.Person) discord.Message {
+func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat.Person) (discord.Message, error) {
+	w := s.say(in)
+	gives, err := s.gifts.Person(ctx, in.User.ID)
+	if err != nil {
+		return discord.Message{}, err
+	}
 	var fields []discord.Field
 	add := func(key, value string) {
 		if value != "" {
@@ -101,10 +110,17 @@ func (s *Set) settingsPanel(w words.Words, p chat.Person) discord.Message {
 	add("settings.f.spoiler", truth(p.Spoiler))
 	add("settings.f.share", truth(p.Share))
 	add("settings.f.alt", truth(!p.NoAlt))
+	giving := s.gives(gives.Consent)
+	switch {
+	case giving || gives.Consent != "":
+		add("settings.f.gifts", truth(giving))
+	default:
+		add("settings.f.gifts", w.T("settings.gifts.asked"))
+	}
 	add("settings.f.avatar", truth(!p.NoAvatar))
+	add("settings.f.board", truth(!p.Unlisted))
 	add("settings.f.public", truth(p.Public))
 	add("settings.f.strict", truth(p.Strict))
-	add("settings.f.gifts", truth(!p.NoGifts))
 	if p.GiftLimit > 0 {
 		add("settings.f.giftlimit", strconv.FormatInt(p.GiftLimit, 10))
 	}
@@ -132,16 +148,43 @@ func (s *Set) settingsPanel(w words.Words, p chat.Person) discord.Message {
 		{Buttons: []discord.Button{
 			{Label: w.T("settings.edit"), CustomID: settingsID("defaults"), Style: discord.Primary},
 			{Label: w.T("settings.fine"), CustomID: settingsID("fine"), Style: discord.Primary},
-			toggle("avatar", !p.NoAvatar), toggle("public", p.Public), toggle("strict", p.Strict),
+			toggle("public", p.Public), toggle("strict", p.Strict),
 		}},
 		{Buttons: []discord.Button{
-			toggle("private", p.Private), toggle("spoiler", p.Spoiler), toggle("share", p.Share), toggle("alt", !p.NoAlt), toggle("gifts", !p.NoGifts),
+			toggle("private", p.Private), toggle("spoiler", p.Spoiler), toggle("share", p.Share), toggle("alt", !p.NoAlt), toggle("gifts", giving),
 		}},
+		{Buttons: []discord.Button{toggle("avatar", !p.NoAvatar), toggle("board", !p.Unlisted)}},
 	}
 	if s.opts.Ceiling.Adult {
-		m.Components = append(m.Components, discord.Row{Buttons: []discord.Button{toggle("mild", p.Mild), toggle("adult", !p.Adult.IsZero())}})
+		last := &m.Components[len(m.Components)-1]
+		last.Buttons = append(last.Buttons, toggle("mild", p.Mild), toggle("adult", !p.Adult.IsZero()))
 	}
-	return m
+	return m, nil
+}
+
+// gives reports whether the kudos reactions of somebody who answered so give anything.
+func (s *Set) gives(c emojikudos.Consent) bool {
+	return c == emojikudos.Agreed || s.opts.GiftsAgreed && c != emojikudos.Declined
+}
+
+// switchGifts switches somebody's kudos reactions on, which is the consent to them, or off.
+func (s *Set) switchGifts(ctx context.Context, in *discord.Interaction) error {
+	g, err := s.gifts.Person(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
+	answer := emojikudos.Agreed
+	if s.gives(g.Consent) {
+		answer = emojikudos.Declined
+	}
+	if _, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
+		p.NoGifts = answer == emojikudos.Declined
+		return nil
+	}); err != nil {
+		return err
+	}
+	_, err = s.gifts.Consent(ctx, in.User.ID, in.Locale, answer)
+	return err
 }
 
 func settingsID(what string) string { return discord.CustomID{Verb: verbSettings, Arg: what}.String() }
@@ -195,14 +238,19 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 		}
 		return r.Modal(ctx, settingsForm(w, p.Defaults, what))
 	case "reset":
-		// What somebody agreed to is no setting to go back to. That they are of age has to be said again.
+		// What somebody agreed to, and what they keep others from, is no default to go back to. That they are of age has to be
+		// said again.
 		if _, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
-			*p = chat.Person{Agreed: p.Agreed}
+			*p = chat.Person{Agreed: p.Agreed, NoGifts: p.NoGifts, NoAvatar: p.NoAvatar, Unlisted: p.Unlisted, Strict: p.Strict}
 			return nil
 		}); err != nil {
 			return err
 		}
 		return r.Update(ctx, discord.Message{Content: s.say(in).T("settings.reset.done")})
+	case "gifts":
+		if err := s.switchGifts(ctx, in); err != nil {
+			return err
+		}
 	}
 	p, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
 		switch what {
@@ -220,12 +268,12 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 			p.NoAlt = !p.NoAlt
 		case "avatar":
 			p.NoAvatar = !p.NoAvatar
+		case "board":
+			p.Unlisted = !p.Unlisted
 		case "public":
 			p.Public = !p.Public
 		case "strict":
 			p.Strict = !p.Strict
-		case "gifts":
-			p.NoGifts = !p.NoGifts
 		case "mild":
 			p.Mild = !p.Mild
 		case "adult":
@@ -240,7 +288,7 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 	if err != nil {
 		return err
 	}
-	return r.Update(ctx, s.settingsPanel(s.say(in), p))
+	return s.updateSettings(ctx, in, r, p)
 }
 
 // settingsForm asks for somebody's parameters. It holds what is there.
@@ -332,7 +380,15 @@ func (s *Set) submitSettings(ctx context.Context, in *discord.Interaction, r *di
 	if err != nil {
 		return err
 	}
-	return r.Update(ctx, s.settingsPanel(w, p))
+	return s.updateSettings(ctx, in, r, p)
+}
+
+func (s *Set) updateSettings(ctx context.Context, in *discord.Interaction, r *discord.Responder, p chat.Person) error {
+	m, err := s.settingsPanel(ctx, in, p)
+	if err != nil {
+		return err
+	}
+	return r.Update(ctx, m)
 }
 
 // maxCFG is the largest guidance scale that the core takes.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stablemate/commands"
+	"stablemate/horde/kudos"
 	"stablemate/internal/sandbox"
 )
 
@@ -51,6 +52,39 @@ func TestPeopleHaveDefaultsOfTheirOwn(t *testing.T) {
 	if m := r.result(sandbox.Friend, r.generate(sandbox.Newcomer, nil), 1); m.Ephemeral {
 		t.Error("the defaults outlived their end")
 	}
+}
+
+func TestSettingsSayWhetherReactionsGiveKudos(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	panel := r.run(sandbox.Admin, "settings panel", nil).MessageID
+	r.message(sandbox.Admin, panel, "My emoji give kudos: I ask you first") // without an account nobody has agreed yet
+	panel = r.run(sandbox.Newcomer, "settings panel", nil).MessageID
+	r.message(sandbox.Newcomer, panel, "My emoji give kudos: Yes")
+	r.click(sandbox.Newcomer, panel, "My emoji give kudos")
+	r.message(sandbox.Newcomer, panel, "My emoji give kudos: No")
+	r.react(sandbox.Newcomer, r.post(sandbox.Friend), "🙏")
+	r.stays(sandbox.Friend, start)
+	r.click(sandbox.Newcomer, r.run(sandbox.Newcomer, "settings reset", nil).MessageID, "Forget them")
+	panel = r.run(sandbox.Newcomer, "settings panel", nil).MessageID
+	r.message(sandbox.Newcomer, panel, "My emoji give kudos: No") // a no is no default
+	r.click(sandbox.Newcomer, panel, "My emoji give kudos")
+	r.message(sandbox.Newcomer, panel, "My emoji give kudos: Yes")
+	r.react(sandbox.Newcomer, r.post(sandbox.Friend), "🙏")
+	r.balance(sandbox.Friend, start+10*kudos.One)
+}
+
+func TestNobodyUsesTheAvatarOfWhoSaysSo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	panel := r.run(sandbox.Newcomer, "settings panel", nil).MessageID
+	r.click(sandbox.Newcomer, panel, "Others may use my avatar")
+	r.message(sandbox.Newcomer, panel, "Others may use my avatar: No")
+	if _, err := r.sand.RunUserMenu(r.ctx(), sandbox.Friend, sandbox.ChannelID, "Caption avatar", sandbox.Newcomer); err != nil {
+		t.Fatal(err)
+	}
+	r.whisper(sandbox.Friend, "does not want others to use their avatar")
 }
 
 func TestTheLanguageSomebodyChoseSpeaks(t *testing.T) {

@@ -42,7 +42,7 @@ const (
 	perHour      = 90     // gifts of one person
 	perMinute    = 600    // of one guild
 	allPerMinute = 3_000  // of all
-	maxCounted   = 10_000 // persons and guilds counted at once; beyond it reactions give nothing for a while
+	maxCounted   = 50_000 // persons and guilds counted at once; beyond it reactions of others give nothing for a while
 )
 
 // Codes of refusals by what a person or guild set, not by the core.
@@ -159,6 +159,7 @@ type Gifts struct {
 	persons *window
 	guilds  *window
 	all     *window
+	stormy  *window // what is logged of storms
 	flying  flying
 }
 
@@ -176,7 +177,7 @@ func New(deps Deps, opts Options) (*Gifts, error) {
 	return &Gifts{
 		deps: deps, opts: opts, wake: make(chan struct{}, 1),
 		persons: newWindow(time.Hour, perHour, maxCounted), guilds: newWindow(time.Minute, perMinute, maxCounted),
-		all: newWindow(time.Minute, allPerMinute, 1), flying: newFlying(),
+		all: newWindow(time.Minute, allPerMinute, 1), stormy: newWindow(time.Minute, 1, 1), flying: newFlying(),
 	}, nil
 }
 
@@ -206,6 +207,15 @@ func (g *Gifts) rule(ctx context.Context, guild, emoji string) (Rule, bool, erro
 	return Rule{}, false, nil
 }
 
+// Gives reports whether reactions with an emoji give kudos in a guild, wherever and for whomever.
+func (g *Gifts) Gives(ctx context.Context, guild, emojiID, emojiName string) (bool, error) {
+	if guild == "" {
+		return false, nil
+	}
+	_, ours, err := g.rule(ctx, guild, Key(emojiID, emojiName))
+	return ours, err
+}
+
 // KeyOf is the row and the idempotency key of a person's reaction.
 func KeyOf(message, emoji, person string) string {
 	return "emoji:" + message + ":" + emoji + ":" + person
@@ -233,11 +243,19 @@ func (g *Gifts) React(ctx context.Context, r Reaction) (Ending, error) {
 	case person.Consent == Declined:
 		return Stopped, nil
 	}
-	if !g.persons.take(r.Person, now) {
+	storm := false
+	switch g.persons.take(r.Person, now) {
+	case spent:
 		return Stopped, g.tell(ctx, r.Person, horde.Refuse(CodeTooMany, "that were more than %d kudos reactions in an hour", perHour))
+	case crowded: // by others: this person is not to blame
+		storm = true
+	case roomy:
+		storm = g.guilds.take(r.Guild, now) != roomy || g.all.take("", now) != roomy
 	}
-	if !g.guilds.take(r.Guild, now) || !g.all.take("", now) {
-		g.deps.Log.Warn().Msg("a storm of kudos reactions: some give nothing")
+	if storm {
+		if g.stormy.take("", now) == roomy { // once in a while, not for every reaction
+			g.deps.Log.Warn().Str("guild", r.Guild).Msg("a storm of kudos reactions: some give nothing")
+		}
 		return Stopped, nil
 	}
 	ending := Planned

@@ -29,6 +29,9 @@ type Rule struct {
 	Channels []string     `json:"channels,omitempty"`
 	By       string       `json:"by,omitempty"` // who set it up
 	At       time.Time    `json:"at,omitzero"`
+	Batch    string       `json:"batch,omitempty"` // the starter set that it came with
+	Ours     bool         `json:"ours,omitempty"`  // the bot uploaded the emoji
+	First    bool         `json:"first,omitempty"` // the guild had none of its own before
 }
 
 // Guild is what the administrators of a guild set up. Its JSON is stored.
@@ -45,7 +48,7 @@ const MaxChanges = 30
 type RuleChange struct {
 	By     string       `json:"by"`
 	At     time.Time    `json:"at"`
-	What   string       `json:"what"` // add, edit, remove, default
+	What   string       `json:"what"` // add, edit, remove, default, starter, undo
 	Show   string       `json:"show,omitempty"`
 	Amount kudos.Amount `json:"amount,omitempty"`
 }

@@ -22,8 +22,17 @@ func newWindow(span time.Duration, most, size int) *window {
 	return &window{span: span, most: most, size: size, counts: make(map[string]int)}
 }
 
-// take counts one more and reports whether there was room for it.
-func (w *window) take(key string, now time.Time) bool {
+// room says whether a window had room.
+type room int
+
+const (
+	roomy   room = iota
+	spent        // the key has had all it may
+	crowded      // too many keys are counted
+)
+
+// take counts one more if there is room for it.
+func (w *window) take(key string, now time.Time) room {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if now.Sub(w.since) >= w.span || now.Before(w.since) {
@@ -31,9 +40,12 @@ func (w *window) take(key string, now time.Time) bool {
 		w.since = now
 	}
 	n, known := w.counts[key]
-	if n >= w.most || !known && len(w.counts) >= w.size {
-		return false
+	switch {
+	case n >= w.most:
+		return spent
+	case !known && len(w.counts) >= w.size:
+		return crowded
 	}
 	w.counts[key] = n + 1
-	return true
+	return roomy
 }

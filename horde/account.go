@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"stablemate/horde/kudos"
@@ -107,10 +106,10 @@ func (op ChangeUser) apply(s *State, c *Change) (User, error) {
 		u.Name = CleanName(*op.Name)
 	}
 	if op.Contact != nil {
-		u.Contact = CleanText(*op.Contact)
+		u.Contact = SafeText(*op.Contact)
 	}
 	if op.Comment != nil {
-		u.Comment = CleanText(*op.Comment)
+		u.Comment = SafeText(*op.Comment)
 	}
 	if op.PublicWorkers != nil {
 		u.Roles &^= RolePublicWorkers
@@ -187,6 +186,8 @@ func (op *ChangeUser) check(s *State) (*User, error) {
 func (op *ChangeUser) checkTexts(s *State) error {
 	if op.Name != nil {
 		switch name := strings.TrimSpace(*op.Name); {
+		case strings.ContainsRune(name, 0):
+			return refuse(CodeNulByte, "texts may not hold NUL characters")
 		case utf8.RuneCountInString(name) > MaxNameRunes:
 			return refuse(CodeTooLongUserName, "a name has at most %d characters", MaxNameRunes)
 		case CleanName(name) == "":
@@ -238,16 +239,6 @@ func (op *ChangeUser) checkValues(s *State, u, by *User) error {
 		}
 	}
 	return nil
-}
-
-// CleanText trims what a person wrote about themselves and takes control characters out.
-func CleanText(text string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' || r == utf8.RuneError {
-			return -1
-		}
-		return r
-	}, text))
 }
 
 // DeleteUser marks an account as deleted, which can be undone. Asked again, when the account has been idle for WipeAfter, it

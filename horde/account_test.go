@@ -69,6 +69,7 @@ func TestWhoMayChangeWhatAboutAnAccount(t *testing.T) {
 		"a rude name":                   {horde.ChangeUser{By: u, User: u, Name: new("Crumbs")}, horde.CodeProfaneName},
 		"a rude contact":                {horde.ChangeUser{By: u, User: u, Contact: new("crumbs@example")}, horde.CodeProfaneContact},
 		"a rude comment":                {horde.ChangeUser{By: mod, User: u, Comment: new("all crumbs")}, horde.CodeProfaneComment},
+		"NUL in a name":                 {horde.ChangeUser{By: u, User: u, Name: new("a\x00bc")}, horde.CodeNulByte},
 		"NUL in a contact":              {horde.ChangeUser{By: u, User: u, Contact: new("a\x00b")}, horde.CodeNulByte},
 		"a passkey for ordinary people": {horde.ChangeUser{By: u, User: u, Passkey: &hash}, horde.CodeNonService},
 		"undeleting what is not":        {horde.ChangeUser{By: u, User: u, Undelete: true}, horde.CodeUserNotDeleted},
@@ -83,6 +84,13 @@ func TestWhoMayChangeWhatAboutAnAccount(t *testing.T) {
 	got := do(w, horde.ChangeUser{By: u, User: u, Name: new(" You# "), Contact: &contact, PublicWorkers: new(true)})
 	if got.Name != name || got.Contact != contact || !got.Has(horde.RolePublicWorkers) {
 		t.Errorf("one's own change made %+v", got)
+	}
+	got = do(w, horde.ChangeUser{By: u, User: u, Name: new("<img src=x>"), Contact: new("<script>&"), PublicWorkers: new(true)})
+	if got.Name != "＜img src=x＞" || got.Contact != "&lt;script&gt;&amp;" {
+		t.Errorf("markup became %q and %q", got.Name, got.Contact)
+	}
+	if got = do(w, horde.ChangeUser{By: mod, User: u, Comment: new("<b>odd</b><i>")}); got.Comment != "<b>odd</b>&lt;i&gt;" {
+		t.Errorf("markup in a comment became %q", got.Comment)
 	}
 	got = do(w, horde.ChangeUser{
 		By: mod, User: u, Grant: horde.RoleCustomizer | horde.RoleVPN | horde.RoleSpecial, Concurrency: new(100), Invited: new(7),

@@ -57,6 +57,8 @@ type Alchemy struct {
 	Rank     int64        `json:"rank"` // order in the queue, lower first; fixed at the beginning
 	Consumed kudos.Amount `json:"consumed,omitempty"`
 	Forms    []*Form      `json:"forms"`
+
+	decoys []*formDecoy // in memory alone
 }
 
 // Form is one thing to do with an image.
@@ -285,6 +287,9 @@ func (op PopForms) apply(s *State, c *Change) (FormJob, error) {
 	} else {
 		s.handOutForms(c, w, owner, amount, &job)
 	}
+	if w.Paused && !w.Maintenance && len(job.Forms) == 0 {
+		s.handOutFormDecoys(c, w, owner, amount, &job)
+	}
 	if len(job.Forms) == 0 && w.Maintenance {
 		reason := w.MaintReason
 		if reason == "" {
@@ -295,9 +300,8 @@ func (op PopForms) apply(s *State, c *Change) (FormJob, error) {
 	return job, nil
 }
 
-// handOutForms gives the first forms in queue order that the worker can take. It looks at the heads of classes alone.
-func (s *State) handOutForms(c *Change, w *Worker, owner *User, amount int, job *FormJob) {
-	var fitting []*formBucket
+// fitting are the classes of forms that a worker can take. What its owner lacks is counted.
+func (s *State) fitting(w *Worker, owner *User, job *FormJob) (out []*formBucket) {
 	for _, name := range w.Offer.Forms {
 		for _, b := range s.lab.shelves[name] {
 			switch {
@@ -306,10 +310,16 @@ func (s *State) handOutForms(c *Change, w *Worker, owner *User, amount int, job 
 				job.Skipped["untrusted"] += b.Len()
 			case b.class.fast && w.speed >= SlowFormSeconds, b.class.tiles > w.Offer.MaxTiles:
 			default:
-				fitting = append(fitting, b)
+				out = append(out, b)
 			}
 		}
 	}
+	return out
+}
+
+// handOutForms gives the first forms in queue order that the worker can take. It looks at the heads of classes alone.
+func (s *State) handOutForms(c *Change, w *Worker, owner *User, amount int, job *FormJob) {
+	fitting := s.fitting(w, owner, job)
 	for len(job.Forms) < amount {
 		var best *formBucket
 		for _, b := range fitting {
@@ -375,6 +385,9 @@ type SubmitForm struct {
 }
 
 func (op SubmitForm) apply(s *State, c *Change) (Receipt, error) {
+	if d, fake := s.lab.decoys[op.Form]; fake {
+		return s.submitFormDecoy(c, d, op)
+	}
 	f, ok := s.lab.forms[op.Form]
 	if !ok {
 		return Receipt{}, refuse(CodeInvalidJobID, "Processing Job with ID %s does not exist.", op.Form)
@@ -386,14 +399,13 @@ func (op SubmitForm) apply(s *State, c *Change) (Receipt, error) {
 	case !f.out() && w.Maintenance:
 		return Receipt{Request: a.ID}, nil
 	case !f.out():
-		return Receipt{}, refuse(CodeDuplicateGen, "Processing Job with ID %s has already submitted its result, or is not yours any more.", f.ID)
+		return Receipt{}, errNotOut(f.ID)
 	case op.Faulted:
 		s.faultForm(c, f)
 		return Receipt{Request: a.ID}, nil
-	case len(op.Result) > MaxFormResult:
-		return Receipt{}, refuse(CodeBadRequest, "the result has %d bytes, at most %d are taken", len(op.Result), MaxFormResult)
-	case !isObject(op.Result):
-		return Receipt{}, refuse(CodeBadRequest, "a result is a JSON object")
+	}
+	if err := op.check(); err != nil {
+		return Receipt{}, err
 	}
 	f.Deadline, f.Finished = time.Time{}, c.Now
 	if f.State == FormProcessing { // what was cancelled in between is paid, and thrown away
@@ -419,6 +431,21 @@ func (op SubmitForm) apply(s *State, c *Change) (Receipt, error) {
 		c.emit(Event{Kind: RequestDone, Request: a.ID, User: a.User})
 	}
 	return Receipt{Reward: reward, Request: a.ID}, nil
+}
+
+// check holds the rules about a result.
+func (op *SubmitForm) check() error {
+	switch {
+	case len(op.Result) > MaxFormResult:
+		return refuse(CodeBadRequest, "the result has %d bytes, at most %d are taken", len(op.Result), MaxFormResult)
+	case !isObject(op.Result):
+		return refuse(CodeBadRequest, "a result is a JSON object")
+	}
+	return nil
+}
+
+func errNotOut(id FormID) error {
+	return refuse(CodeDuplicateGen, "Processing Job with ID %s has already submitted its result, or is not yours any more.", id)
 }
 
 func isObject(text json.RawMessage) bool {
@@ -539,6 +566,7 @@ func (s *State) expireAlchemy(c *Change, id RequestID) bool {
 		f.State = FormCancelled
 		delete(s.lab.forms, f.ID)
 	}
+	s.dropFormDecoys(a)
 	if live := s.lab.live[a.User]; live != nil {
 		delete(live, a.ID)
 		if len(live) == 0 {
@@ -589,7 +617,7 @@ func (s *State) Alchemy(id RequestID, now time.Time) (AlchemyStatus, bool) {
 func (s *State) Form(id FormID) (st FormStatus, owner UserID, ok bool) {
 	f, ok := s.lab.forms[id]
 	if !ok {
-		return FormStatus{}, 0, false
+		return s.formDecoy(id)
 	}
 	owner = -1
 	if w := s.workers[f.Worker]; w != nil && f.out() {

@@ -227,6 +227,7 @@ const (
 	BalanceChanged
 	WorkerChanged
 	UserChanged // opened, or an operator's decision about it
+	OperatorsNoticed
 )
 
 // Event is a piece of news about the horde.

@@ -2,6 +2,8 @@
 
 package horde
 
+import "stablemate/horde/kudos"
+
 // Workers that are paused are not told so. They get decoys: the payload of a real request, which stays as it is. What
 // they deliver is thrown away and counted nowhere.
 
@@ -33,7 +35,7 @@ func (s *State) decoy(c *Change, r *Request, w *Worker, job Job, n int) Job {
 	for i := range n {
 		g := &Generation{
 			ID: GenerationID{c.IDs.UUID()}, Request: r.ID, Worker: w.ID, Model: job.Model, Seed: job.Seed + uint32(i),
-			Started: c.Now, Deadline: c.Now.Add(job.TTL), Reward: r.Price * kudosShare(w) / 100, request: r,
+			Started: c.Now, Deadline: c.Now.Add(job.TTL), request: r,
 		}
 		s.decoys[g.ID] = g
 		s.decoysOf[w.ID]++
@@ -60,7 +62,18 @@ func (s *State) submitDecoy(c *Change, g *Generation, op Submit) (Receipt, error
 		return Receipt{Request: g.Request}, nil
 	}
 	g.State = GenerationCompleted
-	return Receipt{Reward: g.Reward, Request: g.Request, Discard: true}, nil
+	return Receipt{Reward: s.seeming(g, w, &op), Request: g.Request, Discard: true}, nil
+}
+
+// seeming is what the delivery of a decoy would bring if it were real. Any other number would give it away.
+func (s *State) seeming(g *Generation, w *Worker, op *Submit) kudos.Amount {
+	if g.request.Text != nil {
+		g.deliverText(op)
+		worth, _ := s.settleText(g.request, g, w)
+		return worth
+	}
+	worth, _ := s.settleImage(g.request, g)
+	return worth * kudosShare(w) / 100
 }
 
 // dropDecoys forgets the decoys of a request that leaves.

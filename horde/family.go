@@ -87,7 +87,7 @@ func (s *State) anyModel(names []string, is func(Model) bool) bool {
 // checkSpecial guards models that belong to one account, and the payload that only they read.
 func (s *State) checkSpecial(u *User, n *NewImage) error {
 	for _, name := range n.Models {
-		if !strings.HasPrefix(name, SpecialPrefix) {
+		if !special(name) {
 			continue
 		}
 		owner, named := specialOwner(name)

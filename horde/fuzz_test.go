@@ -59,7 +59,7 @@ func FuzzName(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		name := horde.CleanName(text)
-		if horde.CleanName(name) != name || strings.ContainsAny(name, "#\x00\n\t") || len([]rune(name)) > horde.MaxNameRunes {
+		if horde.CleanName(name) != name || strings.ContainsAny(name, "<>#\x00\n\t") || len([]rune(name)) > horde.MaxNameRunes {
 			t.Errorf("%q becomes %q", text, name)
 		}
 	})

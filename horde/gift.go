@@ -121,6 +121,7 @@ type Give struct {
 	Key    string // as Transfer's; required
 	Note   string // up to MaxNoteRunes
 	Prior  *kudos.Event
+	DryRun bool // only say whether it would be taken
 }
 
 // Given is the answer to Give.
@@ -152,12 +153,15 @@ func (op Give) apply(s *State, c *Change) (Given, error) {
 		return out, nil
 	}
 	if known {
-		done, err := Transfer{From: op.From, To: id, Amount: op.Amount, Key: op.Key, Prior: op.Prior}.apply(s, c)
+		done, err := Transfer{From: op.From, To: id, Amount: op.Amount, Key: op.Key, Prior: op.Prior, DryRun: op.DryRun}.apply(s, c)
 		return Given{Amount: done.Amount, Repeated: done.Repeated}, err
 	}
 	from, err := s.giver(op)
 	if err != nil {
 		return Given{}, err
+	}
+	if op.DryRun {
+		return Given{Amount: op.Amount}, nil
 	}
 	g := &Gift{
 		ID: GiftID{c.IDs.UUID()}, Key: op.Key, From: from.ID, To: op.To, Amount: op.Amount, Note: SafeText(op.Note),
@@ -222,7 +226,7 @@ func (s *State) waitingGift(from UserID, key string) *Gift {
 }
 
 // Claim gives an account what waits for an identity: for its own, unless another one is named that the door knows to be
-// the same person's. Gifts that the account itself gave go back.
+// the same person's. Gifts that the account itself gave go back, and all do while gifts are switched off.
 type Claim struct {
 	User     UserID
 	Identity string // empty: the account's own
@@ -255,7 +259,7 @@ func (op Claim) apply(s *State, c *Change) (Claimed, error) {
 	}
 	var out Claimed
 	for _, g := range waiting {
-		if g.From == u.ID {
+		if g.From == u.ID || !s.settings.TransfersAllowed { // switched off since it was given
 			s.returnGift(c, g)
 			continue
 		}

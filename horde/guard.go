@@ -97,7 +97,7 @@ func (s *State) sweepGuard(c *Change) (gone int) {
 		return 0
 	}
 	g.swept = c.Now
-	gone = s.sweepTimeouts(c)
+	gone = s.sweepTimeouts(c) + s.sweepNotices(c)
 	for _, id := range g.rejected.ids() {
 		if c.Now.Sub(g.rejected.pages[id].At) >= RejectedKept {
 			g.rejected.drop(c, id)

@@ -108,6 +108,7 @@ func (s *State) reject(c *Change, u *User, n *NewImage, reason string) error {
 		Prompt: strings.ToValidUTF8(n.Image.Prompt[:min(len(n.Image.Prompt), maxRejectedPrompt)], ""), Models: n.Models,
 	})
 	s.strike(c, n.Origin)
+	s.proxied(c, n.Service)
 	return refuse(CodeCorruptPrompt, "the safety filter refuses this prompt; it has been reported to the operators of this horde")
 }
 

@@ -24,6 +24,7 @@ type lab struct {
 	ofClient map[string]int
 
 	memory results
+	decoys map[FormID]*formDecoy
 }
 
 // caller is a person at an address: what queueing is fair among. Everybody without an account is one account.
@@ -38,7 +39,7 @@ func newLab() lab {
 	return lab{
 		forms: make(map[FormID]*Form), live: make(map[UserID]map[RequestID]*Alchemy), shelves: make(map[string][]*formBucket),
 		ofUser: make(map[UserID]int), ofCaller: make(map[caller]int), ofOrigin: make(map[string]int), ofClient: make(map[string]int),
-		memory: results{kept: make(map[resultKey]*result)},
+		memory: results{kept: make(map[resultKey]*result)}, decoys: make(map[FormID]*formDecoy),
 	}
 }
 

@@ -19,6 +19,8 @@ type Transfer struct {
 	// Prior is the ledger's event for this key when it is older than what memory holds: whoever uses a
 	// key looks it up in the store first.
 	Prior *kudos.Event
+
+	DryRun bool // only say whether it would be taken
 }
 
 // Transferred is the answer to Transfer.
@@ -79,6 +81,9 @@ func (op Transfer) apply(s *State, c *Change) (Transferred, error) {
 		return Transferred{}, refuse(CodeInvalidTransferAmount, "a gift is more than 0 and at most %s kudos", kudos.MaxAmount)
 	case from.Available() < op.Amount:
 		return Transferred{}, refuse(CodeTransferNotEnough, "you can give %s kudos at most", from.Available())
+	}
+	if op.DryRun {
+		return Transferred{Amount: op.Amount}, nil
 	}
 	key := op.Key
 	if key == "" {

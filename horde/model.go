@@ -148,6 +148,9 @@ func slow(f Family) bool { return f == Flux || f == Qwen || f == ZImage }
 // SpecialPrefix begins the names of models that belong to one account: horde_special::name#id.
 const SpecialPrefix = "horde_special"
 
+// special reports whether a model belongs to one account.
+func special(name string) bool { return strings.HasPrefix(name, SpecialPrefix) }
+
 // specialOwner is the account that a special model's name ends with.
 func specialOwner(name string) (UserID, bool) {
 	at := strings.LastIndex(name, "::")

@@ -54,7 +54,7 @@ func (op Pop) apply(s *State, c *Change) (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
-	p := popper{s: s, w: w, lane: laneOf(w.Type), owner: owner, now: c.Now, have: w.have}
+	p := popper{s: s, w: w, lane: laneOf(w.Type), owner: owner, now: c.Now, have: w.have, friends: op.Priority}
 	if owner.Has(RoleTrusted) {
 		p.have |= needTrusted
 	}
@@ -86,6 +86,8 @@ type popper struct {
 	now    time.Time
 	have   need
 	passed map[string]int // why the best candidates were passed over
+	// friends are whom the worker prefers: it asks them for no kudos up front.
+	friends []UserID
 }
 
 // fromFriends looks at the requests of the owner and of people the worker prefers. They are few: each
@@ -148,7 +150,9 @@ func (p *popper) fromQueue() *Request {
 		}
 	}
 	visit(shelf{lane: p.lane, worker: p.w.ID})
-	visit(shelf{lane: p.lane})
+	if !p.w.special {
+		visit(shelf{lane: p.lane})
+	}
 	for _, m := range p.w.Offer.Models {
 		visit(shelf{lane: p.lane, model: m})
 	}
@@ -207,8 +211,13 @@ func (p *popper) fits(c class) bool {
 	return c.need&^p.have == 0 && int(c.size) <= p.w.size && int(c.context) <= p.w.context && (!p.w.Offer.ExtraSlow || c.need&okExtraSlow != 0)
 }
 
+// offers reports whether the worker has a model for a request. What will do with any model is not for workers that serve
+// models of one account.
 func (p *popper) offers(r *Request) bool {
-	return len(r.Models) == 0 || overlap(r.Models, p.w.Offer.Models)
+	if len(r.Models) == 0 {
+		return !p.w.special
+	}
+	return overlap(r.Models, p.w.Offer.Models)
 }
 
 // refuses says why this worker may not have a request that its class allows, or "".
@@ -241,7 +250,7 @@ func (p *popper) refuses(r *Request) string {
 	}
 	if w.Offer.NeedsUpfront {
 		u := p.s.users[r.User]
-		if u.ID != p.owner.ID && !u.Has(RoleTrusted) && u.Available() < r.Price && r.Held < r.Price {
+		if u.ID != p.owner.ID && !u.Has(RoleTrusted) && !slices.Contains(p.friends, u.ID) && u.Available() < r.Price && r.Held < r.Price {
 			return "kudos"
 		}
 	}
@@ -256,7 +265,7 @@ func (p *popper) refusesImage(r *Request) string {
 	}
 	if w.Offer.LimitSteps {
 		models := r.Models
-		if len(models) <= 1 {
+		if len(models) == 0 {
 			models = w.Offer.Models
 		}
 		if r.Image.EffectiveSteps() > p.s.limitedSteps(models) {

@@ -246,6 +246,8 @@ func (op PayPurse) apply(s *State, c *Change) (Transferred, error) {
 		return Transferred{}, refuse(CodeTransferToAnon, "the anonymous account cannot receive kudos")
 	case to.ID == p.Owner:
 		return Transferred{}, refuse(CodeTransferToSelf, "you cannot give kudos to yourself")
+	case !s.settings.TransfersAllowed: // switched off since it was filled: what is left goes back
+		return Transferred{}, refuse(CodeTransfersDisabled, "the operator of this horde has switched gifts of kudos off")
 	case to.Suspicious():
 		return Transferred{}, refuse(CodeFaultWhenReceiving, "this account cannot receive kudos at the moment")
 	case to.Has(RoleFlagged):

@@ -84,6 +84,24 @@ func TestAPurseThanksPeopleAndGoesBack(t *testing.T) {
 	}
 }
 
+func TestNothingIsGivenOnceGiftsAreSwitchedOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ann, bob := w.user("ann", kudos.Whole(100)), w.user("bob", 0)
+	purse := do(w, horde.FillPurse{Owner: ann, Amount: kudos.Whole(50), Life: time.Hour, Key: "party:1"})
+	do(w, horde.Give{From: ann, To: "d_late", Amount: kudos.Whole(5), Key: "gift:1"})
+	w.s = restored(t, w, horde.Settings{})
+	has := w.balance(ann)
+	denied(w, "from a purse", horde.PayPurse{Owner: ann, Purse: purse.ID, To: bob, Amount: 1, Key: "a"}, horde.CodeTransfersDisabled)
+	late := do(w, horde.CreateUser{External: "d_late", Name: "late", Key: horde.KeyHash{77}}).ID
+	if got := do(w, horde.Claim{User: late}); got.Amount != 0 {
+		t.Errorf("claimed %+v", got)
+	}
+	if got := w.balance(ann); got != has+kudos.Whole(5) {
+		t.Errorf("ann has %s after her gift went back, want %s", got, has+kudos.Whole(5))
+	}
+}
+
 func TestWhatIsLeftOfAPurseGoesBackInProportion(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

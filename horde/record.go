@@ -104,6 +104,7 @@ func (s *State) keepers() []keeper {
 		&s.guard.timeouts,
 		&s.guard.rejected,
 		&s.alchemies,
+		&s.notices,
 	}
 }
 
@@ -119,6 +120,7 @@ func (s *State) newBooks() {
 	s.purses = newBook[Purse](KindPurse)
 	s.guard = newGuard()
 	s.alchemies = newBook[Alchemy](KindAlchemy)
+	s.notices = newBook[Notice](KindNotice)
 }
 
 // loadRecords fills the books from a snapshot. A kind that nobody keeps was written by a newer version.

@@ -208,6 +208,7 @@ type NewImage struct {
 	// SharedKey is what the caller showed instead of a key of their own; its owner then pays, whoever User is.
 	SharedKey SharedKeyID
 	Proxied   string // whom a service account asks for, in its own words
+	Service   UserID // whose proxy passkey the call showed; 0 for none
 	Image     Image
 	N         int
 	Models    []string

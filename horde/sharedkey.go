@@ -130,7 +130,7 @@ func (t *SharedKeyTerms) check() error {
 
 func (t *SharedKeyTerms) into(k *SharedKey, now time.Time) {
 	if t.Name != nil {
-		k.Name = CleanText(*t.Name)
+		k.Name = SafeText(*t.Name)
 	}
 	if t.Budget != nil {
 		k.Budget = *t.Budget

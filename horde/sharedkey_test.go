@@ -331,6 +331,32 @@ func TestASharedKeyOfAStyleWorksThroughItAlone(t *testing.T) {
 	denied(w, "an empty key", horde.CreateStyle{By: maker, StyleDraft: d}, horde.CodeBadRequest)
 }
 
+func TestASharedKeyOfATextStylePaysForTexts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	maker, other := w.trusted("maker"), w.user("other", kudos.Whole(100))
+	id := w.shared(maker, horde.SharedKeyTerms{MaxTokens: new(16)})
+	d := textDraft("fable")
+	d.SharedKey = id.String()
+	st := do(w, horde.CreateStyle{By: maker, StyleDraft: d})
+	n := tale(other)
+	n.SharedKey = id
+	denied(w, "the key alone", horde.EnqueueText{NewText: n}, horde.CodeSharedKeyStyles)
+	choice := do(w, horde.ChooseStyle{Name: "fable", Kind: horde.StyleText})
+	if choice.SharedKey != id.String() {
+		t.Fatalf("the style holds the key %q, want %q", choice.SharedKey, id)
+	}
+	horde.ApplyTextStyle(&choice, &n.Text, &n.Models)
+	got := do(w, horde.EnqueueText{NewText: n})
+	if st := w.status(got.ID); st.User != maker {
+		t.Errorf("%d pays, want the maker %d", st.User, maker)
+	}
+	do(w, horde.ChangeStyle{By: maker, ID: st.ID, Kind: horde.StyleText, SharedKey: new("")})
+	if choice = do(w, horde.ChooseStyle{Name: "fable", Kind: horde.StyleText}); choice.SharedKey != "" {
+		t.Errorf("the style still holds the key %q", choice.SharedKey)
+	}
+}
+
 func TestSharedKeysPayForTexts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

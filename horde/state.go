@@ -62,6 +62,9 @@ type State struct {
 	inbox        map[WorkerID][]*Message // oldest first; broadcasts under the zero ID
 	decoys       map[GenerationID]*Generation
 	decoysOf     map[WorkerID]int
+	notices      book[Notice]
+	lastNotice   int64
+	tallies      map[string]*tally // by subject
 
 	requests    map[RequestID]*Request
 	generations map[GenerationID]*Generation
@@ -130,7 +133,7 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 		requestKeys: make(map[requestKey]RequestID), receipts: make(map[string]receipt),
 		lastGift: make(map[pair]time.Time), system: make(map[kudos.Account]kudos.Amount),
 		lastEvent: snap.LastEvent, modes: snap.Modes,
-		decoys: make(map[GenerationID]*Generation), decoysOf: make(map[WorkerID]int),
+		decoys: make(map[GenerationID]*Generation), decoysOf: make(map[WorkerID]int), tallies: make(map[string]*tally),
 	}
 	s.queue.init()
 	for i := range s.load {
@@ -141,6 +144,9 @@ func NewState(settings Settings, snap *Snapshot) (*State, error) {
 		return nil, err
 	}
 	if err := s.indexSharedKeys(); err != nil {
+		return nil, err
+	}
+	if err := s.indexNotices(); err != nil {
 		return nil, err
 	}
 	s.recall()

@@ -245,7 +245,7 @@ func (s *State) checkStyle(st *Style) error {
 		}
 		return s.checkImageStyle(st)
 	case StyleText:
-		st.Image, st.SharedKey = nil, ""
+		st.Image = nil
 		return checkTextStyle(st)
 	}
 	return refuse(CodeBadRequest, "A style is for images or for texts.")

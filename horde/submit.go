@@ -3,6 +3,7 @@
 package horde
 
 import (
+	"slices"
 	"time"
 
 	"stablemate/horde/kudos"
@@ -59,6 +60,8 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 	}
 	if r.Text != nil {
 		g.deliverText(&op)
+	} else if g.abusive() {
+		s.reported(c, r, w)
 	}
 	r.processing--
 	r.finished++
@@ -103,6 +106,11 @@ func (op Submit) apply(s *State, c *Change) (Receipt, error) {
 		c.emit(Event{Kind: RequestDone, Request: r.ID, User: r.User})
 	}
 	return Receipt{Reward: g.Reward, Request: r.ID}, nil
+}
+
+// abusive reports whether a worker says that a generation shows abuse.
+func (g *Generation) abusive() bool {
+	return slices.ContainsFunc(g.Meta, func(m Meta) bool { return m.Type == MetaCensorship && m.Value == MetaCSAM })
 }
 
 // records are a person's counts of a request's kind.

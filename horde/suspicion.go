@@ -2,6 +2,12 @@
 
 package horde
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
 // Reason says why an account or a worker is under suspicion. The numbers are stored and never change their meaning.
 type Reason uint8
 
@@ -24,6 +30,21 @@ type Reasons uint32
 
 // Has reports whether a reason was ever given.
 func (r Reasons) Has(x Reason) bool { return r&(1<<x) != 0 }
+
+// String lists what was given, in a few words each.
+func (r Reasons) String() string {
+	words := []string{
+		"a long name", "an extremely long name", "a profane name", "an unsafe address", "more pixels than there can be", "faster than any machine",
+		"a long name of its owner", "a profane name of its owner", "refused prompts of its owner", "too many dropped jobs",
+	}
+	var out []string
+	for i, word := range words {
+		if r.Has(Reason(i)) {
+			out = append(out, word)
+		}
+	}
+	return strings.Join(out, ", ")
+}
 
 // Thresholds of suspicion.
 const (
@@ -62,6 +83,8 @@ func (s *State) suspect(c *Change, u *User, w *Worker, reason Reason) {
 	if w.Suspicion >= MaxSuspicion && !w.Paused {
 		w.Paused = true
 		c.emit(Event{Kind: WorkerChanged, Worker: w.ID, User: w.Owner})
+		s.notify(c, Notice{Topic: NoticeWorkerPaused, User: u.ID, Worker: w.ID, Text: fmt.Sprintf(
+			"The worker %s (%s) of %s became suspicious and is paused: %s.", strconv.Quote(w.Offer.Name), w.ID, u.Alias(), w.Reasons)})
 	}
 	c.saveWorker(w)
 }

@@ -133,7 +133,7 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	c.emit(Event{Kind: RequestQueued, Request: r.ID, User: u.ID})
 
 	out := Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}
-	if !out.Possible {
+	if !out.Possible && !s.modes.Raid {
 		out.Warnings = append(out.Warnings, Warning{WarnNoWorker, "Warning: " + s.whyImpossible(r, c.Now)})
 	}
 	return out, nil
@@ -265,8 +265,7 @@ func (s *State) settleText(r *Request, g *Generation, w *Worker) (worth, debit k
 func (g *Generation) deliverText(op *Submit) {
 	g.Text = strings.ReplaceAll(op.Text, "\x00", "�")
 	g.Censored = g.Censored || op.Censored || op.CSAM
-	marked := slices.ContainsFunc(g.Meta, func(m Meta) bool { return m.Type == MetaCensorship && m.Value == MetaCSAM })
-	if op.CSAM && !marked {
+	if op.CSAM && !g.abusive() {
 		g.Meta = append(slices.Clone(g.Meta), Meta{Type: MetaCensorship, Value: MetaCSAM})
 	}
 }

@@ -212,12 +212,17 @@ func (s *State) downgrade(n *NewImage, now time.Time) {
 }
 
 // CleanName makes a display name out of what somebody else's system calls a person: no control or
-// direction-changing characters, single blanks, at most MaxNameRunes, and no # (it ends the name).
+// direction-changing characters, single blanks, at most MaxNameRunes, no # (it ends the name), and no < and >, since
+// programs of others show names on pages.
 func CleanName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		switch {
 		case r == '#':
 			return '＃'
+		case r == '<':
+			return '＜'
+		case r == '>':
+			return '＞'
 		case unicode.IsSpace(r):
 			return ' '
 		case unicode.IsControl(r), unicode.Is(unicode.Cf, r), r == utf8.RuneError:

@@ -3,6 +3,7 @@
 package horde
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -82,6 +83,7 @@ type Worker struct {
 
 	have    need
 	can     Capability
+	special bool // it serves a model that belongs to one account
 	speed   float64
 	size    int // largest class of request it takes
 	context int
@@ -116,6 +118,7 @@ func (w *Worker) derive() {
 		return
 	}
 	w.size, w.context = w.Offer.MaxPixels, 0
+	w.special = slices.ContainsFunc(w.Offer.Models, special)
 	var n need
 	set := func(on bool, bit need) {
 		if on {
@@ -337,6 +340,13 @@ func (s *State) acceptedModels(owner *User, kind WorkerType, offered []string) (
 	}
 	out := make([]string, 0, len(offered))
 	for _, m := range offered {
+		if kind == Dreamer && special(m) {
+			if whose, named := specialOwner(m); !named || whose != owner.ID || !owner.Has(RoleSpecial) {
+				return nil, refuse(CodeBadRequest, "Unfortunately we cannot accept workers serving the model %s, which belongs to somebody else", m)
+			}
+			out = append(out, m)
+			continue
+		}
 		n := utf8.RuneCountInString(m)
 		if n >= 3 && n <= 255 && (len(s.known) == 0 || kind == Scribe || s.known[m] || owner.Has(RoleCustomizer)) {
 			out = append(out, m)
@@ -579,6 +589,11 @@ func (s *State) referenced(id WorkerID) bool {
 	}
 	for _, g := range s.generations {
 		if g.Worker == id {
+			return true
+		}
+	}
+	for _, f := range s.lab.forms {
+		if f.Worker == id {
 			return true
 		}
 	}

@@ -87,6 +87,8 @@ type RolePause struct {
 	Until time.Time `json:"until,omitzero"` // zero: until somebody changes the rules, since the role is gone
 	Gone  bool      `json:"gone,omitempty"`
 	Told  bool      `json:"told,omitempty"` // the guild was told
+	// Unsafe says that the role became one that no rule may hand out.
+	Unsafe bool `json:"unsafe,omitempty"`
 }
 
 // Roles are a guild's rules.

@@ -144,6 +144,7 @@ type Person struct {
 	Mild     bool   `json:"mild,omitempty"`   // nothing for adults, even where it is allowed
 
 	NoAvatar bool `json:"no_avatar,omitempty"` // nobody else may make anything of their avatar
+	Unlisted bool `json:"unlisted,omitempty"`  // leaderboards do not name them
 	Public   bool `json:"public,omitempty"`    // everybody may see whose account theirs is
 	Strict   bool `json:"strict,omitempty"`    // nobody else may press what makes more of their images
 

@@ -341,7 +341,10 @@ func (s *Server) submitForm(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !op.Faulted {
+	switch {
+	case receipt.Discard && op.Blob != "": // nobody will ever ask for it, and what stays behind falls to the sweep
+		_ = s.deps.Blobs.Delete(c.r.Context(), op.Blob)
+	case !receipt.Discard && !op.Faulted:
 		s.formDelivered(c.r.Context(), id)
 	}
 	return c.reply(http.StatusOK, wire.SubmitReply{Reward: amount(receipt.Reward)})

@@ -220,6 +220,9 @@ func (s *Server) enterLarge(ctx context.Context) (leave func(), err error) {
 // body reads a JSON object and holds it against a schema (regime S of the contract).
 func (s *Server) body(c *call, limit int64, sch *schema) (object, error) {
 	media, _, err := mime.ParseMediaType(c.r.Header.Get("Content-Type"))
+	if errors.Is(err, mime.ErrInvalidMediaParameter) {
+		err = nil // what it says beside the type does not matter
+	}
 	if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
 		return nil, errBody(http.StatusBadRequest, "The body must be JSON, with Content-Type: application/json.")
 	}

@@ -39,7 +39,8 @@ func (s *Server) generate(c *call) error {
 		return err
 	}
 	who = s.lend(who, style)
-	u, from := who.user, s.clientOrigin(c.r)
+	u := who.user
+	from, service := s.clientBehind(c.r)
 	s.relaxFor(c, who)
 	asked := body
 	if style != nil {
@@ -49,7 +50,7 @@ func (s *Server) generate(c *call) error {
 	if err != nil {
 		return err
 	}
-	n.SharedKey, n.Address = who.shared, s.askerAddress(c, &u)
+	n.SharedKey, n.Service, n.Address = who.shared, service, s.askerAddress(c, &u)
 	if style != nil {
 		horde.ApplyImageStyle(style, &n)
 	}

@@ -274,6 +274,12 @@ func TestWhatClientsSendThatIsEasyToRejectIsAccepted(t *testing.T) {
 			t.Errorf("%s: got %d %s", what, got.status, got.body)
 		}
 	}
+	// What a content type says beside the type does not matter.
+	for _, kind := range []string{"application/json; charset", "application/json;charset=UTF-8;", "Application/JSON"} {
+		if got := h.send(t, "POST", "/api/v2/generate/async", `{"prompt": "a"}`, "apikey", "0000000000", "Content-Type", kind); got.status != 202 {
+			t.Errorf("%s: got %d %s", kind, got.status, got.body)
+		}
+	}
 	// A content type without a body must not fail.
 	if got := h.send(t, "GET", "/api/v2/status/performance", "", "Content-Type", "application/json"); got.status != 200 {
 		t.Errorf("GET with a content type: got %d %s", got.status, got.body)

@@ -71,3 +71,9 @@ func (e *Engine) Rejected() []horde.Rejected {
 	out, _ := read(e, func(s *horde.State) ([]horde.Rejected, bool) { return s.Rejected(), true })
 	return out
 }
+
+// Notices lists what operators were told after a number, the oldest first.
+func (e *Engine) Notices(after int64) []horde.Notice {
+	out, _ := read(e, func(s *horde.State) ([]horde.Notice, bool) { return s.Notices(after), true })
+	return out
+}

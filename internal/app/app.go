@@ -134,14 +134,21 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.notices(hooks)
+	addresses, err := a.addresses()
+	if err != nil {
+		return nil, err
+	}
 	api, err := apiv2.New(apiv2.Deps{
 		Engine: a.engine, Blobs: a.images, Signer: links, Secret: a.secrets.keys, IDs: a.ids, NewKey: a.ids.APIKey, Now: systemClock.Now,
 		Log: a.log,
 	}, apiv2.Options{
 		RateLimits: a.cfg.Server.RateLimits, TrustedProxy: a.cfg.Server.TrustedProxy, PublicURL: a.url, Node: a.node, Version: Version,
-		Papers:   papers{shelf},
-		Webhooks: hooks,
-		Ratings:  a.ratings,
+		Papers:      papers{shelf},
+		Webhooks:    hooks,
+		KnownModels: a.known,
+		Addresses:   addresses,
+		Ratings:     a.ratings,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the API: %w", err)
@@ -270,7 +277,7 @@ func (a *assembly) chat() (page string, err error) {
 	}
 	chat, err := commands.New(commands.Deps{
 		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
-		History: a.movements, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
+		History: a.movements, Ranks: a.ranks, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)

@@ -39,6 +39,7 @@ type core struct {
 	bucket  *blob.Bucket // the same
 	secrets *secrets
 	ids     ids
+	known   []string // image models that anybody's worker may serve; none: all
 }
 
 func openStore(ctx context.Context, cfg config.Config, log zerolog.Logger) (*store.Store, error) {
@@ -80,8 +81,14 @@ func openCore(ctx context.Context, cfg config.Config, log zerolog.Logger) (c *co
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Horde.KnownModelsOnly {
+		for _, m := range models {
+			c.known = append(c.known, m.Name)
+		}
+	}
 	c.engine, err = engine.Open(ctx, c.store, engine.Options{
 		Settings: horde.Settings{
+			KnownModels:      c.known,
 			AnonymousAllowed: cfg.Horde.Anonymous, AnonymousKey: apiv2.HashKey(c.secrets.keys, anonymousKey),
 			TransfersAllowed: cfg.Horde.Transfers, Profane: horde.ProfanityList(), Models: models,
 			TrustThreshold: kudos.Whole(int64(cfg.Horde.TrustThreshold)), Sharing: cfg.Horde.Sharing,

@@ -47,6 +47,7 @@ const usage = `usage:
   %[1]s ratings import DIR|FILE [--dataset NAME] [--nsfw] [--config FILE]
                                            let people rate images of a folder or list
   %[1]s rejected [--config FILE]           show the prompts that the filter refused lately
+  %[1]s notices [--config FILE]            show what operators should look at
 `
 
 // Main runs a command and returns the exit status: 0 when all went well, 1 when something broke, 2 when
@@ -84,6 +85,8 @@ func Main(p Program, args []string, stdout, stderr io.Writer) int {
 		err = ratingsCommand(ctx, rest, stdout)
 	case "rejected":
 		err = withConfig(rest, func(cfg config.Config) error { return rejected(ctx, cfg, stdout) })
+	case orderNotices:
+		err = withConfig(rest, func(cfg config.Config) error { return notices(ctx, cfg, stdout) })
 	default:
 		err = errUsage
 	}

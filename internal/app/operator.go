@@ -39,7 +39,7 @@ const maxControlBody = 16 << 20
 
 // userOrder is what an operator wants of an account.
 type userOrder struct {
-	Do          string   `json:"do"` // add, set, list or rejected
+	Do          string   `json:"do"` // add, set, list, rejected or notices
 	ID          int64    `json:"id"`
 	Name        string   `json:"name"`
 	Grant       []string `json:"grant"`
@@ -57,6 +57,7 @@ type userReply struct {
 	Users []userLine `json:"users"`
 
 	Rejected []rejectedLine `json:"rejected,omitempty"`
+	Notices  []noticeLine   `json:"notices,omitempty"`
 }
 
 type userLine struct {
@@ -249,11 +250,14 @@ func (c *core) obey(ctx context.Context, o userOrder) userReply {
 }
 
 func (c *core) change(ctx context.Context, o userOrder) (reply userReply, err error) {
-	if o.Do == orderRejected {
+	switch o.Do {
+	case orderRejected:
 		reply.Rejected = c.rejected()
 		return reply, nil
-	}
-	if o.Do == "list" {
+	case orderNotices:
+		reply.Notices = c.noticed()
+		return reply, nil
+	case "list":
 		for _, u := range c.engine.Users() {
 			reply.Users = append(reply.Users, line(u))
 		}

@@ -17,6 +17,10 @@ func TestOperatorsReadRefusedPrompts(t *testing.T) {
 	if code := app.Main(app.Server, []string{"rejected", "--config", path}, &out, &out); code != 0 || !strings.Contains(out.String(), "prompt") {
 		t.Errorf("exit %d:\n%s", code, &out)
 	}
+	out.Reset()
+	if code := app.Main(app.Server, []string{"notices", "--config", path}, &out, &out); code != 0 || !strings.Contains(out.String(), "what") {
+		t.Errorf("notices: exit %d:\n%s", code, &out)
+	}
 	if code := app.Main(app.Server, []string{"rejected", "word"}, &out, &out); code != 2 {
 		t.Errorf("a second word: exit %d", code)
 	}

@@ -63,6 +63,7 @@ func table() map[string][]string {
 		"horde/apiv2":        slices.Concat(engine, []string{"horde/apiv2/wire", "horde/apiv2/openapi", "internal/blob", "internal/fetch", "internal/ops", "ratings", "emojikudos"}),
 		"horde/apiv2/client": {"horde/apiv2/wire"},
 		"internal/webhook":   {"horde/apiv2/wire"},
+		"internal/vpn":       {"internal/fetch"},
 		"commands":           slices.Concat(engine, []string{"commands/chat", "commands/chart", "commands/words", "emojikudos", "ratings", "internal/discord"}),
 		"internal/web":       {"horde", "horde/engine", "ratings"},
 		"internal/store":     rows,

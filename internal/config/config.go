@@ -7,6 +7,8 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -70,8 +72,36 @@ type Horde struct {
 	// AnonymousPerOrigin bounds the same of one address or person; 0: any number.
 	AnonymousPerOrigin int `toml:"anonymous_per_origin"`
 
+	// KnownModelsOnly takes image models that the program does not know from workers of customizers alone.
+	KnownModelsOnly bool `toml:"known_models_only"`
+	// AddressCheck is the address of a service that judges where workers call from, with {ip} in it; empty: every address is safe.
+	AddressCheck  Secret `toml:"address_check"`
+	SafeAddresses string `toml:"safe_addresses"` // addresses and ranges, separated by blanks or commas, that it is not asked about
+	// NoticesURL is called with what operators should look at; empty: nobody is.
+	NoticesURL Secret `toml:"notices_url"`
+
 	DocumentsDir string `toml:"documents_dir"` // texts of the operator; empty: documents in Server.DataDir
 	ModelsFile   string `toml:"models_file"`   // what more is known about image models; empty: nothing
+}
+
+// AddressPlace stands in Horde.AddressCheck for the address in question.
+const AddressPlace = "{ip}"
+
+// Networks reads a list of addresses and ranges, such as Horde.SafeAddresses.
+func Networks(list string) (out []netip.Prefix, err error) {
+	words := strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+	for _, word := range words {
+		p, err := netip.ParsePrefix(word)
+		if err != nil {
+			a, wrong := netip.ParseAddr(word)
+			if wrong != nil {
+				return nil, fmt.Errorf("%q is neither an address nor a range", word)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
 }
 
 // Discord is about the real Discord. Without a token the sandbox takes its place.

@@ -191,6 +191,8 @@ func TestSecretsComeFromTheEnvironment(t *testing.T) {
 		"STABLEMATE_DISCORD_CLIENT_SECRET": "hush",
 		"STABLEMATE_S3_ACCESS_KEY":         "environment's account",
 		"STABLEMATE_S3_SECRET_KEY":         "environment's key",
+		"STABLEMATE_ADDRESS_CHECK":         "https://check.example/?ip={ip}&key=hunter2",
+		"STABLEMATE_NOTICES_URL":           "https://hooks.example/hunter2",
 	}
 	c, err := config.Parse([]byte("[discord]\nclient_id = '123456789012345678'\ntoken = 'from.the.file'\n[server]\nsecret = 'fedcba9876543210'"),
 		func(name string) string { return vars[name] })
@@ -203,6 +205,8 @@ func TestSecretsComeFromTheEnvironment(t *testing.T) {
 		"a new one counts as well":     {c.Discord.ClientSecret.Reveal(), "hush"},
 		"a bucket's account":           {c.S3.AccessKey.Reveal(), "environment's account"},
 		"a bucket's key":               {c.S3.SecretKey.Reveal(), "environment's key"},
+		"a check of addresses":         {c.Horde.AddressCheck.Reveal(), "https://check.example/?ip={ip}&key=hunter2"},
+		"an address for notices":       {c.Horde.NoticesURL.Reveal(), "https://hooks.example/hunter2"},
 		"an empty variable is none":    {c.Discord.Token.Reveal(), "from.the.file"},
 	} {
 		if pair[0] != pair[1] {
@@ -215,8 +219,26 @@ func TestSecretsComeFromTheEnvironment(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "store.postgres_url: ") || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("a wrong secret: %v, want the key and not the password", err)
 	}
+	for key, bad := range map[string]string{
+		"horde.notices_url": "[horde]\nnotices_url = 'http://hooks.example/hunter2'", "horde.address_check": "[horde]\naddress_check = 'https://check.example/hunter2'",
+	} {
+		if _, err := config.Parse([]byte(bad), nil); err == nil || !strings.Contains(err.Error(), key+": ") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v, want the key and not the secret", bad, err)
+		}
+	}
 	if len(config.Environment()) != len(vars) {
 		t.Errorf("Environment lists %d variables, this test knows %d", len(config.Environment()), len(vars))
+	}
+}
+
+func TestNetworksAreRead(t *testing.T) {
+	t.Parallel()
+	got, err := config.Networks(" 192.0.2.7, 198.51.100.9/24 2001:db8::1/32,")
+	if err != nil || fmt.Sprint(got) != "[192.0.2.7/32 198.51.100.0/24 2001:db8::/32]" {
+		t.Errorf("read %v, %v", got, err)
+	}
+	if _, err := config.Parse([]byte("[horde]\nsafe_addresses = 'here, there'"), nil); err == nil || !strings.Contains(err.Error(), "horde.safe_addresses: ") {
+		t.Errorf("words are taken for addresses: %v", err)
 	}
 }
 

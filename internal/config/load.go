@@ -28,6 +28,8 @@ func Environment() map[string]string {
 		"store.postgres_url":    envPrefix + "POSTGRES_URL",
 		"discord.token":         envPrefix + "DISCORD_TOKEN",
 		"discord.client_secret": envPrefix + "DISCORD_CLIENT_SECRET",
+		"horde.address_check":   envPrefix + "ADDRESS_CHECK",
+		"horde.notices_url":     envPrefix + "NOTICES_URL",
 		"s3.access_key":         envPrefix + "S3_ACCESS_KEY",
 		"s3.secret_key":         envPrefix + "S3_SECRET_KEY",
 	}
@@ -101,6 +103,10 @@ func (c *Config) secret(key string) *Secret {
 		return &c.Discord.Token
 	case "discord.client_secret":
 		return &c.Discord.ClientSecret
+	case "horde.address_check":
+		return &c.Horde.AddressCheck
+	case "horde.notices_url":
+		return &c.Horde.NoticesURL
 	case "s3.access_key":
 		return &c.S3.AccessKey
 	case "s3.secret_key":

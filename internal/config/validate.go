@@ -153,6 +153,19 @@ func (v *check) horde(h Horde) {
 	v.number(h.AnonymousWaiting, "horde.anonymous_waiting", "images", 0, maxAnonymous)
 	v.number(h.AnonymousPerOrigin, "horde.anonymous_per_origin", "images", 0, maxAnonymous)
 	v.path(h.DocumentsDir, "horde.documents_dir")
+	if h.NoticesURL != "" { // it holds a secret: never quote it
+		u, err := url.Parse(h.NoticesURL.Reveal())
+		v.require(err == nil && u.Scheme == "https" && u.Hostname() != "" && u.User == nil, "horde.notices_url",
+			`must be an address like "https://example.org/hook"`)
+	}
+	if h.AddressCheck != "" {
+		u, err := url.Parse(strings.Replace(h.AddressCheck.Reveal(), AddressPlace, "192.0.2.1", 1))
+		v.require(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Hostname() != "" &&
+			strings.Contains(h.AddressCheck.Reveal(), AddressPlace), "horde.address_check",
+			`must be an address like "https://example.org/check?ip={ip}"`)
+	}
+	_, err := Networks(h.SafeAddresses)
+	v.require(err == nil, "horde.safe_addresses", "%v", err)
 }
 
 func (v *check) discord(d Discord) {

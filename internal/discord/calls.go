@@ -205,11 +205,13 @@ func (b *Bot) Roles(ctx context.Context, guildID string) ([]Role, error) {
 
 // GuildInfo is what the bot may see of a guild that it is in.
 type GuildInfo struct {
-	ID      string `json:"id"`
-	Name    string `json:"name"`
-	OwnerID string `json:"owner_id"`
-	Locale  string `json:"preferred_locale"`
-	Roles   []Role `json:"roles"`
+	ID      string       `json:"id"`
+	Name    string       `json:"name"`
+	OwnerID string       `json:"owner_id"`
+	Locale  string       `json:"preferred_locale"`
+	Roles   []Role       `json:"roles"`
+	Tier    int          `json:"premium_tier"` // how many boosts it has, as a level from 0 to 3
+	Emojis  []GuildEmoji `json:"emojis"`
 }
 
 // Guild reads a guild with its roles.

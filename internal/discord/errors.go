@@ -38,6 +38,8 @@ const (
 	codeUnknownMessage      = 10008
 	codeUnknownMember       = 10007
 	codeUnknownRole         = 10011
+	codeUnknownEmoji        = 10014
+	codeMaxEmoji            = 30008
 	codeUnknownUser         = 10013
 	codeUnknownWebhook      = 10015
 	codeUnknownInteraction  = 10062

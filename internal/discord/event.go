@@ -50,6 +50,8 @@ const (
 	ManageEmoji    Permissions = 1 << 30
 	ManageThreads  Permissions = 1 << 34
 	TimeoutMembers Permissions = 1 << 40
+
+	CreateExpressions Permissions = 1 << 43 // emoji of the guild, and remove those that one made oneself
 )
 
 // Has reports whether every bit of want is set. An administrator has them all.

@@ -76,6 +76,18 @@ func (s *Server) Disarm() {
 	s.faults = nil
 }
 
+// Armed counts the faults that have not happened yet, or not often enough.
+func (s *Server) Armed() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.faults)
+}
+
+// endsSession reports whether Discord forgets the session of a connection that it closes with this code.
+func endsSession(code int) bool {
+	return code == 4004 || code == 4007 || code == 4009 || code >= 4010 && code <= 4014
+}
+
 // take returns the first armed fault that matches and counts it. s.mu is held.
 func (s *Server) take(match func(*Fault) bool) *Fault {
 	i := slices.IndexFunc(s.faults, match)

@@ -33,6 +33,7 @@ const (
 	intentAlways      = 0
 	intentGuilds      = 1 << 0
 	intentMembers     = 1 << 1
+	intentEmojis      = 1 << 3
 	intentMessages    = 1 << 9
 	intentReactions   = 1 << 10
 	intentDMs         = 1 << 12
@@ -223,6 +224,7 @@ func (s *Server) enter(c *gatewayConn, op int, data json.RawMessage) *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.takeGatewayFault(RefuseIdentify); f != nil {
+		s.recordLocked(Entry{Kind: "gateway", Title: "Identify", Status: "closed with " + strconv.Itoa(f.Code)})
 		c.closeWith(f.Code)
 		return nil
 	}
@@ -464,7 +466,12 @@ func (s *Server) atOnce(f Fault) bool {
 	}
 	switch f.Kind {
 	case CloseGateway:
-		each(func(_ *session, c *gatewayConn) { c.closeWith(f.Code) })
+		each(func(sess *session, c *gatewayConn) {
+			c.closeWith(f.Code)
+			if endsSession(f.Code) {
+				delete(s.sessions, sess.id)
+			}
+		})
 	case CutGateway:
 		each(func(_ *session, c *gatewayConn) { c.cut() })
 	case Reconnect:

@@ -36,6 +36,7 @@ type guild struct {
 	Channels []*channel         `json:"channels"`
 	Roles    []*role            `json:"roles"`
 	Members  map[string]*member `json:"members"`
+	Emojis   []*guildEmoji      `json:"emojis,omitempty"`
 }
 
 // channel is a text channel, a forum, or a thread with a parent.
@@ -383,6 +384,10 @@ func (g *guild) api() obj {
 	for _, r := range g.Roles {
 		list = append(list, r.api())
 	}
+	emojis := []any{}
+	for _, e := range g.Emojis {
+		emojis = append(emojis, e.api())
+	}
 	return obj{
 		"id": g.ID, "name": g.Name, "icon": nil, "owner_id": g.Owner, "description": nil, "home_header": nil, "splash": nil,
 		"discovery_splash": nil, "features": []any{}, "banner": nil, "application_id": nil, "region": "local",
@@ -391,7 +396,7 @@ func (g *guild) api() obj {
 		"explicit_content_filter": 0, "max_presences": nil, "max_members": 1000, "max_stage_video_channel_users": 0,
 		"max_video_channel_users": 0, "vanity_url_code": nil, "premium_tier": 0, "premium_subscription_count": 0,
 		"preferred_locale": g.Locale, "rules_channel_id": nil, "safety_alerts_channel_id": nil, "public_updates_channel_id": nil,
-		"premium_progress_bar_enabled": false, "nsfw": g.Level == 1 || g.Level == 3, "nsfw_level": g.Level, "emojis": []any{},
+		"premium_progress_bar_enabled": false, "nsfw": g.Level == 1 || g.Level == 3, "nsfw_level": g.Level, "emojis": emojis,
 		"stickers": []any{}, "incidents_data": nil, "embed_enabled": false, "embed_channel_id": nil, "hub_type": nil,
 	}
 }

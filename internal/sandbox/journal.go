@@ -41,6 +41,13 @@ func (s *Server) recordLocked(e Entry) {
 	s.tell("log", "", e)
 }
 
+// Requests counts the REST requests of bots so far, those that a fault hit among them.
+func (s *Server) Requests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests
+}
+
 // Log returns the last requests and events.
 func (s *Server) Log() []Entry {
 	s.mu.Lock()

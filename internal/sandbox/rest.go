@@ -111,6 +111,8 @@ func (s *Server) routes() http.Handler {
 		{"GET /channels/{channel}/messages/{message}/reactions/{emoji}", reaction, s.getReactions},
 		{"POST /channels/{channel}/typing", routeOptions{}, s.typing},
 		{"GET /guilds/{guild}", routeOptions{}, s.getGuild},
+		{"POST /guilds/{guild}/emojis", routeOptions{}, s.postEmoji},
+		{"DELETE /guilds/{guild}/emojis/{emoji}", routeOptions{}, s.deleteEmoji},
 		{"GET /guilds/{guild}/channels", routeOptions{}, s.getGuildChannels},
 		{"GET /guilds/{guild}/roles", routeOptions{}, s.getRoles},
 		{"GET /guilds/{guild}/members/{user}", routeOptions{}, s.getMember},
@@ -140,6 +142,9 @@ func (s *Server) rest(route string, opts routeOptions, h handler) http.Handler {
 		}
 		c := &call{Request: r, where: r.Method + " " + mask(path)}
 		ex := Exchange{Method: r.Method, Path: path, Route: route}
+		s.mu.Lock()
+		s.requests++
+		s.mu.Unlock()
 		fault := s.takeFault(r.Method, path)
 		if fault != nil && fault.before(w, r) {
 			s.record(Entry{Kind: "rest", Title: c.where, Status: "fault: " + string(fault.Kind)})

@@ -79,6 +79,7 @@ type Server struct {
 	validating  int               // exchanges that Options.Validate is looking at
 	journal     []Entry
 	entries     int              // written to the journal so far
+	requests    int              // REST requests that came so far
 	held        []dispatch       // events kept back by the fault Swap
 	uploads     map[string]*file // given with commands; not part of a message
 	stopped     bool

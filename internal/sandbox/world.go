@@ -48,8 +48,9 @@ const (
 	permUseCommands     = 1 << 31
 	permManageRoles     = 1 << 28
 	permSendInThreads   = 1 << 38
+	permCreateEmoji     = 1 << 43
 	permMember          = permAddReactions | permViewChannel | permSendMessages | permEmbedLinks | permAttachFiles | permReadHistory | permExternalEmoji | permUseCommands | permSendInThreads
-	permBot             = permMember | permManageRoles | permManageMessages
+	permBot             = permMember | permManageRoles | permManageMessages | permCreateEmoji
 	permAll             = 1<<53 - 1
 	attachmentSizeLimit = 10 << 20
 )

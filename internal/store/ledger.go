@@ -5,7 +5,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -30,22 +29,9 @@ WHERE e.key = $1 ORDER BY p.line`
 
 // recentEvents reads the events since a time, oldest first. Their times follow their ids, as far as the clock did.
 func (s *Store) recentEvents(ctx context.Context, tx *sql.Tx, last int64, since time.Time) ([]kudos.Event, error) {
-	const probe = `SELECT created FROM event WHERE id = $1`
-	from, beyond := int64(1), last+1 // the first recent event is in [from, beyond]
-	for from < beyond {
-		middle := from + (beyond-from)/2
-		var created int64
-		switch err := tx.QueryRowContext(ctx, s.db.text(probe), middle).Scan(&created); {
-		case errors.Is(err, sql.ErrNoRows):
-			return nil, fmt.Errorf("the ledger has no event %d, though it has %d", middle, last)
-		case err != nil:
-			return nil, fmt.Errorf("read event %d: %w", middle, err)
-		}
-		if created >= micros(since) {
-			beyond = middle
-		} else {
-			from = middle + 1
-		}
+	from, err := s.searchEvents(ctx, tx, last, since)
+	if err != nil {
+		return nil, err
 	}
 	const query = `
 SELECT e.id, e.key, e.kind, e.created, p.account, p.amount

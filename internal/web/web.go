@@ -123,6 +123,7 @@ func Handler(deps Deps, opts Options) (http.Handler, error) {
 		mux.HandleFunc("GET /finish_dance", s.fromDiscord)
 	}
 	mux.HandleFunc("GET /assets/{name}", s.asset)
+	mux.HandleFunc("GET /.well-known/serviceinfo", s.discover)
 	mux.HandleFunc("/", s.missing)
 	s.next = mux
 	return s, nil

@@ -156,7 +156,7 @@ func TestRegistrationShowsTheKeyOnce(t *testing.T) {
 		t.Fatalf("no key in %s", body)
 	}
 	u, ok := h.UserByKey(hash(key[1]))
-	if !ok || u.Name != "Anna <b>＃1" || !u.Pseudonymous() || u.Balance != horde.FloorPseudonymous {
+	if !ok || u.Name != "Anna ＜b＞＃1" || !u.Pseudonymous() || u.Balance != horde.FloorPseudonymous {
 		t.Errorf("the key belongs to %+v, %v", u, ok)
 	}
 	if strings.Contains(body, "<b>") {

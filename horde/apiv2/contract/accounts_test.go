@@ -63,6 +63,7 @@ func accountRows() []row {
 		{op: changeUser, name: "wrong_key", as: wrong, where: asker, body: `{"trusted": true}`, want: 401, rc: "InvalidAPIKey"},
 		{op: changeUser, name: "not_admin", as: "moderator", where: asker, body: `{"kudos": 5}`, want: 403, rc: "NotAdmin"},
 		{op: changeUser, name: "not_moderator", as: "asker", where: asker, body: `{"trusted": true}`, want: 403, rc: "NotModerator"},
+		{op: changeUser, name: "markup", as: "asker", where: asker, body: `{"username": "<b>Asker</b>", "contact": "<me@example.org>"}`, want: 200},
 		{op: changeUser, name: "stranger", as: "stranger", where: asker, body: `{"username": "mine now"}`, want: 403, rc: "NotModerator"},
 		{op: changeUser, name: "anonymous", as: anonymous, where: asker, body: `{"username": "mine now"}`, want: 403, rc: "AnonForbiddenUserMod"},
 		{op: changeUser, name: "long_name", as: "asker", where: asker, body: `{"username": "0123456789012345678901234567890"}`, want: 400, rc: "TooLongUserName"},

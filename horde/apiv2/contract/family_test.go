@@ -3,6 +3,7 @@
 package contract_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"time"
@@ -89,6 +90,11 @@ func primRows() []row {
 func sharedTextRows() []row {
 	friends := sharing(`{"name": "friends", "kudos": 100, "expiry": 2, "max_text_tokens": 80}`)
 	empty := then(friends, func(s *stage) { s.do("asker", "PATCH /v2/sharedkeys/$key", `{"kudos": 0}`) })
+	fabled := func(s *stage) { // a shared key of the customizer that pays for texts in a style
+		s.t.Helper()
+		s.do("customizer", newKey, `{"name": "for the style"}`, "key=id")
+		s.do("customizer", "POST /v2/styles/text", `{"name": "fable", "models": ["koboldcpp/tale-7B"], "prompt": "A fable: {p}", "sharedkey": "$key"}`)
+	}
 	return []row{
 		{op: generateText, name: "shared_key", as: "$key", setup: then(scribe, friends), body: short, want: 202},
 		{op: generateText, name: "shared_key_downgraded", as: "$key", setup: then(scribe, empty), body: `{"prompt": "Once", "allow_downgrade": true}`, want: 202},
@@ -100,6 +106,13 @@ func sharedTextRows() []row {
 			s.do("customizer", newKey, `{"name": "for the style"}`, "key=id")
 			s.do("customizer", "POST /v2/styles/image", `{"name": "plain", "models": ["tiny"], "sharedkey": "$key"}`)
 		}},
+		{op: generateText, name: "shared_key_in_style", as: "asker", setup: then(scribe, fabled), body: `{"prompt": "Once", "style": "fable"}`, want: 202, check: func(s *stage, _ apitest.Answer) {
+			s.t.Helper()
+			if got := s.do("customizer", "GET /v2/sharedkeys/$key", ""); got["utilized"] != json.Number("1") {
+				s.t.Errorf("the style's key paid %v, want the activation", got["utilized"])
+			}
+		}},
+		{op: generateText, name: "shared_key_of_style", as: "$key", setup: fabled, body: short, want: 403, rc: "SharedKeyAssignedStyles"},
 		{op: generateText, name: "proxied", as: "service", setup: scribe, body: `{"prompt": "Once", "proxied_account": "somebody"}`, want: 202},
 		{op: generateText, name: "proxied_too_many", as: "service", body: `{"prompt": "Once", "proxied_account": "somebody", "params": {"n": 20}}`, want: 429, rc: "TooManyPrompts", setup: func(s *stage) {
 			for range horde.ProxiedConcurrency / 20 {

@@ -57,6 +57,7 @@ func styleRows() []row {
 			row{op: create, name: "taken", as: "customizer", setup: k.make, body: k.body, want: 400, rc: "BadRequest"},
 			row{op: create, name: "no_place", as: "customizer", body: `{"name": "plain", "models": ["tiny"], "prompt": "no place for words"}`, want: 400, rc: "BadRequest"},
 			row{op: create, name: "nul", as: "customizer", body: `{"name": "a\u0000b", "models": ["tiny"]}`, want: 400, rc: "NulByteInPayload"},
+			row{op: create, name: "somebody_elses_sharedkey", as: "customizer", setup: sharing(`{}`), body: `{"name": "plain", "models": ["tiny"], "sharedkey": "$key"}`, want: 400, rc: "BadRequest"},
 			row{op: create, name: "unknown_sharedkey", as: "customizer", body: `{"name": "plain", "models": ["tiny"], "sharedkey": "$nothing"}`, want: 400, rc: "BadRequest"},
 			row{
 				op: create, name: "invalid", as: "customizer", body: `{"info": "short", "models": "x", "tags": [5], "public": 1}`, want: 400,

@@ -103,6 +103,8 @@ func workRows() []row {
 		{op: pop, name: "no_models", as: "owner", body: `{"name": "w", "models": []}`, want: 400, rc: "BadRequest", says: "we cannot accept workers serving"},
 		{op: pop, name: "unknown_models", as: "owner", plan: apitest.Plan{Models: []string{"known"}}, body: offer("tiny"), want: 400, rc: "BadRequest", says: "we cannot accept workers serving"},
 
+		{op: pop, name: "special_model", as: "owner", body: offer("horde_special::lamp::asker#1"), want: 400, rc: "BadRequest", says: "we cannot accept workers serving"},
+
 		{op: submit, name: "base64", as: "owner", setup: working(), body: result, want: 200},
 		{op: submit, name: "uploaded", as: "owner", setup: then(working(), uploaded), body: `{"id": "$generation", "generation": "R2", "seed": 0, "gen_metadata": []}`, want: 200},
 		{op: submit, name: "censored", as: "owner", setup: working(), body: `{"id": "$generation", "generation": "$image", "seed": 5, "state": "censored"}`, want: 200},

@@ -60,5 +60,6 @@ func workerRows() []row {
 		{op: deleteWorker, name: "stranger", setup: up, as: "stranger", where: its, want: 403, rc: "NotModerator"},
 		{op: deleteWorker, name: "unknown", where: []string{"$nothing"}, want: 404, rc: "WorkerNotFound"},
 		{op: deleteWorker, name: "busy", setup: working(), as: "owner", where: its, want: 423, rc: "Locked"},
+		{op: deleteWorker, name: "busy_alchemist", setup: then(alchemist, brought(oneForm), looking), as: "owner", where: its, want: 423, rc: "Locked"},
 	}
 }

@@ -116,6 +116,8 @@ func shapeOf(method, route string) shape {
 		return callbackShape()
 	case strings.HasPrefix(route, "/webhooks/"), strings.Contains(route, "/messages") && !strings.Contains(route, "/reactions"):
 		return messageShape()
+	case method == "POST" && strings.HasSuffix(route, "/emojis"):
+		return leaf("name image roles")
 	}
 	return nil
 }

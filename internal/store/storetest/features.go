@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -279,11 +280,65 @@ func testLedger(t *testing.T, opts store.Options) {
 			t.Errorf("History(%s, %d) (-want +got):\n%s", account, limit, diff)
 		}
 	}
+	ranks(t, s, w)
 	// Load finds the beginning of recent events wherever it is.
 	for _, at := range []int{0, 1, len(w.Rows.events) / 2, len(w.Rows.events) - 1} {
 		same(t, s, w.Rows, w.Rows.events[at].At)
 	}
 	same(t, s, w.Rows, w.now.Add(time.Hour))
+}
+
+// ranks compares what the store says of accounts with what the events say, from the middle of the ledger on.
+func ranks(t *testing.T, s *store.Store, w *World) {
+	t.Helper()
+	recent := w.Rows.events[len(w.Rows.events)/2:]
+	since := recent[0].At
+	for len(recent) > 0 && recent[0].At.Before(since) {
+		recent = recent[1:]
+	}
+	for i := len(w.Rows.events)/2 - 1; i >= 0 && !w.Rows.events[i].At.Before(since); i-- {
+		recent = w.Rows.events[i:]
+	}
+	want := map[store.RankBy]map[horde.UserID]int64{store.ByGiven: {}, store.ByReceived: {}, store.ByMade: {}}
+	for _, e := range recent {
+		made := map[horde.UserID]bool{}
+		for _, p := range e.Postings {
+			id, _, ok := p.Account.User()
+			user := horde.UserID(id)
+			if !ok {
+				continue
+			}
+			switch {
+			case e.Kind == kudos.KindTransfer && p.Amount < 0, e.Kind == kudos.KindReserve, e.Kind == kudos.KindReturn:
+				want[store.ByGiven][user] -= int64(p.Amount)
+			case e.Kind == kudos.KindTransfer, e.Kind == kudos.KindClaim && p.Amount > 0:
+				want[store.ByReceived][user] += int64(p.Amount)
+			case e.Kind == kudos.KindSettle && p.Amount > 0 && !made[user]:
+				made[user] = true
+				want[store.ByMade][user]++
+			}
+		}
+	}
+	for by, accounts := range want {
+		got, err := s.Ranks(t.Context(), by, since, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, last := map[horde.UserID]int64{}, int64(math.MaxInt64)
+		for _, r := range got {
+			if r.N > last {
+				t.Errorf("Ranks(%d) is out of order: %d after %d", by, r.N, last)
+			}
+			found[r.User], last = r.N, r.N
+		}
+		maps.DeleteFunc(accounts, func(_ horde.UserID, n int64) bool { return n <= 0 })
+		if diff := cmp.Diff(accounts, found, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("Ranks(%d) (-want +got):\n%s", by, diff)
+		}
+	}
+	if got, err := s.Ranks(t.Context(), store.ByMade, w.now.Add(time.Hour), 10); err != nil || len(got) > 0 {
+		t.Errorf("Ranks of the future = %v, %v", got, err)
+	}
 }
 
 func someMessage(key string) chat.Message {

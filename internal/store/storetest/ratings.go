@@ -146,6 +146,10 @@ func testRatings(t *testing.T, opts store.Options) {
 	if err != nil || len(leaders) != 2 || leaders[0].User != 2 || leaders[1].User != 1 {
 		t.Errorf("leaders: %+v, %v", leaders, err)
 	}
+	most, err := s.Ranks(ctx, store.ByRated, noon, 10)
+	if diff := cmp.Diff([]store.Rank{{User: 1, N: 1}, {User: 2, N: 1}}, most); diff != "" || err != nil {
+		t.Errorf("who rated most (-want +got), %v:\n%s", err, diff)
+	}
 	sets, err := s.RatingDatasets(ctx)
 	if diff := cmp.Diff([]ratings.Dataset{{Name: "horde", Images: 3, Open: 2}}, sets); diff != "" || err != nil {
 		t.Errorf("data sets (-want +got), %v:\n%s", err, diff)
