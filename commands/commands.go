@@ -192,6 +192,7 @@ type Set struct {
 	made        *memory[chat.KeyMade]
 	fuses       *memory[chat.Fuse]
 	farewells   *memory[chat.Farewell]
+	left        *memory[chat.LeftGuild]
 	parents     *parents
 	diary       *diary
 	tallies     *tallies
@@ -247,6 +248,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	}
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
+	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
 	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
 	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
@@ -316,6 +318,7 @@ type family struct {
 func (s *Set) families() []family {
 	return []family{
 		s.profileFamily(),
+		s.guildFamily(),
 		s.rateFamily(),
 		s.resultFamily(),
 		s.toolFamily(),
