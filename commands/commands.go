@@ -195,6 +195,7 @@ type Set struct {
 	made        *memory[chat.KeyMade]
 	fuses       *memory[chat.Fuse]
 	farewells   *memory[chat.Farewell]
+	left        *memory[chat.LeftGuild]
 	parents     *parents
 	diary       *diary
 	tallies     *tallies
@@ -210,6 +211,8 @@ type Set struct {
 	drafts     *memory[chat.Draft]
 	reports    *memory[chat.Report]
 	glances    *glances
+	sentTwice  *twice
+	shown      *memory[chat.Shown]
 	decoding   chan struct{} // holds maxDecoding: pictures that are being decoded
 
 	mu   sync.Mutex           // guards deaf
@@ -240,6 +243,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.glances = newGlances()
+	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
 	s.parties, s.partyDrafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
@@ -249,9 +253,10 @@ func New(deps Deps, opts Options) (*Set, error) {
 	}
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
+	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
 	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
-	s.roles = newRoleEngine(s)
+	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
 	s.network = newNetwork(deps.Docs)
 	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
 	var rules []emojikudos.Rule
@@ -318,6 +323,7 @@ type family struct {
 func (s *Set) families() []family {
 	return []family{
 		s.profileFamily(),
+		s.guildFamily(),
 		s.rateFamily(),
 		s.resultFamily(),
 		s.newModelFamily(),

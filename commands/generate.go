@@ -80,9 +80,7 @@ type params struct {
 	NoAlt  bool     `json:"no_alt,omitempty"`
 	Locale string   `json:"locale,omitempty"` // language of the message
 	Party  string   `json:"party,omitempty"`  // thread of the party that it is an entry of
-
-	// What can be done with its message.
-	Foreign bool `json:"foreign,omitempty"` // only the interaction's token reaches it: the bot is not there itself
+	Guest  bool     `json:"guest,omitempty"`  // the bot itself is not there: its message is out of reach with the interaction's token
 
 	Alts map[int]string `json:"alts,omitempty"` // what images show, in somebody's words, by their number from 1
 
@@ -367,7 +365,7 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 	if p.Sharing != nil {
 		p.Share = *p.Sharing
 	}
-	p.Share = p.Share && !p.sourced()
+	p.Share = p.Share && e.share && !p.sourced()
 	p.Locale = e.words(hidden).Locale()
 	if !p.pictures() {
 		return nil
@@ -386,7 +384,7 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err != nil {
 		return err
 	}
-	p.Foreign, p.Left = foreign(in), false
+	p.Guest, p.Left = foreign(in), false
 	key := keyOf(in.ID)
 	from, err := originOf(in.GuildID, in.User.ID)
 	if err != nil {

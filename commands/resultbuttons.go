@@ -437,7 +437,7 @@ func (s *Set) pressSend(ctx context.Context, in *discord.Interaction, r *discord
 
 // pressFavourite remembers a result for whoever presses, or forgets it again.
 func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	row, _, ok, err := s.pressed(ctx, in, r)
+	row, p, ok, err := s.pressed(ctx, in, r)
 	if err != nil || !ok {
 		return err
 	}
@@ -451,7 +451,10 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 		if _, err := s.favourites.drop(ctx, key); err != nil {
 			return err
 		}
-		return r.Reply(ctx, private(w.T("image.unfavoured")))
+		if err := r.Reply(ctx, private(w.T("image.unfavoured"))); err != nil {
+			return err
+		}
+		return s.prize(ctx, in, row, p, false)
 	}
 	mine, err := s.favourites.ofPerson(ctx, in.User.ID)
 	if err != nil {
@@ -468,7 +471,10 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	if err != nil {
 		return err
 	}
-	return r.Reply(ctx, private(w.T("image.favoured", "History", s.cmd("history list"))))
+	if err := r.Reply(ctx, private(w.T("image.favoured", "History", s.cmd("history list")))); err != nil {
+		return err
+	}
+	return s.prize(ctx, in, row, p, true)
 }
 
 // discard removes the files of a result and what was asked for. Images that help research stay there.
@@ -476,6 +482,16 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 	if row.Open {
 		return
 	}
+	s.takeDown(ctx, row)
+	s.discardImages(ctx, row, p)
+	row.Params, row.Sealed = []byte(gone), []byte{}
+	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
+		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget a request")
+	}
+}
+
+// discardImages removes the files of a result, but for those that help research.
+func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
 	for _, g := range p.Made {
 		if g.Blob == "" || p.Share {
 			continue
@@ -495,10 +511,6 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 		if err := s.deps.Images.Delete(ctx, key); err != nil {
 			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a source image")
 		}
-	}
-	row.Params, row.Sealed = []byte(gone), []byte{}
-	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
-		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget a request")
 	}
 }
 
