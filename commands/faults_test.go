@@ -36,7 +36,7 @@ type trouble struct {
 	goes     string        // where the running image ends: "" its message, "direct" its person's direct messages, "history"
 	role     time.Duration // roles are tried again after so long
 	unheard  bool          // the recipient may miss the news of the gift, not the gift
-	repeated int           // times more that a role may be given: an answer was lost
+	repeated int           // times more that a role may be given: an answer was lost, or the process ended right then
 	picture  []byte        // that workers deliver
 	forgiven string        // finding that is part of it
 	most     int           // REST requests at most; default mostRequests
@@ -158,8 +158,8 @@ func troubles() map[string]trouble {
 		"closed with 1000":             {faults: closed(1000)},
 		"closed with 4000":             {faults: closed(4000)},
 		"closed with 4009":             {faults: closed(4009), forgets: true},
-		"closed and refused with 4004": {faults: refusedFor(4004), stops: true, forgets: true},
-		"closed and refused with 4014": {faults: refusedFor(4014), stops: true, forgets: true},
+		"closed and refused with 4004": {faults: refusedFor(4004), stops: true, forgets: true, repeated: 1},
+		"closed and refused with 4014": {faults: refusedFor(4014), stops: true, forgets: true, repeated: 1},
 		"asked to reconnect":           {faults: []sandbox.Fault{{Kind: sandbox.Reconnect}}},
 		"session ended":                {faults: []sandbox.Fault{{Kind: sandbox.InvalidSession}}, forgets: true},
 		"session to be resumed":        {faults: []sandbox.Fault{{Kind: sandbox.InvalidSession, Code: 1}}, forgets: true},
