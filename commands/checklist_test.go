@@ -82,7 +82,7 @@ func TestASlowDatabaseDoesNotCostTheAcknowledgement(t *testing.T) {
 	r := newRig(t, nil)
 	r.login(sandbox.Friend)
 	r.worker(nil)
-	r.slow.Store(int64(700 * time.Millisecond))
+	r.slow.Store(int64(2500 * time.Millisecond)) // each read
 	var people sync.WaitGroup
 	for path, options := range map[string]map[string]any{
 		"generate": {"prompt": "red apple"}, "kudos gift": {"user": sandbox.Friend, "amount": 2}, "kudos balance": nil, "settings show": nil,
@@ -90,7 +90,7 @@ func TestASlowDatabaseDoesNotCostTheAcknowledgement(t *testing.T) {
 	} {
 		people.Go(func() {
 			out, err := r.sand.RunCommand(context.Background(), sandbox.Admin, sandbox.ChannelID, path, options)
-			if err != nil || out.After > 2900*time.Millisecond {
+			if err != nil || out.After > 5*time.Second {
 				t.Errorf("/%s was acknowledged after %v, %v", path, out.After, err)
 			}
 		})
