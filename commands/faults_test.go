@@ -57,8 +57,12 @@ func everywhere(f sandbox.Fault) []sandbox.Fault {
 		method, path string
 		times        int
 	}{
-		{http.MethodPost, "/callback", 3}, {http.MethodPatch, "/webhooks/", 3}, {http.MethodPost, "/users/@me/channels", 1},
-		{http.MethodPost, "/messages", 1}, {http.MethodGet, "/members/", 1}, {http.MethodPut, "/roles/", 1},
+		{http.MethodPost, "/callback", 3},
+		{http.MethodPatch, "/webhooks/", 3},
+		{http.MethodPost, "/users/@me/channels", 1},
+		{http.MethodPost, "/messages", 1},
+		{http.MethodGet, "/members/", 1},
+		{http.MethodPut, "/roles/", 1},
 	} {
 		f := f
 		f.Method, f.Path = x.method, x.path
@@ -355,15 +359,15 @@ func (s *scenes) images() {
 	shows := func(channel, who string, ok func(sandbox.Message) bool) {
 		r.see(who, "an image", func(m sandbox.Message) bool { return m.ChannelID == channel && len(m.Attachments) == 1 && ok(m) })
 	}
-	any := func(sandbox.Message) bool { return true }
+	whichever := func(sandbox.Message) bool { return true }
 	switch s.goes {
 	case "":
 		shows(sandbox.ChannelID, sandbox.Newcomer, func(m sandbox.Message) bool { return m.ID == s.running })
 	case "direct":
-		shows(sandbox.DMChannel(sandbox.Newcomer), sandbox.Newcomer, any)
+		shows(sandbox.DMChannel(sandbox.Newcomer), sandbox.Newcomer, whichever)
 	}
 	if s.goes == "direct" {
-		shows(sandbox.DMChannel(sandbox.Friend), sandbox.Friend, any)
+		shows(sandbox.DMChannel(sandbox.Friend), sandbox.Friend, whichever)
 	} else {
 		shows(s.place(sandbox.Friend), sandbox.Friend, func(m sandbox.Message) bool { return m.ID == s.asked })
 	}
@@ -390,8 +394,10 @@ func (s *scenes) images() {
 // all lists messages of the bot that nobody else may see twice.
 func (s *scenes) all(ok func(sandbox.Message) bool) (out []sandbox.Message) {
 	for _, x := range [][2]string{
-		{sandbox.ChannelID, sandbox.Admin}, {sandbox.DMChannel(sandbox.Newcomer), sandbox.Newcomer},
-		{sandbox.DMChannel(sandbox.Friend), sandbox.Friend}, {sandbox.DMChannel(sandbox.Admin), sandbox.Admin},
+		{sandbox.ChannelID, sandbox.Admin},
+		{sandbox.DMChannel(sandbox.Newcomer), sandbox.Newcomer},
+		{sandbox.DMChannel(sandbox.Friend), sandbox.Friend},
+		{sandbox.DMChannel(sandbox.Admin), sandbox.Admin},
 	} {
 		for _, m := range s.r.sand.Messages(x[0], x[1]) {
 			if m.AuthorID == sandbox.BotID && ok(m) {
