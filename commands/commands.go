@@ -192,6 +192,7 @@ type Set struct {
 	made        *memory[chat.KeyMade]
 	fuses       *memory[chat.Fuse]
 	farewells   *memory[chat.Farewell]
+	left        *memory[chat.LeftGuild]
 	parents     *parents
 	diary       *diary
 	tallies     *tallies
@@ -207,6 +208,7 @@ type Set struct {
 	drafts     *memory[chat.Draft]
 	reports    *memory[chat.Report]
 	sentTwice  *twice
+	shown      *memory[chat.Shown]
 	decoding   chan struct{} // holds maxDecoding: pictures that are being decoded
 
 	mu   sync.Mutex           // guards deaf
@@ -236,6 +238,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
+	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
 	s.parties, s.partyDrafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
@@ -245,6 +248,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	}
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
+	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
 	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
 	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
@@ -314,6 +318,7 @@ type family struct {
 func (s *Set) families() []family {
 	return []family{
 		s.profileFamily(),
+		s.guildFamily(),
 		s.rateFamily(),
 		s.resultFamily(),
 		s.toolFamily(),

@@ -331,7 +331,7 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 	if p.Sharing != nil {
 		p.Share = *p.Sharing
 	}
-	p.Share = p.Share && !p.sourced()
+	p.Share = p.Share && e.share && !p.sourced()
 	p.Locale = e.words(hidden).Locale()
 	if !p.pictures() {
 		return nil
