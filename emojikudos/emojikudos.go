@@ -164,6 +164,7 @@ type Gifts struct {
 	guilds  *window
 	all     *window
 	stormy  *window // what is logged of storms
+	ended   ended
 	flying  flying
 }
 
@@ -181,7 +182,7 @@ func New(deps Deps, opts Options) (*Gifts, error) {
 	return &Gifts{
 		deps: deps, opts: opts, wake: make(chan struct{}, 1),
 		persons: newWindow(time.Hour, perHour, maxCounted), guilds: newWindow(time.Minute, perMinute, maxCounted),
-		all: newWindow(time.Minute, allPerMinute, 1), stormy: newWindow(time.Minute, 1, 1), flying: newFlying(),
+		all: newWindow(time.Minute, allPerMinute, 1), stormy: newWindow(time.Minute, 1, 1), flying: newFlying(), ended: ended{of: make(map[State]int64)},
 	}, nil
 }
 
@@ -461,6 +462,7 @@ func (g *Gifts) Unreact(ctx context.Context, message, emojiID, emojiName, person
 	if err != nil {
 		return false, fmt.Errorf("take a gift back: %w", err)
 	}
+	g.ended.add(Cancelled)
 	return true, nil
 }
 
