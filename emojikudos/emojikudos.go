@@ -471,6 +471,16 @@ func (g *Gift) end(s State, now time.Time) {
 	g.State, g.Ended, g.Due = s, now, now.Add(keepFor)
 }
 
+// Explain tells a person why a reaction gave nothing that the door refused by itself, each reason at most once in an hour.
+// Who does not want their reactions to give anything hears nothing.
+func (g *Gifts) Explain(ctx context.Context, person string, why *horde.Error) error {
+	p, err := g.person(ctx, person)
+	if err != nil || p.Consent == Declined {
+		return err
+	}
+	return g.tell(ctx, person, why)
+}
+
 // tell explains a refusal, each reason at most once in quietTime.
 func (g *Gifts) tell(ctx context.Context, person string, why *horde.Error) error {
 	now := g.deps.Now()
