@@ -192,6 +192,7 @@ type Set struct {
 	made        *memory[chat.KeyMade]
 	fuses       *memory[chat.Fuse]
 	farewells   *memory[chat.Farewell]
+	left        *memory[chat.LeftGuild]
 	parents     *parents
 	diary       *diary
 	tallies     *tallies
@@ -206,6 +207,7 @@ type Set struct {
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
 	reports    *memory[chat.Report]
+	sentTwice  *twice
 	shown      *memory[chat.Shown]
 	decoding   chan struct{} // holds maxDecoding: pictures that are being decoded
 
@@ -246,9 +248,10 @@ func New(deps Deps, opts Options) (*Set, error) {
 	}
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
+	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
 	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
-	s.roles = newRoleEngine(s)
+	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
 	s.network = newNetwork(deps.Docs)
 	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
 	var rules []emojikudos.Rule
@@ -315,6 +318,7 @@ type family struct {
 func (s *Set) families() []family {
 	return []family{
 		s.profileFamily(),
+		s.guildFamily(),
 		s.rateFamily(),
 		s.resultFamily(),
 		s.toolFamily(),
@@ -346,7 +350,7 @@ func (s *Set) families() []family {
 
 func (s *Set) firstCommands() []discord.CommandSpec {
 	return []discord.CommandSpec{
-		{Name: "generate", Description: descGenerate, DMs: true, Options: []discord.OptionSpec{
+		{Name: "generate", Description: descGenerate, DMs: true, UserInstall: true, Options: []discord.OptionSpec{
 			{
 				Name: "prompt", Description: descPrompt, Type: discord.OptionString, Required: true,
 				MinLength: new(1), MaxLength: new(maxPrompt),

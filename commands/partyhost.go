@@ -484,3 +484,39 @@ func (h *host) join(ctx context.Context, e Effective, p *params) (joined bool, e
 	p.Party = e.channel
 	return true, nil
 }
+
+// leave ends the parties of somebody who wants to be forgotten, without asking anybody for a favourite. Where that does
+// not work, at least their kudos and their key go back to them.
+func (h *host) leave(ctx context.Context, person string) {
+	all, err := h.s.parties.ofPerson(ctx, person)
+	if err != nil {
+		h.s.log.Warn().Err(err).Msg("cannot find the parties of who wants to be forgotten")
+	}
+	for _, x := range all {
+		if x.value.Stage == chat.PartyOver {
+			continue
+		}
+		p, err := h.s.changeParty(ctx, x.key, func(p *chat.Party) error {
+			p.Stage, p.Ended, p.Due = chat.PartyEnding, person, h.s.now().Add(partyAgain)
+			if p.Asked.IsZero() {
+				p.Asked = h.s.now()
+			}
+			return nil
+		})
+		if err == nil {
+			err = h.end(ctx, x.key, p)
+		}
+		if err == nil {
+			continue
+		}
+		h.s.log.Warn().Err(err).Str("party", x.key).Msg("a party does not end well")
+		if err := h.s.dropPartyKey(ctx, &x.value); err != nil {
+			h.s.log.Warn().Err(err).Msg("its shared key stays until it expires")
+		}
+		if id, err := horde.ParseUUID(x.value.Purse); err == nil {
+			if _, err := engine.Do(ctx, h.s.engine, horde.ClosePurse{Owner: horde.UserID(x.value.User), Purse: horde.PurseID{UUID: id}}); err != nil {
+				h.s.log.Warn().Err(err).Msg("its kudos go back later")
+			}
+		}
+	}
+}

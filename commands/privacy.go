@@ -9,15 +9,11 @@ import (
 	"time"
 
 	"stablemate/commands/chat"
-	"stablemate/horde"
 	"stablemate/internal/discord"
 )
 
-// Bounds of an export.
-const (
-	exportRequests = 2000    // the newest
-	exportBytes    = 8 << 20 // what fits into a message
-)
+// maxForget is how many requests are looked through for images of somebody who wants to be forgotten.
+const maxForget = 10_000
 
 // verbPrivacy is the verb of what is about the presser's own data.
 const verbPrivacy = "pv"
@@ -72,91 +68,6 @@ func (s *Set) consentPanel(in *discord.Interaction, p chat.Person) discord.Messa
 	m := private(lines(text, sharing, w.T("privacy.withdraw", "Delete", s.cmd("privacy delete"))))
 	m.Components = []discord.Row{{Buttons: []discord.Button{{Label: w.T("settings.f.share"), Style: style, CustomID: privacyID("share")}}}}
 	return m
-}
-
-// export is everything about somebody, as they get it.
-type export struct {
-	Made      time.Time         `json:"made"`
-	Discord   string            `json:"discord_id"`
-	Account   *exportAccount    `json:"account,omitempty"`
-	Documents []exportDocument  `json:"documents"`
-	Requests  []exportedRequest `json:"requests"`
-}
-
-type exportAccount struct {
-	Name       string        `json:"name"`
-	Created    time.Time     `json:"created"`
-	LastActive time.Time     `json:"last_active"`
-	Kudos      string        `json:"kudos"`
-	Held       string        `json:"kudos_held"`
-	Evaluated  string        `json:"kudos_being_evaluated"`
-	Details    horde.Details `json:"kudos_details_in_hundredths"`
-	Images     horde.Records `json:"images"`
-	Contact    string        `json:"contact,omitempty"`
-	Workers    []string      `json:"workers,omitempty"`
-}
-
-type exportDocument struct {
-	Kind  chat.DocKind    `json:"kind"`
-	Key   string          `json:"key"`
-	Guild string          `json:"guild,omitempty"`
-	Value json.RawMessage `json:"value"`
-}
-
-type exportedRequest struct {
-	Asked   time.Time       `json:"asked"`
-	Guild   string          `json:"guild,omitempty"`
-	Channel string          `json:"channel"`
-	Message string          `json:"message,omitempty"`
-	Request string          `json:"request,omitempty"`
-	Params  json.RawMessage `json:"parameters,omitempty"`
-}
-
-// gather collects everything about a person that this process can find. Tokens are secrets of the bot, and not theirs.
-func (s *Set) gather(ctx context.Context, person string) ([]byte, error) {
-	out := export{Made: s.now().UTC(), Discord: person}
-	if u, ok := s.engine.UserByExternal(external(person)); ok {
-		a := &exportAccount{
-			Name: u.Alias(), Created: u.Created, LastActive: u.LastActive, Kudos: u.Balance.String(), Held: u.Held.String(),
-			Evaluated: u.Evaluated.String(), Details: u.Details, Images: u.Image, Contact: u.Contact,
-		}
-		for _, id := range s.engine.WorkersOf(u.ID) {
-			if w, ok := s.engine.Worker(id); ok {
-				a.Workers = append(a.Workers, w.Offer.Name)
-			}
-		}
-		out.Account = a
-	}
-	docs, err := s.deps.Docs.DocsOfPerson(ctx, "", person)
-	if err != nil {
-		return nil, fmt.Errorf("documents of a person: %w", err)
-	}
-	for _, d := range docs {
-		if d.Kind != chat.KindFuse {
-			out.Documents = append(out.Documents, exportDocument{Kind: d.Kind, Key: d.Key, Guild: d.Guild, Value: d.Value})
-		}
-	}
-	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, exportRequests)
-	if err != nil {
-		return nil, fmt.Errorf("requests of a person: %w", err)
-	}
-	for _, row := range rows {
-		e := exportedRequest{Asked: row.Created, Guild: row.Guild, Channel: row.Channel, Message: row.Message, Request: row.Request}
-		if json.Valid(row.Params) {
-			e.Params = row.Params
-		}
-		out.Requests = append(out.Requests, e)
-	}
-	for {
-		data, err := json.MarshalIndent(out, "", "  ")
-		if err != nil {
-			return nil, fmt.Errorf("write an export: %w", err)
-		}
-		if len(data) <= exportBytes || len(out.Requests) == 0 {
-			return data, nil
-		}
-		out.Requests = out.Requests[:len(out.Requests)/2]
-	}
 }
 
 // privacyExport sends everything by direct message; to somebody who takes none, right here.
@@ -233,11 +144,47 @@ func (s *Set) erase(ctx context.Context, in *discord.Interaction, r *discord.Res
 		}
 		text = lines(text, w.T("privacy.later", "When", stamp(f.Asked.Add(graceTime)), "Login", s.cmd("login")))
 	}
-	s.roles.dismiss(ctx, in.User.ID)
-	n, err := s.deps.Docs.ForgetPerson(ctx, in.User.ID)
+	if err := s.forgetPerson(ctx, in.User.ID); err != nil {
+		return err
+	}
+	return r.Update(ctx, discord.Message{Content: text})
+}
+
+// forgetPerson deletes what the chat door keeps about somebody: what is running for them ends, images that wait for
+// their buttons go, and so does every document.
+func (s *Set) forgetPerson(ctx context.Context, person string) error {
+	for _, f := range s.follow.of(person) {
+		if f.request.IsZero() {
+			continue
+		}
+		if row, found, err := s.deps.Messages.MessageByKey(ctx, f.key); err == nil && found {
+			var p params
+			if json.Unmarshal(row.Params, &p) == nil {
+				undo := s.follow.cancelling(f.key, person)
+				if _, err := s.cancel(ctx, p, f.request); err != nil {
+					undo() // it has just ended
+				}
+				s.closed(ctx, row)
+			}
+		}
+	}
+	s.host.leave(ctx, person)
+	s.roles.dismiss(ctx, person)
+	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, maxForget)
+	if err != nil {
+		return fmt.Errorf("requests of a person: %w", err)
+	}
+	for _, row := range rows {
+		var p params
+		if !row.Open && !isGone(row) && json.Unmarshal(row.Params, &p) == nil {
+			s.takeDown(ctx, row)
+			s.discardImages(ctx, row, p)
+		}
+	}
+	n, err := s.deps.Docs.ForgetPerson(ctx, person)
 	if err != nil {
 		return fmt.Errorf("forget a person: %w", err)
 	}
 	s.log.Info().Int64("rows", n).Msg("a person is forgotten")
-	return r.Update(ctx, discord.Message{Content: text})
+	return nil
 }

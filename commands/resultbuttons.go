@@ -467,6 +467,15 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 		return
 	}
 	s.takeDown(ctx, row)
+	s.discardImages(ctx, row, p)
+	row.Params, row.Sealed = []byte(gone), []byte{}
+	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
+		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget a request")
+	}
+}
+
+// discardImages removes the files of a result, but for those that help research.
+func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
 	for _, g := range p.Made {
 		if g.Blob == "" || p.Share {
 			continue
@@ -474,10 +483,6 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 		if err := s.deps.Images.Delete(ctx, g.Blob); err != nil {
 			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete an image")
 		}
-	}
-	row.Params, row.Sealed = []byte(gone), []byte{}
-	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
-		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget a request")
 	}
 }
 

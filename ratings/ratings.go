@@ -31,6 +31,8 @@ import (
 type Shelf interface {
 	PutBytes(ctx context.Context, key string, data []byte) error
 	Read(ctx context.Context, key string, limit int64) ([]byte, error)
+	// Delete removes an image; one that is gone already is no error.
+	Delete(ctx context.Context, key string) error
 }
 
 // Images reads delivered images. One that is not kept any more is an fs.ErrNotExist.

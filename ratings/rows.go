@@ -238,6 +238,12 @@ type Store interface {
 	// SaveSet files the ratings of somebody's own set, all or none; ErrVoted says that it was rated before.
 	SaveSet(ctx context.Context, set Set, votes []Vote) error
 
+	// VotesOf lists what a person said, the newest first.
+	VotesOf(ctx context.Context, rater horde.UserID, limit int) ([]Vote, error)
+	// ForgetRater takes a person out of all that is kept: their votes stay, as those of alias, who is nobody, and without the
+	// guild; their images go. It returns the blobs of those, at most limit; there are more while it returns as many.
+	ForgetRater(ctx context.Context, rater, alias horde.UserID, limit int) (blobs []string, err error)
+
 	// OwedRatings lists rewards that are not paid, the oldest first.
 	OwedRatings(ctx context.Context, limit int) ([]Owed, error)
 	RatingPaid(ctx context.Context, o Owed) error

@@ -14,6 +14,7 @@ const (
 	KindKeyMade  DocKind = "keymade"  // KeyMade, by person
 	KindFarewell DocKind = "farewell" // Farewell, by person; it is due when the account goes, and about nobody
 	KindMade     DocKind = "made"     // Tally, by "p" and a person's ID or "g" and a guild's
+	KindLeft     DocKind = "left"     // LeftGuild, by guild; it is due when the guild is forgotten, and about nobody
 	KindFuse     DocKind = "fuse"     // Fuse, by interaction; it is due when the message goes
 )
 
@@ -190,6 +191,11 @@ type Link struct {
 
 // KeyMade tells when somebody last had a key made.
 type KeyMade struct {
+	At time.Time `json:"at"`
+}
+
+// LeftGuild is a guild that the bot is not in any more.
+type LeftGuild struct {
 	At time.Time `json:"at"`
 }
 

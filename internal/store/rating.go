@@ -120,11 +120,56 @@ ORDER BY at LIMIT 1`
 	return s.vote(ctx, query, int64(rater), micros(from), micros(until), int64(ratingWindow))
 }
 
-func (s *Store) vote(ctx context.Context, query string, args ...any) (v ratings.Vote, found bool, err error) {
+// VotesOf lists what a person said, the newest first.
+func (s *Store) VotesOf(ctx context.Context, rater horde.UserID, limit int) ([]ratings.Vote, error) {
+	const query = `SELECT ` + voteColumns + ` FROM rating_vote WHERE rater = $1 ORDER BY at DESC LIMIT $2`
+	return s.votes(ctx, query, int64(rater), int64(limit))
+}
+
+// ForgetRater takes a person out of everything but the votes themselves.
+func (s *Store) ForgetRater(ctx context.Context, rater, alias horde.UserID, limit int) (blobs []string, err error) {
+	const (
+		some   = `SELECT id, blob FROM rating_image WHERE owner = $1 ORDER BY id LIMIT $2`
+		image  = `UPDATE rating_image SET state = 2, owner = $2, request = $3, prompt = '', blob = '', params = $4, client = '' WHERE id = $1`
+		votes  = `UPDATE rating_vote SET rater = $2, guild = '', client = '', paid = 1 WHERE rater = $1`
+		sets   = `UPDATE rating_set SET rater = $2, client = '', paid = 1 WHERE rater = $1`
+		person = `DELETE FROM rating_rater WHERE rater = $1`
+	)
+	var ids [][]byte
 	err = s.each(ctx, s.read, func(scan func(...any) error) error {
+		var id []byte
+		var blob string
+		err := scan(&id, &blob)
+		ids, blobs = append(ids, id), append(blobs, blob)
+		return err
+	}, some, int64(rater), int64(limit))
+	if err != nil {
+		return nil, s.wrap("find the images of who rated", err)
+	}
+	steps := []step{
+		{query: votes, args: []any{int64(rater), int64(alias)}},
+		{query: sets, args: []any{int64(rater), int64(alias)}},
+		{query: person, args: []any{int64(rater)}},
+	}
+	for _, id := range ids {
+		steps = append(steps, step{query: image, args: []any{id, int64(ratings.Nobody), make([]byte, len(horde.UUID{})), []byte("{}")}})
+	}
+	return blobs, s.ratingSteps(ctx, "forget who rated", steps...)
+}
+
+func (s *Store) vote(ctx context.Context, query string, args ...any) (ratings.Vote, bool, error) {
+	out, err := s.votes(ctx, query, args...)
+	if err != nil || len(out) == 0 {
+		return ratings.Vote{}, false, err
+	}
+	return out[0], true, nil
+}
+
+func (s *Store) votes(ctx context.Context, query string, args ...any) (out []ratings.Vote, err error) {
+	err = s.each(ctx, s.read, func(scan func(...any) error) error {
+		var v ratings.Vote
 		var image []byte
 		var rater, best, own, shown, at, age, roles, agreed, reward, paid int64
-		found = true
 		if err := scan(&image, &rater, &v.Turn, &v.Kind, &v.Rating, &v.Artifacts, &best, &own, &v.Client, &v.Guild, &shown, &at,
 			&v.Requested, &v.Fulfilled, &age, &roles, &v.Probe, &agreed, &reward, &paid); err != nil {
 			return err
@@ -135,9 +180,10 @@ func (s *Store) vote(ctx context.Context, query string, args ...any) (v ratings.
 		v.Reward, v.Paid = kudos.Amount(reward), paid != 0
 		var err error
 		v.Client, err = unplain(v.Client)
+		out = append(out, v)
 		return err
 	}, query, args...)
-	return v, found, s.wrap("read a vote", err)
+	return out, s.wrap("read a vote", err)
 }
 
 // Rater reads a person; one who never rated is all zero but for User.

@@ -184,3 +184,58 @@ func testRatedSets(t *testing.T, s *store.Store) {
 		t.Errorf("owed after all was paid: %v, %v", owed, err)
 	}
 }
+
+func testRaterForgotten(t *testing.T, opts store.Options) {
+	t.Helper()
+	ctx, s := t.Context(), Open(t, opts)
+	const who, alias, other = horde.UserID(7), horde.UserID(-77), horde.UserID(8)
+	for n := range byte(3) {
+		img := ratedImage(n + 1)
+		if img.Owner = who; n == 2 {
+			img.Owner = 9
+		}
+		if _, err := s.AddRatingImage(ctx, img); err != nil {
+			t.Fatal(err)
+		}
+	}
+	vote := func(rater horde.UserID, image byte) {
+		t.Helper()
+		r, err := s.Rater(ctx, rater)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Votes++
+		v := ratings.Vote{Image: horde.UUID{image}, Rater: rater, Kind: ratings.Rated, Rating: 5, Artifacts: 1, Guild: "1", Client: "x", At: time.Unix(int64(image), 0), Reward: 5}
+		if err := s.SaveVote(ctx, r, v, "horde", 9, 9); err != nil {
+			t.Fatal(err)
+		}
+	}
+	vote(who, 3)
+	vote(other, 1)
+	vote(other, 2)
+	if got, err := s.VotesOf(ctx, other, 10); err != nil || len(got) != 2 || got[0].Image != (horde.UUID{2}) {
+		t.Errorf("VotesOf = %+v, %v", got, err)
+	}
+	for _, want := range []int{1, 1, 0} {
+		if blobs, err := s.ForgetRater(ctx, who, alias, 1); err != nil || len(blobs) != want {
+			t.Fatalf("ForgetRater = %q, %v, want %d", blobs, err, want)
+		}
+	}
+	if r, err := s.Rater(ctx, who); err != nil || r.Votes != 0 || r.Seq != 0 {
+		t.Errorf("the person is still there: %+v, %v", r, err)
+	}
+	if got, err := s.VotesOf(ctx, who, 10); err != nil || len(got) != 0 {
+		t.Errorf("votes of theirs: %+v, %v", got, err)
+	}
+	if got, err := s.VotesOf(ctx, alias, 10); err != nil || len(got) != 1 || got[0].Guild != "" || got[0].Rating != 5 || !got[0].Paid {
+		t.Errorf("votes of nobody: %+v, %v", got, err)
+	}
+	for n, want := range map[byte]bool{1: false, 2: false, 3: true} {
+		if _, found, err := s.RatingImage(ctx, horde.UUID{n}); err != nil || found != want {
+			t.Errorf("image %d: found %v, %v", n, found, err)
+		}
+	}
+	if got, err := s.RatingTally(ctx, ratings.ByAll, ""); err != nil || got.Votes != 3 {
+		t.Errorf("the count is %+v, %v", got, err)
+	}
+}

@@ -40,6 +40,7 @@ func Run(t *testing.T, fresh func(testing.TB) store.Options) {
 		{"chat messages are kept and found", testMessages},
 		{"chat documents are kept by version", testDocs},
 		{"images, ratings and raters are kept", testRatings},
+		{"who rated is forgotten, and what they said is not", testRaterForgotten},
 		{"settings are kept and made once", testSettings},
 		{"everything works at once", testConcurrent},
 		{"a closed store says so", testClosed},
