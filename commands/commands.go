@@ -208,6 +208,8 @@ type Set struct {
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
 	reports    *memory[chat.Report]
+	sentTwice  *twice
+	shown      *memory[chat.Shown]
 	decoding   chan struct{} // holds maxDecoding: pictures that are being decoded
 
 	mu   sync.Mutex           // guards deaf
@@ -237,6 +239,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
+	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
 	s.parties, s.partyDrafts = newMemory[chat.Party](deps.Docs, chat.KindParty), newMemory[chat.Party](deps.Docs, chat.KindPartyDraft)
@@ -249,7 +252,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
 	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
-	s.roles = newRoleEngine(s)
+	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
 	s.network = newNetwork(deps.Docs)
 	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
 	var rules []emojikudos.Rule
@@ -348,7 +351,7 @@ func (s *Set) families() []family {
 
 func (s *Set) firstCommands() []discord.CommandSpec {
 	return []discord.CommandSpec{
-		{Name: "generate", Description: descGenerate, DMs: true, Options: []discord.OptionSpec{
+		{Name: "generate", Description: descGenerate, DMs: true, UserInstall: true, Options: []discord.OptionSpec{
 			{
 				Name: "prompt", Description: descPrompt, Type: discord.OptionString, Required: true,
 				MinLength: new(1), MaxLength: new(maxPrompt),

@@ -31,6 +31,8 @@ const (
 	codeOldMessage  = 30046  // too many edits of a message that is older than an hour
 	codeBlockedText = 200000 // the guild's filter
 	codeBlockedLink = 240000 // likewise, for links
+	codeArchived    = 50083  // the thread
+	codeCloudflare  = 40333  // not Discord itself refuses, and not for ever
 )
 
 // pace is the least time between two edits that show progress, by the age of the request.
@@ -153,7 +155,7 @@ func (e *editor) retry() time.Time {
 func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, over bool) {
 	gap := pace(e.now.Sub(e.row.Created))
 	e.known = true
-	if e.row.Ephemeral {
+	if e.row.Ephemeral || e.p.Guest {
 		if e.p.Left || !e.now.Before(e.row.TokenEnds) {
 			return e.now.Add(gap), false // out of reach; deliver finds another way
 		}
@@ -215,7 +217,7 @@ func (e *editor) countdown(st horde.Status) time.Time {
 	return ready
 }
 
-// leave says goodbye in a private message while its token lives: a button shows the result from then on.
+// leave says goodbye, in a message that cannot be reached without its token, while that lives: a button shows the result from then on.
 func (e *editor) leave(ctx context.Context) (next time.Time, over bool) {
 	limited, cancel := context.WithTimeout(ctx, progressTime)
 	defer cancel()
@@ -262,7 +264,7 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	switch {
 	case discord.IsUnknownMessage(err):
 		return e.finish(ctx)
-	case errors.Is(err, discord.ErrUnreachable), discord.IsMissingPermission(err):
+	case errors.Is(err, discord.ErrUnreachable), discord.IsMissingPermission(err), api != nil && api.Code == codeArchived:
 		// The message cannot be reached any more; its person can. The buttons belong to the channel.
 		m.Components = nil
 		err = e.s.dm(limited, e.row.Person, m)
@@ -278,7 +280,7 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 		e.how.noWords = true
 		return e.now.Add(urgentGap), false
 	}
-	broken := api != nil && api.Status >= 400 && api.Status < 500 && api.Status != 429
+	broken := api != nil && api.Status >= 400 && api.Status < 500 && api.Status != 429 && api.Code != 0 && api.Code != codeCloudflare
 	switch {
 	case err == nil:
 		return e.finish(ctx)

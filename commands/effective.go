@@ -82,6 +82,7 @@ type Effective struct {
 	spoiler     bool
 	forced      bool // spoiler was not the person's choice
 	sources     bool
+	share       bool // images may help research
 	strict      bool
 	strange     bool
 	answers     chat.Answers
@@ -103,11 +104,12 @@ func tell(text string) error { return &toldError{text} }
 // resolve finds what holds at a place.
 func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 	e := Effective{
-		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sources: true, strange: true, answers: chat.AnswersChosen,
+		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sources: true, share: true, strange: true, answers: chat.AnswersChosen,
 		access: map[chat.Feature][]string{},
 	}
 	rule := chat.AdultRestricted
 	if at.guild != "" {
+		e.roles = append(slices.Clone(at.roles), at.guild) // everybody's role, which Discord does not list with members
 		layers := []chat.Rules{g.Rules}
 		for _, id := range []string{at.parent, at.channel} {
 			if r, ok := g.Channels[id]; ok && id != "" {
@@ -117,7 +119,7 @@ func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 		for _, r := range layers {
 			e.layer(r, &rule)
 		}
-		e.limits = mostGenerous(e.limits, g.Roles, at.roles)
+		e.limits = mostGenerous(e.limits, g.Roles, e.roles)
 	}
 	e.limits = atMost(e.limits, c.Limits)
 	e.sources = e.sources && !c.NoSources
@@ -138,6 +140,7 @@ func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 func (e *Effective) layer(r chat.Rules, adult *chat.Adult) {
 	replace(&e.off, r.Off)
 	replace(&e.sources, r.Sources)
+	replace(&e.share, r.Share)
 	replace(&e.strict, r.Strict)
 	replace(&e.strange, r.Strange)
 	if r.Spoiler != nil {

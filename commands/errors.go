@@ -20,6 +20,9 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 		if err == nil {
 			err = s.gate(ctx, in)
 		}
+		if err == nil && in.Type == discord.ModalSubmit && s.sentTwice.again(in) {
+			return r.Reply(ctx, private(s.say(in).T("common.twice")))
+		}
 		if err == nil {
 			err = h(ctx, in, r)
 			s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)

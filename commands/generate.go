@@ -79,6 +79,7 @@ type params struct {
 	NoAlt  bool     `json:"no_alt,omitempty"`
 	Locale string   `json:"locale,omitempty"` // language of the message
 	Party  string   `json:"party,omitempty"`  // thread of the party that it is an entry of
+	Guest  bool     `json:"guest,omitempty"`  // the bot itself is not there: its message is out of reach with the interaction's token
 
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
@@ -330,7 +331,7 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 	if p.Sharing != nil {
 		p.Share = *p.Sharing
 	}
-	p.Share = p.Share && !p.sourced()
+	p.Share = p.Share && e.share && !p.sourced()
 	p.Locale = e.words(hidden).Locale()
 	if !p.pictures() {
 		return nil
@@ -350,6 +351,7 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 		return err
 	}
 	key := keyOf(in.ID)
+	p.Guest = in.Context == discord.WithOthers || in.GuildID != "" && !in.GuildInstalled
 	from, err := originOf(in.GuildID, in.User.ID)
 	if err != nil {
 		return err

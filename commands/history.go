@@ -126,7 +126,7 @@ func (s *Set) pasts(ctx context.Context, person string, q query) ([]past, error)
 	var out []past
 	for _, row := range rows {
 		var p params
-		if isGone(row) || row.Open || json.Unmarshal(row.Params, &p) != nil || p.Prompt == "" {
+		if isGone(row) || row.Open || inGallery(row) || json.Unmarshal(row.Params, &p) != nil || p.Prompt == "" {
 			continue
 		}
 		if q.kind != "" && p.kind() != q.kind || !strings.Contains(strings.ToLower(p.Prompt), strings.ToLower(q.search)) {

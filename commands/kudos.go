@@ -63,7 +63,7 @@ func (s *Set) kudosFamily() family {
 	amount := opt("amount", discord.OptionSpec{Type: discord.OptionInteger, Required: true, Min: new(1.0), Max: new(float64(maxGift))})
 	specs := []discord.CommandSpec{
 		{
-			Name: "kudos", Description: en.T("kudos.desc"), Descriptions: s.bundle.Locales("kudos.desc"), DMs: true,
+			Name: "kudos", Description: en.T("kudos.desc"), Descriptions: s.bundle.Locales("kudos.desc"), DMs: true, UserInstall: true,
 			Subcommands: []discord.SubcommandSpec{
 				sub("balance", opt("private", discord.OptionSpec{Type: discord.OptionBoolean})),
 				sub("gift", amount, opt("user", discord.OptionSpec{Type: discord.OptionUser}),
@@ -81,8 +81,8 @@ func (s *Set) kudosFamily() family {
 				sub("claim"),
 			},
 		},
-		{Menu: discord.UserMenu, Name: menuGiftUser, Names: s.bundle.Locales("kudos.menu.user"), DMs: true},
-		{Menu: discord.MessageMenu, Name: menuGiftAuthor, Names: s.bundle.Locales("kudos.menu.author"), DMs: true},
+		{Menu: discord.UserMenu, Name: menuGiftUser, Names: s.bundle.Locales("kudos.menu.user"), DMs: true, UserInstall: true},
+		{Menu: discord.MessageMenu, Name: menuGiftAuthor, Names: s.bundle.Locales("kudos.menu.author"), DMs: true, UserInstall: true},
 	}
 	return family{specs: specs, register: func(rt *discord.Router) {
 		private := func(path string, h discord.HandlerFunc) {
@@ -178,7 +178,7 @@ func (s *Set) gift(ctx context.Context, in *discord.Interaction, r *discord.Resp
 		}
 		d.Account = int64(u.ID)
 	}
-	return s.beginGift(ctx, in, r, d)
+	return s.beginGift(ctx, in, r, d, in.ID)
 }
 
 // findAlias finds an account by number, by name and number, or by a name that one account has.
@@ -221,8 +221,8 @@ func (s *Set) checkGift(in *discord.Interaction, d chat.GiftDraft) error {
 	return nil
 }
 
-// beginGift gives at once, or asks back when it is more than its person gives without being asked.
-func (s *Set) beginGift(ctx context.Context, in *discord.Interaction, r *discord.Responder, d chat.GiftDraft) error {
+// beginGift gives at once, or asks back when it is more than its person gives without being asked. A key gives once.
+func (s *Set) beginGift(ctx context.Context, in *discord.Interaction, r *discord.Responder, d chat.GiftDraft, key string) error {
 	e, err := s.effective(ctx, in)
 	if err != nil {
 		return err
@@ -242,10 +242,10 @@ func (s *Set) beginGift(ctx context.Context, in *discord.Interaction, r *discord
 		limit = confirmAbove
 	}
 	if kudos.Amount(d.Amount) <= limit {
-		return s.giveNow(ctx, in, r, d, d.Anonymous || e.answers == chat.AnswersPrivate)
+		return s.giveNow(ctx, in, r, d, key, d.Anonymous || e.answers == chat.AnswersPrivate)
 	}
 	d.Due = s.now().Add(draftLife)
-	_, err = s.giftDrafts.change(ctx, in.ID, about{person: in.User.ID, guild: in.GuildID, due: d.Due}, func(v *chat.GiftDraft) error {
+	_, err = s.giftDrafts.change(ctx, key, about{person: in.User.ID, guild: in.GuildID, due: d.Due}, func(v *chat.GiftDraft) error {
 		*v = d
 		return nil
 	})
@@ -255,14 +255,14 @@ func (s *Set) beginGift(ctx context.Context, in *discord.Interaction, r *discord
 	w := s.say(in)
 	m := private(w.T("kudos.sure", "Amount", kudos.Amount(d.Amount).String(), "To", s.recipientText(d)))
 	m.Components = []discord.Row{{Buttons: []discord.Button{
-		button(w.T("kudos.give"), "🙏", verbGiftConfirm, in.ID, discord.Primary), button(w.T("common.cancel"), "", verbGiftDrop, in.ID, discord.Secondary),
+		button(w.T("kudos.give"), "🙏", verbGiftConfirm, key, discord.Primary), button(w.T("common.cancel"), "", verbGiftDrop, key, discord.Secondary),
 	}}}
 	return r.Reply(ctx, m)
 }
 
 // giveNow gives when somebody will see it: what is refused is refused first, and kudos move only once the interaction is
 // acknowledged. Who sees a command fail gives again, and that must not be twice.
-func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.Responder, d chat.GiftDraft, hidden bool) error {
+func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.Responder, d chat.GiftDraft, key string, hidden bool) error {
 	early, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	from, opened, ok, err := s.account(early, in.User.ID, in.User.DisplayName())
@@ -270,7 +270,7 @@ func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.R
 		return r.Reply(ctx, private(s.say(in).T("common.needsaccount", "Login", s.cmd("login"))))
 	}
 	if err == nil {
-		_, _, err = s.moveGift(early, from.ID, d, "gift:"+keyOf(in.ID), true)
+		_, _, err = s.moveGift(early, from.ID, d, "gift:"+keyOf(key), true)
 	}
 	if slow := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil; err != nil && !slow {
 		return err
@@ -278,7 +278,7 @@ func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.R
 	if err := r.Defer(ctx, hidden); err != nil {
 		return err
 	}
-	m, err := s.sendGift(ctx, in, d, in.ID, opened)
+	m, err := s.sendGift(ctx, in, d, key, opened)
 	if err != nil {
 		return err
 	}
@@ -476,7 +476,7 @@ func (s *Set) giftForm(ctx context.Context, in *discord.Interaction, r *discord.
 		return horde.Refuse(horde.CodeTransferToSelf, "you cannot give kudos to yourself")
 	}
 	err := r.Modal(ctx, discord.Modal{
-		CustomID: discord.CustomID{Verb: verbGiftForm, ID: person}.String(), Title: discord.Clip(w.T("kudos.form.title"), discord.MaxModalTitle),
+		CustomID: discord.CustomID{Verb: verbGiftForm, ID: person, Arg: in.ID}.String(), Title: discord.Clip(w.T("kudos.form.title"), discord.MaxModalTitle),
 		Inputs: []discord.Input{
 			{CustomID: "amount", Label: discord.Clip(w.T("kudos.form.amount"), discord.MaxInputLabel), Value: "10", Required: true, Min: 1, Max: 12},
 			{CustomID: "note", Label: discord.Clip(w.T("kudos.form.note"), discord.MaxInputLabel), Paragraph: true, Max: maxNote},
@@ -494,11 +494,14 @@ func (s *Set) submitGift(ctx context.Context, in *discord.Interaction, r *discor
 	if err != nil {
 		return tell(w.T("kudos.nonumber"))
 	}
-	to := in.Modal.ID.ID
+	to, key := in.Modal.ID.ID, in.ID
+	if opened := in.Modal.ID.Arg; opened != "" { // the same form gives once, however often it is sent
+		key = opened + "-" + in.User.ID
+	}
 	if _, err := strconv.ParseUint(to, 10, 64); err != nil || to == s.bot.UserID() {
 		return r.Reply(ctx, private(w.T("kudos.robot")))
 	}
-	return s.beginGift(ctx, in, r, chat.GiftDraft{Person: in.User.ID, To: to, Amount: int64(amount), Note: plain(in.Modal.Values["note"])})
+	return s.beginGift(ctx, in, r, chat.GiftDraft{Person: in.User.ID, To: to, Amount: int64(amount), Note: plain(in.Modal.Values["note"])}, key)
 }
 
 func (s *Set) pendingGifts(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

@@ -278,6 +278,8 @@ func (s *Set) giftRole(ctx context.Context, in *discord.Interaction, r *discord.
 	role, ok := o.Role("role")
 	amount := o.Int("amount", 0)
 	switch {
+	case !in.GuildInstalled: // a person brought the bot along, who has which role is not told
+		return tell(w.T("common.guildonly"))
 	case !ok || role.ID == in.GuildID:
 		return tell(w.T("kudos.role.everyone"))
 	case amount < 1 || amount > maxGift:

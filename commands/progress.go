@@ -412,7 +412,7 @@ func (f *follower) save(ctx context.Context, row chat.Message) bool {
 func (l *live) ref() discord.MessageRef {
 	ref := discord.MessageRef{
 		ChannelID: l.row.Channel, MessageID: l.row.Message, AppID: l.row.App, Token: l.token, Expires: l.row.TokenEnds,
-		Ephemeral: l.row.Ephemeral,
+		Ephemeral: l.row.Ephemeral || l.p.Guest,
 	}
 	if ref.MessageID == "" {
 		ref.MessageID = "@original"

@@ -421,7 +421,7 @@ func (s *Set) pressSend(ctx context.Context, in *discord.Interaction, r *discord
 
 // pressFavourite remembers a result for whoever presses, or forgets it again.
 func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	row, _, ok, err := s.pressed(ctx, in, r)
+	row, p, ok, err := s.pressed(ctx, in, r)
 	if err != nil || !ok {
 		return err
 	}
@@ -435,7 +435,10 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 		if _, err := s.favourites.drop(ctx, key); err != nil {
 			return err
 		}
-		return r.Reply(ctx, private(w.T("image.unfavoured")))
+		if err := r.Reply(ctx, private(w.T("image.unfavoured"))); err != nil {
+			return err
+		}
+		return s.prize(ctx, in, row, p, false)
 	}
 	mine, err := s.favourites.ofPerson(ctx, in.User.ID)
 	if err != nil {
@@ -452,7 +455,10 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	if err != nil {
 		return err
 	}
-	return r.Reply(ctx, private(w.T("image.favoured", "History", s.cmd("history list"))))
+	if err := r.Reply(ctx, private(w.T("image.favoured", "History", s.cmd("history list")))); err != nil {
+		return err
+	}
+	return s.prize(ctx, in, row, p, true)
 }
 
 // discard removes the files of a result and what was asked for. Images that help research stay there.
@@ -460,6 +466,7 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 	if row.Open {
 		return
 	}
+	s.takeDown(ctx, row)
 	s.discardImages(ctx, row, p)
 	row.Params, row.Sealed = []byte(gone), []byte{}
 	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {

@@ -84,7 +84,15 @@ func (ids) Uint32() uint32 {
 
 func hashKey(key string) horde.KeyHash { return sha256.Sum256([]byte("test" + key)) }
 
-func newKey() string { return rand.Text() }
+// makeKey makes an API key, which no log may contain.
+func (r *rig) makeKey() string {
+	key := rand.Text()
+	select {
+	case r.keys <- key:
+	default: // enough of them
+	}
+	return key
+}
 
 // rig is everything around a bot: a Discord, a folder with the store and the images, and a clock that can jump.
 type rig struct {
@@ -99,7 +107,10 @@ type rig struct {
 	opts     commands.Options
 	p        *process
 	database string      // of PostgreSQL, see storeOptions
+	harsh    atomic.Bool // processes end in the middle of what they do
 	unsafe   atomic.Bool // rows of messages cannot be saved
+	slow     atomic.Int64
+	keys     chan string // API keys that were made
 	news     atomic.Pointer[[]commands.NewsPiece]
 	tune     []tuning
 	picture  []byte     // that workers deliver; webp when nil
@@ -114,6 +125,37 @@ type tuning func(*sandbox.Options, *discord.Options)
 type messages struct {
 	*store.Store
 	broken *atomic.Bool
+	slow   *atomic.Int64
+}
+
+// docs is the store, or a slow one.
+type docs struct {
+	*store.Store
+	slow *atomic.Int64 // nanoseconds that a read takes longer
+}
+
+func (d docs) Doc(ctx context.Context, kind chat.DocKind, key string) (chat.Doc, bool, error) {
+	if err := dawdle(ctx, d.slow); err != nil {
+		return chat.Doc{}, false, err
+	}
+	return d.Store.Doc(ctx, kind, key)
+}
+
+func (m messages) MessageByKey(ctx context.Context, key string) (chat.Message, bool, error) {
+	if err := dawdle(ctx, m.slow); err != nil {
+		return chat.Message{}, false, err
+	}
+	return m.Store.MessageByKey(ctx, key)
+}
+
+// dawdle takes its time.
+func dawdle(ctx context.Context, slow *atomic.Int64) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Duration(slow.Load())):
+		return nil
+	}
 }
 
 func (m messages) SaveMessage(ctx context.Context, row chat.Message) error {
@@ -139,7 +181,7 @@ func (r *rig) jump(d time.Duration) { r.jumped.Add(int64(d)) }
 // newRig starts a Discord and a bot beside it. change may alter the options.
 func newRig(t testing.TB, change func(*commands.Options), tune ...tuning) *rig { //nolint:thelper // a test mostly, at times a benchmark
 	t.Helper()
-	r := &rig{t: t, tune: tune, dir: t.TempDir(), logs: &logs{}, opts: commands.Options{
+	r := &rig{t: t, tune: tune, dir: t.TempDir(), logs: &logs{}, keys: make(chan string, 100), opts: commands.Options{
 		HordeName: "Test stable", APIURL: "http://127.0.0.1:1/api", Model: model, KudosEmoji: "🙏", GiftGrace: 50 * time.Millisecond, AutoAccount: true,
 		Welcome: 100 * kudos.One, AnonymousAllowed: true, RolePace: time.Millisecond, OperatorGuild: sandbox.GuildID,
 		Sizes: []commands.Size{{Name: "square", Width: 256, Height: 256}, {Name: "wide", Width: 384, Height: 256}},
@@ -185,7 +227,11 @@ func newRig(t testing.TB, change func(*commands.Options), tune ...tuning) *rig {
 			}
 		}
 		said := r.logs.String()
-		for _, secret := range []string{r.sand.Token(), "aW50ZXJhY3Rpb24-", "red apple"} {
+		secrets := []string{r.sand.Token(), "aW50ZXJhY3Rpb24-", "red apple"}
+		for range len(r.keys) {
+			secrets = append(secrets, <-r.keys)
+		}
+		for _, secret := range secrets {
 			if strings.Contains(said, secret) {
 				t.Errorf("the log contains %q", secret)
 			}
@@ -255,7 +301,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			}
 			return out, err
 		},
-		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe}, Docs: st, Images: r.images, NewKey: newKey, HashKey: hashKey, Log: log, Now: r.now,
+		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow}, Images: r.images, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
 		News: func() []commands.NewsPiece {
 			if list := r.news.Load(); list != nil {
 				return slices.Clone(*list)
@@ -302,6 +348,10 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	run(&doors, "ratings", func() error { return rated.Run(ctx) })
 	run(&doors, "commands", func() error { return set.Run(ctx) })
 	r.p = &process{store: st, engine: eng, bot: bot, set: set, stop: sync.OnceFunc(func() {
+		if r.harsh.Load() { // the core goes first: whatever is under way breaks off
+			stopEngine()
+			core.Wait()
+		}
 		cancel()
 		doors.Wait()
 		stopEngine()

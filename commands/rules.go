@@ -80,6 +80,7 @@ func ruleLines() []ruleLine {
 		}},
 		{"server.f.spoiler", truth(func(r chat.Rules) *bool { return r.Spoiler }, "server.v.always", "server.v.chosen")},
 		{"server.f.sources", truth(func(r chat.Rules) *bool { return r.Sources }, "server.v.allowed", "server.v.forbidden")},
+		{"server.f.share", truth(func(r chat.Rules) *bool { return r.Share }, "server.v.allowed", "server.v.forbidden")},
 		{"server.f.answers", func(w words.Words, r chat.Rules) string {
 			if r.Answers == "" {
 				return ""
@@ -153,7 +154,7 @@ func (s *Set) changeRules(ctx context.Context, in *discord.Interaction, w words.
 
 // decided reports whether rules decide anything.
 func decided(r chat.Rules) bool {
-	return r.Off != nil || r.Spoiler != nil || r.Sources != nil || r.Strict != nil || r.Strange != nil || len(r.Access) > 0 ||
+	return r.Off != nil || r.Spoiler != nil || r.Sources != nil || r.Share != nil || r.Strict != nil || r.Strange != nil || len(r.Access) > 0 ||
 		len(r.Models)+len(r.NoModels)+len(r.NoStyles)+len(r.Words) > 0 || !r.Limits.Zero() ||
 		r.Negative != "" || r.Adult != "" || r.Answers != "" || r.Language != ""
 }
@@ -206,11 +207,11 @@ func differences(w words.Words, by string, before, after chat.Guild) []string {
 			say("<@&"+role+">", showLimits(w, is))
 		}
 	}
-	if is := showParties(w, after.Parties); is != showParties(w, before.Parties) {
-		say(w.T("server.parties"), is)
-	}
-	if before.Log != after.Log && after.Log != "" {
-		say(w.T("server.f.log"), "<#"+after.Log+">")
+	was, is := placeLines(w, before), placeLines(w, after)
+	for i := range is {
+		if is[i].Value != was[i].Value {
+			say(is[i].Name, is[i].Value)
+		}
 	}
 	return out
 }

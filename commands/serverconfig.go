@@ -4,7 +4,6 @@ package commands
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -99,8 +98,10 @@ func (s *Set) serverShow(ctx context.Context, in *discord.Interaction, r *discor
 			fields = append(fields, discord.Field{Name: w.T(name), Value: discord.Clip(text, discord.MaxFieldValue)})
 		}
 	}
-	if g.Log != "" {
-		more("server.f.log", []string{"<#" + g.Log + ">"})
+	for _, f := range placeLines(w, g) {
+		if f.Value != "" && len(fields) < discord.MaxEmbedFields {
+			fields = append(fields, f)
+		}
 	}
 	var channels, roles, blocks []string
 	for _, id := range keys(g.Channels, nil) {
@@ -123,7 +124,6 @@ func (s *Set) serverShow(ctx context.Context, in *discord.Interaction, r *discor
 	for _, b := range barred {
 		blocks = append(blocks, s.blockLine(w, b.value))
 	}
-	more("server.parties", []string{showParties(w, g.Parties)})
 	more("server.f.channels", channels)
 	more("server.f.roles", roles)
 	more("server.f.blocks", blocks)
@@ -288,39 +288,7 @@ func (s *Set) serverUnblock(ctx context.Context, in *discord.Interaction, r *dis
 // serverLog chooses the channel that hears of changes, after trying whether the bot may write there.
 func (s *Set) serverLog(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	channel, _ := in.Command.Options.Channel("channel")
-	return s.setLog(ctx, in, r, channel.ID)
-}
-
-func (s *Set) setLog(ctx context.Context, in *discord.Interaction, r *discord.Responder, channel string) error {
-	w := s.say(in)
-	if err := r.Defer(ctx, true); err != nil {
-		return err
-	}
-	if channel != "" {
-		c, err := s.bot.Channel(ctx, channel)
-		if err == nil && c.GuildID != in.GuildID {
-			return tell(w.T("server.otherguild"))
-		}
-		if err == nil {
-			_, err = s.bot.SendMessage(ctx, channel, discord.Message{Content: s.sayAloud(in).T("server.log.here")})
-		}
-		if discord.IsMissingPermission(err) || errors.Is(err, discord.ErrUnreachable) {
-			return tell(w.T("server.cannotlog", "Channel", "<#"+channel+">"))
-		}
-		if err != nil {
-			return fmt.Errorf("try a log channel: %w", err)
-		}
-	}
-	if _, err := s.changeGuild(ctx, in, func(g *chat.Guild) error {
-		g.Log = channel
-		return nil
-	}); err != nil {
-		return err
-	}
-	if channel == "" {
-		return r.Reply(ctx, private(w.T("server.nolog")))
-	}
-	return r.Reply(ctx, private(w.T("server.logs", "Channel", "<#"+channel+">")))
+	return s.setPlace(ctx, in, r, placeLog, channel.ID)
 }
 
 func (s *Set) serverReset(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stablemate/commands"
+	"stablemate/horde/kudos"
 	"stablemate/internal/sandbox"
 )
 
@@ -123,7 +124,8 @@ func TestChannelsRolesAndPeopleHaveRulesOfTheirOwn(t *testing.T) {
 	r.run(sandbox.Admin, "serverconfig channel", map[string]any{"channel": sandbox.ChannelID, "clear": true})
 	r.run(sandbox.Admin, "serverconfig role", map[string]any{"role": sandbox.GuildID, "steps": 8, "at-once": 1})
 	r.whisper(sandbox.Admin, "Steps: 8 · Images at once, per person: 1")
-	r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1) // not everybody has everybody's role in what Discord sends
+	r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1) // the defaults fit themselves in
+	r.refused(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple", "steps": 9}, "At most 8 steps")
 	r.run(sandbox.Admin, "serverconfig role", map[string]any{"role": sandbox.RoleTrusted, "steps": 9})
 	if err := r.sand.GiveRole(sandbox.GuildID, sandbox.Newcomer, sandbox.RoleTrusted); err != nil {
 		t.Fatal(err)
@@ -143,6 +145,95 @@ func TestChannelsRolesAndPeopleHaveRulesOfTheirOwn(t *testing.T) {
 	r.whisper(sandbox.Admin, "may use me here again")
 	r.run(sandbox.Admin, "serverconfig unblock", map[string]any{"user": sandbox.Friend})
 	r.whisper(sandbox.Admin, "is not blocked here")
+}
+
+func TestEverybodysRoleIsForEverybody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "access")
+	r.pick(sandbox.Admin, panel, "Who may use: Images", sandbox.GuildID)
+	r.message(sandbox.Admin, panel, "Images: <@&"+sandbox.GuildID+">")
+	r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
+	r.run(sandbox.Admin, "kudosemoji add", map[string]any{"emoji": "🥕", "amount": 2, "who": sandbox.GuildID})
+	r.react(sandbox.Friend, r.post(sandbox.Newcomer), "🥕")
+	r.eventually("the carrot arrives", func() bool { return r.user(sandbox.Newcomer).Details.Received == 2*kudos.One })
+}
+
+func TestAGuildReadsWhatItsReactionsGave(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "places")
+	r.pick(sandbox.Admin, panel, "Gift feed", sandbox.AdultChannelID)
+	r.whisper(sandbox.Admin, "What kudos reactions give is written into <#"+sandbox.AdultChannelID+">")
+	post := r.post(sandbox.Newcomer)
+	r.react(sandbox.Friend, post, "🙏")
+	r.balance(sandbox.Newcomer, start+10*kudos.One)
+	r.stays(sandbox.Newcomer, start+10*kudos.One)
+	r.restart(2 * time.Minute) // what was to be read survives
+	r.see(sandbox.Newcomer, "the feed", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.AdultChannelID && holds(m, []string{
+			"One kudos reaction, 10 kudos", "<@" + sandbox.Friend + "> → <@" + sandbox.Newcomer + "> · **10**", sandbox.ChannelID + "/" + post,
+		})
+	})
+}
+
+func TestImagesThatManyKeepAreInTheGallery(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	r.login(sandbox.Newcomer, sandbox.Friend, sandbox.Admin)
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "places")
+	r.pick(sandbox.Admin, panel, "Gallery", sandbox.AdultChannelID)
+	r.whisper(sandbox.Admin, "Images that many people keep are shown in <#"+sandbox.AdultChannelID+">")
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Change the numbers"), map[string]string{"stars": "2"})
+	r.message(sandbox.Admin, panel, "Gallery: <#"+sandbox.AdultChannelID+"> · from 2 favourites on")
+
+	id := r.generate(sandbox.Newcomer, map[string]any{"prompt": "a pear"})
+	r.result(sandbox.Newcomer, id, 1)
+	shown := func() (out []sandbox.Message) {
+		for _, m := range r.sand.Messages(sandbox.AdultChannelID, sandbox.Newcomer) {
+			if len(m.Attachments) > 0 {
+				out = append(out, m)
+			}
+		}
+		return out
+	}
+	r.click(sandbox.Newcomer, id, "Favourite") // one's own does not count
+	r.click(sandbox.Friend, id, "Favourite")
+	r.click(sandbox.Friend, id, "Favourite") // and nobody counts twice
+	r.click(sandbox.Friend, id, "Favourite")
+	r.restart(time.Minute)
+	if got := shown(); len(got) > 0 {
+		t.Fatalf("the gallery has %+v", got)
+	}
+	r.click(sandbox.Admin, id, "Favourite")
+	r.eventually("the image is in the gallery", func() bool { return len(shown()) == 1 })
+	m := shown()[0]
+	if !holds(m, []string{"2 people keep this image", "/" + id, "a pear", "<@" + sandbox.Newcomer + ">"}) || len(m.Buttons) > 0 {
+		t.Errorf("the gallery shows %+v", m)
+	}
+	before := r.user(sandbox.Newcomer).Details.Received
+	r.eventually("thanks for it reach who asked for it", func() bool {
+		r.react(sandbox.Friend, m.ID, "🙏")
+		return r.user(sandbox.Newcomer).Details.Received == before+10*kudos.One
+	})
+	r.click(sandbox.Admin, id, "Favourite")
+	r.click(sandbox.Admin, id, "Favourite")
+	r.run(sandbox.Newcomer, "history list", nil)
+	if list := r.whisper(sandbox.Newcomer, "1. ⭐ **a pear**"); holds(list, []string{"2. "}) {
+		t.Error("the gallery's copy is in the history")
+	}
+	if got := shown(); len(got) != 1 {
+		t.Errorf("the gallery has %d images, want 1", len(got))
+	}
+	r.click(sandbox.Newcomer, id, "Delete")
+	r.eventually("the gallery's copy goes too", func() bool { return len(shown()) == 0 })
 }
 
 func TestOneGuildsRulesAreNotAnothers(t *testing.T) {

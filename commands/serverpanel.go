@@ -47,8 +47,11 @@ func (s *Set) serverPanel(w words.Words, g chat.Guild, scope, section string) di
 	if scope != wholeGuild {
 		embed.Description = w.T("server.channel", "Channel", "<#"+scope+">")
 	}
-	if scope == wholeGuild && g.Log != "" {
-		embed.Fields = append(embed.Fields, discord.Field{Name: w.T("server.f.log"), Value: "<#" + g.Log + ">", Inline: true})
+	for _, f := range placeLines(w, g) {
+		if scope == wholeGuild && f.Value != "" && len(embed.Fields) < discord.MaxEmbedFields {
+			f.Inline = true
+			embed.Fields = append(embed.Fields, f)
+		}
 	}
 	if len(embed.Fields) == 0 {
 		embed.Description = lines(embed.Description, w.T("server.empty"))
@@ -57,7 +60,7 @@ func (s *Set) serverPanel(w words.Words, g chat.Guild, scope, section string) di
 	m.Embeds = []discord.Embed{embed}
 	head, _, _ := strings.Cut(section, "/")
 	choose := &discord.Select{CustomID: serverID(scope, "section"), Placeholder: w.T("server.section")}
-	for _, name := range []string{sectionLimits, sectionContent, sectionLists, sectionAccess, sectionGeneral} {
+	for _, name := range sections(scope) {
 		choose.Options = append(choose.Options, discord.SelectOption{
 			Label: w.T("server.s." + name), Value: name, Description: discord.Clip(w.T("server.s."+name+".about"), 100), Default: name == head,
 		})
@@ -87,6 +90,7 @@ func (s *Set) serverRows(w words.Words, g chat.Guild, rules chat.Rules, scope, s
 			{Buttons: []discord.Button{
 				toggle("server.f.spoiler", "content/spoiler", rules.Spoiler, false),
 				toggle("server.f.sources", "content/sources", rules.Sources, true),
+				toggle("server.f.share", "content/share", rules.Share, true),
 			}},
 		}
 	case sectionLists:
@@ -123,6 +127,10 @@ func (s *Set) serverRows(w words.Words, g chat.Guild, rules chat.Rules, scope, s
 			rows[2].Buttons = append(rows[2].Buttons, toggle("server.f.off", "content/off", rules.Off, false))
 		}
 		return rows
+	case sectionPlaces:
+		if scope == wholeGuild {
+			return placeRows(w, g)
+		}
 	case sectionGeneral:
 		choose := &discord.Select{CustomID: serverID(scope, "general/language"), Placeholder: w.T("server.f.language")}
 		choose.Options = append(choose.Options, discord.SelectOption{Label: w.T("server.v.default"), Value: unset, Default: rules.Language == ""})
@@ -195,10 +203,12 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 	case sectionGeneral:
 		switch tail {
 		case "log":
-			return s.setLog(ctx, in, r, picked(in))
+			return s.setPlace(ctx, in, r, placeLog, picked(in))
 		case "nolog":
-			return s.setLog(ctx, in, r, "")
+			return s.setPlace(ctx, in, r, placeLog, "")
 		}
+	case sectionPlaces:
+		return s.pressPlace(ctx, in, r, tail)
 	}
 	section := head
 	if head == "section" {
@@ -246,6 +256,8 @@ func serverChange(in *discord.Interaction, head, tail string) (change func(*chat
 		return does(func(r *chat.Rules) { r.Spoiler = flip(r.Spoiler, false) }), sectionContent
 	case "content/sources":
 		return does(func(r *chat.Rules) { r.Sources = flip(r.Sources, true) }), sectionContent
+	case "content/share":
+		return does(func(r *chat.Rules) { r.Share = flip(r.Share, true) }), sectionContent
 	case "content/strict":
 		return does(func(r *chat.Rules) { r.Strict = flip(r.Strict, false) }), sectionAccess
 	case "content/strange":
@@ -327,6 +339,9 @@ func listOf(r *chat.Rules, which string) *[]string {
 func (s *Set) submitServer(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w, scope := s.say(in), in.Modal.ID.ID
 	section, which, _ := strings.Cut(in.Modal.ID.Arg, "/")
+	if section == sectionPlaces {
+		return s.submitPlaces(ctx, in, r)
+	}
 	g, err := s.changeRules(ctx, in, w, scope, func(rules *chat.Rules) error {
 		if section == sectionLimits {
 			l, err := readLimits(w, in.Modal.Values)

@@ -70,7 +70,7 @@ func (s *Set) sharedKeyFamily() family {
 		scope.Choices = append(scope.Choices, discord.Choice{Name: en.T("sharedkey.scope." + v), Value: v, Names: s.bundle.Locales("sharedkey.scope." + v)})
 	}
 	spec := discord.CommandSpec{
-		Name: "sharedkey", Description: en.T("sharedkey.desc"), Descriptions: s.bundle.Locales("sharedkey.desc"), DMs: true,
+		Name: "sharedkey", Description: en.T("sharedkey.desc"), Descriptions: s.bundle.Locales("sharedkey.desc"), DMs: true, UserInstall: true,
 		Subcommands: []discord.SubcommandSpec{
 			sub("create", append([]discord.OptionSpec{needed}, terms...)...),
 			sub("list"),

@@ -14,6 +14,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -101,6 +102,9 @@ type Chat interface {
 	Invite(ctx context.Context, person string, g Gift) error
 	// Report tells a person privately about gifts.
 	Report(ctx context.Context, person string, n News) error
+	// Feeds reports whether a guild wants to read in a channel what its reactions gave, and Feed writes that.
+	Feeds(ctx context.Context, guild string) (bool, error)
+	Feed(ctx context.Context, guild string, n News) error
 }
 
 // Ending says what a reaction led to, right away.
@@ -232,7 +236,7 @@ func (g *Gifts) React(ctx context.Context, r Reaction) (Ending, error) {
 	if err != nil || !ours {
 		return Ignored, err
 	}
-	if fits, err := g.fits(ctx, rule, r.Channel, r.Roles); err != nil || !fits {
+	if fits, err := g.fits(ctx, rule, r); err != nil || !fits {
 		return Ignored, err
 	}
 	now := g.deps.Now()
@@ -291,20 +295,15 @@ func (g *Gifts) React(ctx context.Context, r Reaction) (Ending, error) {
 }
 
 // fits reports whether a rule holds for a member and a place.
-func (g *Gifts) fits(ctx context.Context, rule Rule, channel string, roles []string) (bool, error) {
-	if rule.Role != "" {
-		has := false
-		for _, id := range roles {
-			has = has || id == rule.Role
-		}
-		if !has {
-			return false, nil
-		}
+func (g *Gifts) fits(ctx context.Context, rule Rule, r Reaction) (bool, error) {
+	// The role of everybody has the guild's ID; Discord does not list it with members.
+	if rule.Role != "" && rule.Role != r.Guild && !slices.Contains(r.Roles, rule.Role) {
+		return false, nil
 	}
 	if len(rule.Channels) == 0 {
 		return true, nil
 	}
-	in, err := g.deps.Chat.Within(ctx, channel, rule.Channels)
+	in, err := g.deps.Chat.Within(ctx, r.Channel, rule.Channels)
 	if err != nil {
 		return false, fmt.Errorf("find the channel: %w", err)
 	}

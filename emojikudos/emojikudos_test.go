@@ -60,6 +60,8 @@ type discord struct {
 	asks    []string
 	invites []string
 	reports []string // person:count:amount
+	feeds   bool
+	fed     []string // guild:from>to:amount
 	fetched int
 }
 
@@ -129,6 +131,15 @@ func (d *discord) Tell(_ context.Context, person string, why *horde.Error) error
 
 func (d *discord) Invite(_ context.Context, person string, g emojikudos.Gift) error {
 	d.note(&d.invites, person+":"+g.Amount.String())
+	return nil
+}
+
+func (d *discord) Feeds(_ context.Context, _ string) (bool, error) { return d.feeds, nil }
+
+func (d *discord) Feed(_ context.Context, guild string, n emojikudos.News) error {
+	for _, l := range n.Lines {
+		d.note(&d.fed, guild+":"+l.From+">"+l.To+":"+l.Amount.String())
+	}
 	return nil
 }
 
@@ -514,6 +525,30 @@ func TestAGiftWaitsForWhoHasNoAccount(t *testing.T) {
 	r.settle(2 * time.Minute)
 	if got := r.chat.heard(&r.chat.reports); !slices.Contains(got, "ann:1:10:true") {
 		t.Errorf("ann heard %v", got)
+	}
+}
+
+func TestAGuildMayReadWhatItsReactionsGave(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.chat.feeds = true
+	r.agree("ann")
+	r.open("bob")
+	for i := range 3 {
+		r.react(reaction("m" + strconv.Itoa(i)))
+	}
+	r.settle(grace)
+	if got := r.chat.heard(&r.chat.fed); len(got) > 0 {
+		t.Errorf("read %v before a minute was over", got)
+	}
+	r.settle(time.Minute + time.Second)
+	want := []string{"g:ann>bob:10", "g:ann>bob:10", "g:ann>bob:10"}
+	if got := r.chat.heard(&r.chat.fed); !slices.Equal(got, want) {
+		t.Errorf("read %v, want %v", got, want)
+	}
+	r.settle(time.Hour)
+	if got := r.chat.heard(&r.chat.fed); len(got) != len(want) {
+		t.Errorf("read again: %v", got)
 	}
 }
 

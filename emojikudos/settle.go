@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"strings"
 	"sync"
 	"time"
 
@@ -146,7 +147,12 @@ func (g *Gifts) report(ctx context.Context, d Due) error {
 	if err := g.deps.Book.DropNews(ctx, d.Person, d.News.Back); err != nil {
 		return fmt.Errorf("forget news: %w", err)
 	}
-	if err := g.deps.Chat.Report(ctx, d.Person, d.News); err != nil {
+	tell := g.deps.Chat.Report
+	who, feed := strings.CutPrefix(d.Person, feedPrefix)
+	if feed {
+		tell = g.deps.Chat.Feed
+	}
+	if err := tell(ctx, who, d.News); err != nil {
 		g.deps.Log.Debug().Err(err).Msg("cannot tell somebody about gifts")
 	}
 	return nil
@@ -367,6 +373,9 @@ func (g *Gifts) given(ctx context.Context, gift Gift, v verdict, done horde.Give
 		if err == nil && done.Waiting == nil {
 			err = g.news(ctx, v.to.ID, gift, false)
 		}
+		if err == nil {
+			err = g.feed(ctx, v.to.ID, gift)
+		}
 		if err != nil {
 			return g.again(ctx, gift, err)
 		}
@@ -386,12 +395,32 @@ func (g *Gifts) given(ctx context.Context, gift Gift, v verdict, done horde.Give
 	return g.invite(ctx, v.to.ID, gift)
 }
 
-// news notes a gift in what its recipient, or with back its giver, will hear.
-func (g *Gifts) news(ctx context.Context, person string, gift Gift, back bool) error {
-	return g.note(ctx, person, Line{
+// feedPrefix begins what stands for a guild among those who hear news.
+const feedPrefix = "feed:"
+
+// feed notes a gift in what its guild will read, where it wants to. Nobody's preferences count: the reaction was public.
+func (g *Gifts) feed(ctx context.Context, to string, gift Gift) error {
+	on, err := g.deps.Chat.Feeds(ctx, gift.Guild)
+	if err != nil {
+		return fmt.Errorf("whether a guild reads of gifts: %w", err)
+	}
+	if !on {
+		return nil
+	}
+	gift.To = to
+	return g.put(ctx, feedPrefix+gift.Guild, newsGap, lineOf(gift), false)
+}
+
+func lineOf(gift Gift) Line {
+	return Line{
 		Key: gift.Key, From: gift.Person, To: gift.To, Show: gift.Show, Amount: gift.Amount, Title: gift.Title, Text: gift.Text,
 		Guild: gift.Guild, Channel: gift.Channel, Message: gift.Message,
-	}, back)
+	}
+}
+
+// news notes a gift in what its recipient, or with back its giver, will hear.
+func (g *Gifts) news(ctx context.Context, person string, gift Gift, back bool) error {
+	return g.note(ctx, person, lineOf(gift), back)
 }
 
 // Note tells somebody later, together with what else comes in a while, about a gift that was not given by emoji.
@@ -408,8 +437,13 @@ func (g *Gifts) note(ctx context.Context, person string, l Line, back bool) erro
 	if gap == 0 {
 		gap = newsGap
 	}
+	return g.put(ctx, person, gap, l, back)
+}
+
+// put notes a line for somebody, who hears of all of them together after a while.
+func (g *Gifts) put(ctx context.Context, person string, gap time.Duration, l Line, back bool) error {
 	now := g.deps.Now()
-	_, err = g.deps.Book.ChangeNews(ctx, person, back, func(n *News) error {
+	_, err := g.deps.Book.ChangeNews(ctx, person, back, func(n *News) error {
 		if n.Since.IsZero() {
 			n.Since, n.Due, n.Back = now, now.Add(gap), back
 		}
@@ -537,7 +571,7 @@ func (g *Gifts) Try(ctx context.Context, r Reaction, to string) (Trial, error) {
 	if t.Rule, t.Found, err = g.rule(ctx, r.Guild, emoji); err != nil || !t.Found {
 		return t, err
 	}
-	if t.Fits, err = g.fits(ctx, t.Rule, r.Channel, r.Roles); err != nil || !t.Fits {
+	if t.Fits, err = g.fits(ctx, t.Rule, r); err != nil || !t.Fits {
 		return t, err
 	}
 	v, err := g.judge(ctx, Gift{Guild: r.Guild, Person: r.Person, Amount: t.Rule.Amount}, Author{ID: to}, false)

@@ -139,6 +139,10 @@ func TestSchoolsAskForWhatSuitsThem(t *testing.T) {
 	if job := w.pop("untrusted"); len(job.Generations) != 0 {
 		t.Error("a worker that nobody trusts got a school's request")
 	}
+	do(w, horde.EnqueueForms{NewAlchemy: lookAt(school, "https://x/a.webp", "caption")})
+	if job := w.popForms("untrusted too", 1); len(job.Forms) != 0 {
+		t.Error("an alchemist that nobody trusts got a school's form")
+	}
 	if got := do(w, horde.ChangeUser{By: mod, User: school, Revoke: horde.RoleEducation}); got.Concurrency != horde.DefaultConcurrency {
 		t.Errorf("a school no more may have %d images waiting", got.Concurrency)
 	}

@@ -108,3 +108,14 @@ func (s *State) waitingWhere(u *User, at lane, counts func(*Request) bool) int {
 	}
 	return sum
 }
+
+// listed refuses workers that there are not, and keeps the first of the others.
+func (s *State) listed(workers *[]WorkerID) error {
+	for _, id := range *workers {
+		if _, ok := s.workers[id]; !ok {
+			return refuse(CodeWorkerNotFound, "no worker with ID %s", id)
+		}
+	}
+	*workers = (*workers)[:min(len(*workers), MaxListedWorkers)]
+	return nil
+}

@@ -57,8 +57,8 @@ func TestAPausedAlchemistGetsDecoys(t *testing.T) {
 			t.Errorf("the form %s is %s, want it to wait for somebody else", f.Name, f.State)
 		}
 	}
-	if real := w.popForms("wide awake", 5); len(real.Forms) != 2 {
-		t.Errorf("another worker popped %+v, want both forms", real)
+	if other := w.popForms("wide awake", 5); len(other.Forms) != 2 {
+		t.Errorf("another worker popped %+v, want both forms", other)
 	}
 }
 

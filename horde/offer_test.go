@@ -108,7 +108,7 @@ func TestADecoyBringsWhatTheRealJobWould(t *testing.T) {
 	o.Models, o.MaxPixels = []string{xl}, 1<<20
 	pop := horde.Pop{Owner: w.owner, Offer: o, Amount: 1}
 	do(w, horde.Enqueue{NewImage: n})
-	real := w.deliver(do(w, pop)).Reward
+	brought := w.deliver(do(w, pop)).Reward
 	do(w, horde.EnqueueText{NewText: tale(asker)})
 	told := w.write(w.popText("pen"), "There once was a lamp.").Reward
 
@@ -117,11 +117,75 @@ func TestADecoyBringsWhatTheRealJobWould(t *testing.T) {
 		do(w, horde.SetWorker{Worker: id.ID, By: moderator, Paused: new(true)})
 	}
 	do(w, horde.Enqueue{NewImage: n})
-	if got := w.deliver(do(w, pop)); got.Reward != real || !got.Discard {
-		t.Errorf("a decoy of an image brings %+v, want %s and to be thrown away", got, real)
+	if got := w.deliver(do(w, pop)); got.Reward != brought || !got.Discard {
+		t.Errorf("a decoy of an image brings %+v, want %s and to be thrown away", got, brought)
 	}
 	do(w, horde.EnqueueText{NewText: tale(asker)})
 	if got := w.write(w.popText("pen"), "There once was a lamp."); got.Reward != told || !got.Discard {
 		t.Errorf("a decoy of a text brings %+v, want %s and to be thrown away", got, told)
+	}
+}
+
+func TestModelsCountWhatWorkersHaveAndKeepPausesToThemselves(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	moderator := w.special(w.user("moderator", 0), horde.RoleModerator)
+	n := apple(w.user("asker", kudos.Whole(1000)))
+	n.N = 2
+	do(w, horde.Enqueue{NewImage: n})
+	worker := w.pop("gpu").Worker
+	do(w, horde.SetWorker{Worker: worker, By: moderator, Paused: new(true)})
+	got := w.s.Models(horde.Dreamer, w.now)
+	if len(got) != 1 || got[0].Name != "mini" || got[0].Jobs != 1 || got[0].Working != 1 || got[0].Threads != 1 {
+		t.Errorf("models are %+v, want one image waiting, one in flight, and the paused worker's thread", got)
+	}
+	do(w, horde.SetWorker{Worker: worker, By: w.owner, Maintenance: new(true)})
+	if got = w.s.Models(horde.Dreamer, w.now); len(got) != 1 || got[0].Threads != 0 {
+		t.Errorf("models are %+v, want no thread of a worker in maintenance", got)
+	}
+}
+
+func TestStrangersAreNotPaidForWhatTheyCallTheirModels(t *testing.T) {
+	t.Parallel()
+	// deliver lets the owner's workers serve somebody who takes any model or names theirs, and returns what each text and
+	// image brought.
+	deliver := func(w *world, text, image string, named bool) (told, drawn kudos.Amount) {
+		asker := w.user("asker", kudos.Whole(1_000_000))
+		ask, draw := tale(asker), apple(asker)
+		ask.Models, draw.Models = nil, nil
+		if named {
+			ask.Models, draw.Models = []string{text}, []string{image}
+		}
+		do(w, horde.EnqueueText{NewText: ask})
+		pen := scribe("pen")
+		pen.Models = []string{text}
+		told = w.write(do(w, horde.Pop{Owner: w.owner, Type: horde.Scribe, Offer: pen, Amount: 1}), "Once there was a lamp.").Reward
+		do(w, horde.Enqueue{NewImage: draw})
+		gpu := offer("gpu")
+		gpu.Models = []string{image}
+		return told, w.deliver(do(w, horde.Pop{Owner: w.owner, Offer: gpu, Amount: 1})).Reward
+	}
+	honestText, honestImage := deliver(newWorld(t), "tale-13B", "mini", false)
+	for what, c := range map[string]struct {
+		roles horde.Role
+		named bool
+		dear  bool
+	}{
+		"a stranger, who takes any model":    {0, false, false},
+		"a stranger, who named it":           {0, true, true},
+		"a customizer, who takes any model":  {horde.RoleCustomizer, false, true},
+		"somebody trusted, whatever is said": {horde.RoleTrusted, false, true},
+	} {
+		w := newWorld(t)
+		w.special(w.owner, c.roles)
+		told, drawn := deliver(w, "tale-70B", "mini [Qwen]", c.named)
+		if (told > honestText) != c.dear || (drawn > honestImage) != c.dear {
+			t.Errorf("%s: a text brings %s and an image %s, an honest one %s and %s", what, told, drawn, honestText, honestImage)
+		}
+	}
+	huge, _ := deliver(newWorld(t), "tale-2000B", "mini", true)
+	large, _ := deliver(newWorld(t), "tale-70B", "mini", true)
+	if huge != large {
+		t.Errorf("a model of 2000 billion parameters brings a stranger %s, want the %s of 70", huge, large)
 	}
 }

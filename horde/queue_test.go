@@ -26,6 +26,23 @@ func TestAWorkerNamedTwiceIsNamedOnce(t *testing.T) {
 	}
 }
 
+func TestEveryWorkerNamedMustExist(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := apple(w.user("asker", kudos.Whole(100)))
+	for i := range horde.MaxListedWorkers {
+		o := offer("gpu " + string(rune('a'+i)))
+		owner := w.user("owner", 0)
+		n.Workers = append(n.Workers, do(w, horde.Pop{Owner: owner, Offer: o, Amount: 1}).Worker)
+	}
+	do(w, horde.Enqueue{NewImage: n})
+	n.Workers = append(n.Workers, horde.WorkerID{UUID: horde.UUID{1}})
+	denied(w, "one too many, of nothing", horde.Enqueue{NewImage: n}, horde.CodeWorkerNotFound)
+	text := tale(n.User)
+	text.Workers = n.Workers
+	denied(w, "likewise for a text", horde.EnqueueText{NewText: text}, horde.CodeWorkerNotFound)
+}
+
 func TestAnEmptyModelNameNamesNoModel(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

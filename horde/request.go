@@ -265,9 +265,6 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	// An empty name names no model.
 	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
 	op.Workers = unique(op.Workers)
-	if len(op.Workers) > MaxListedWorkers {
-		op.Workers = op.Workers[:MaxListedWorkers]
-	}
 	if err := checkImage(&op.NewImage); err != nil {
 		return Enqueued{}, err
 	}
@@ -283,10 +280,8 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 			return Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}, nil
 		}
 	}
-	for _, id := range op.Workers {
-		if _, ok := s.workers[id]; !ok {
-			return Enqueued{}, refuse(CodeWorkerNotFound, "no worker with ID %s", id)
-		}
+	if err := s.listed(&op.Workers); err != nil {
+		return Enqueued{}, err
 	}
 	if op.DisableBatching && op.N > 1 && !u.Has(RoleTrusted) {
 		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several images")

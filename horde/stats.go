@@ -70,6 +70,7 @@ type ModelStatus struct {
 	Speed   float64 // mean, pixelsteps or tokens per second of one thread
 	Queued  int64   // pixelsteps or tokens waiting
 	Jobs    int     // generations waiting
+	Working int     // generations that workers have
 	ETA     int     // seconds
 }
 
@@ -89,7 +90,7 @@ func (s *State) Models(kind WorkerType, now time.Time) []ModelStatus {
 		return m
 	}
 	for _, w := range s.workers {
-		if w.Type != kind || !w.Online(now) || w.Paused || w.Maintenance {
+		if w.Type != kind || !w.Online(now) || w.Maintenance { // paused ones count: nobody is told that they are
 			continue
 		}
 		for _, name := range w.Offer.Models {
@@ -99,10 +100,18 @@ func (s *State) Models(kind WorkerType, now time.Time) []ModelStatus {
 			samples[name]++
 		}
 	}
+	listed := func(name string) bool {
+		return byName[name] != nil || s.known[name] || len(s.known) == 0 || kind == Scribe
+	}
 	for name, l := range s.load[laneOf(kind)] {
-		if byName[name] != nil || s.known[name] || len(s.known) == 0 || kind == Scribe {
+		if listed(name) {
 			m := get(name)
 			m.Queued, m.Jobs = l.things, l.jobs
+		}
+	}
+	for _, g := range s.generations {
+		if g.State == GenerationProcessing && g.request.Kind == kind && listed(g.Model) {
+			get(g.Model).Working++
 		}
 	}
 	out := make([]ModelStatus, 0, len(byName))

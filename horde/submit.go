@@ -193,7 +193,11 @@ func (s *State) settle(c *Change, r *Request, g *Generation, w *Worker) kudos.Am
 
 // settleImage is what one delivered image is worth, and what its requester pays for it.
 func (s *State) settleImage(r *Request, g *Generation) (worth, debit kudos.Amount) {
-	worth = kudos.Times(r.Price, s.factorFor(&r.Image, g.Model))
+	factor := s.factorFor(&r.Image, g.Model)
+	if w := s.workers[g.Worker]; len(r.Models) == 0 && s.models[g.Model] == nil && !s.users[w.Owner].vouchedFor() {
+		factor = 1 // who takes any model does not pay for what a stranger calls theirs
+	}
+	worth = kudos.Times(r.Price, factor)
 	exclude := r.Exclude && len(r.Workers) > 0
 	if g.Censored {
 		return worth, kudos.ImageDebit(0, false, !r.SlowWorkers, exclude)

@@ -59,16 +59,13 @@ func (op EnqueueText) apply(s *State, c *Change) (Enqueued, error) {
 	op.TrustedWorkers = op.TrustedWorkers || u.Has(RoleEducation) // a classroom gets people who are known
 	op.Models = slices.DeleteFunc(unique(op.Models), func(m string) bool { return m == "" })
 	op.Workers = unique(op.Workers)
-	op.Workers = op.Workers[:min(len(op.Workers), MaxListedWorkers)]
 	if id, ok := s.requestKeys[requestKey{u.ID, op.Key}]; ok && op.Key != "" {
 		if r, live := s.requests[id]; live && c.Now.Before(r.Expiry) {
 			return Enqueued{ID: r.ID, Kudos: r.Price, Possible: s.possible(r, c.Now)}, nil
 		}
 	}
-	for _, id := range op.Workers {
-		if _, ok := s.workers[id]; !ok {
-			return Enqueued{}, refuse(CodeWorkerNotFound, "no worker with ID %s", id)
-		}
+	if err := s.listed(&op.Workers); err != nil {
+		return Enqueued{}, err
 	}
 	if op.DisableBatching && op.N > 1 && !u.Has(RoleTrusted) {
 		return Enqueued{}, refuse(CodeRequiresTrust, "only trusted accounts may disable batching for several texts")
@@ -249,11 +246,31 @@ func expectedText(t *Text, models []string) kudos.Amount {
 	})
 }
 
+// believedTextParams is the largest size, in billions of parameters, that the name of a stranger's model is believed.
+const believedTextParams = 70
+
+// vouchedFor reports whether somebody trusts what an account says about its models.
+func (u *User) vouchedFor() bool { return u.Has(RoleTrusted) || u.Has(RoleCustomizer) }
+
+// believed is the size of a text model as far as its worker's owner is believed: nobody looks whether it runs what it is
+// called, and kudos follow the size.
+func (s *State) believed(owner *User, model string) float64 {
+	params := kudos.TextParams(model)
+	if !owner.vouchedFor() {
+		params = min(params, believedTextParams)
+	}
+	return params
+}
+
 // settleText is what one delivered text is worth, and what its requester pays for it.
 func (s *State) settleText(r *Request, g *Generation, w *Worker) (worth, debit kudos.Amount) {
+	params := s.believed(s.users[w.Owner], g.Model)
+	if len(r.Models) == 0 && !s.users[w.Owner].vouchedFor() {
+		params = min(params, usualTextParams) // who takes any model was told no more
+	}
 	worth = kudos.Text(kudos.TextJob{
 		Prompt: utf8.RuneCountInString(r.Text.Prompt), Output: utf8.RuneCountInString(g.Text), MaxLength: r.Text.MaxLength,
-		Params: kudos.TextParams(g.Model), Validated: ValidatedBackend(w.Offer.BridgeAgent), Trusted: s.users[w.Owner].Has(RoleTrusted),
+		Params: params, Validated: ValidatedBackend(w.Offer.BridgeAgent), Trusted: s.users[w.Owner].Has(RoleTrusted),
 	})
 	if g.Censored {
 		return worth, kudos.TextDebit(0)

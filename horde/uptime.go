@@ -44,7 +44,11 @@ func (s *State) uptimeReward(w *Worker) kudos.Amount {
 	case Dreamer:
 		return kudos.UptimeImage(len(w.Offer.Models), w.Offer.Lora)
 	case Scribe:
-		return kudos.UptimeText(w.Offer.MaxContext, firstKnown(w.Offer.Models), ValidatedBackend(w.Offer.BridgeAgent))
+		params := 0.0
+		if len(w.Offer.Models) > 0 {
+			params = s.believed(s.users[w.Owner], w.Offer.Models[0])
+		}
+		return kudos.UptimeText(w.Offer.MaxContext, params, ValidatedBackend(w.Offer.BridgeAgent))
 	case Alchemist:
 		return kudos.UptimeAlchemy
 	}

@@ -11,6 +11,7 @@ import (
 const (
 	KindFavourite DocKind = "favourite" // Favourite; the key is the person's ID, a colon and the key of the request's message
 	KindDraft     DocKind = "draft"     // Draft; the key is the person's ID, a colon and the channel's. It is due when it goes.
+	KindShown     DocKind = "shown"     // Shown; the key is that of the request's message
 	KindReport    DocKind = "report"    // Report; the key is the channel's ID, a colon and the message's
 )
 
@@ -43,4 +44,12 @@ type Report struct {
 	People  []string  `json:"people"`
 	At      time.Time `json:"at"` // of the first
 	Hidden  bool      `json:"hidden,omitempty"`
+}
+
+// Shown says who keeps an image, and where in its guild's gallery it is.
+type Shown struct {
+	People  []string  `json:"people"`         // who keep it, without who asked for it; at most MaxStars
+	Begun   time.Time `json:"begun,omitzero"` // when it was to be posted: nothing is posted twice
+	Channel string    `json:"channel,omitempty"`
+	Message string    `json:"message,omitempty"` // in the gallery
 }

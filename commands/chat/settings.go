@@ -86,6 +86,7 @@ type Rules struct {
 	Adult    Adult                `json:"adult,omitempty"`
 	Spoiler  *bool                `json:"spoiler,omitempty"` // every image is hidden until it is clicked
 	Sources  *bool                `json:"sources,omitempty"` // images may be made from images
+	Share    *bool                `json:"share,omitempty"`   // images may help research, where their people want that
 	Strict   *bool                `json:"strict,omitempty"`  // only who asked for an image may press its buttons
 	Strange  *bool                `json:"strange,omitempty"` // people without an account may ask
 	Answers  Answers              `json:"answers,omitempty"`
@@ -97,9 +98,18 @@ type Guild struct {
 	Rules
 	Channels map[string]Rules  `json:"channels,omitempty"` // by channel; a category's count for its channels
 	Roles    map[string]Limits `json:"roles,omitempty"`
-	Log      string            `json:"log,omitempty"` // channel that hears of changes
+	Log      string            `json:"log,omitempty"`     // channel that hears of changes
+	Feed     string            `json:"feed,omitempty"`    // channel that reads what kudos reactions gave
+	Gallery  string            `json:"gallery,omitempty"` // channel that images go to which many keep
+	Stars    int               `json:"stars,omitempty"`   // how many people that are; 0: DefaultStars
 	Parties  PartyRules        `json:"parties,omitzero"`
 }
+
+// Bounds of a gallery.
+const (
+	DefaultStars = 3
+	MaxStars     = 100
+)
 
 // Block keeps a person from using the bot in a guild.
 type Block struct {

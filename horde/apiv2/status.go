@@ -132,7 +132,7 @@ func (s *Server) modelNamed(c *call) error {
 
 func modelOf(m horde.ModelStatus, kind horde.WorkerType) wire.Model {
 	return wire.Model{
-		Performance: wire.Float(m.Speed), Queued: wire.Float(m.Queued), Jobs: wire.Float(m.Jobs), ETA: m.ETA,
+		Performance: wire.Float(m.Speed), Queued: wire.Float(m.Queued), Jobs: wire.Float(m.Jobs + m.Working), ETA: m.ETA,
 		Type: string(kind), Name: m.Name, Count: m.Threads,
 	}
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,6 +26,7 @@ const (
 	Expired            FaultKind = "expired"             // 401, code 50027: the interaction token is dead
 	UnknownInteraction FaultKind = "unknown-interaction" // 404, code 10062
 	TooLarge           FaultKind = "too-large"           // 413, code 40005
+	Refused            FaultKind = "refused"             // Discord's own Code, with the status that goes with it
 )
 
 // Faults of the gateway.
@@ -54,7 +56,7 @@ type Fault struct {
 	Path   string        // REST only: part of the path below the API root, such as "/callback"; "" matches all
 	Times  int           // how often it happens: 0 is once, -1 for ever
 	Delay  time.Duration // of Slow and SlowAnswer; retry_after of the rate limits
-	Code   int           // of Status, CloseGateway, RefuseIdentify, InvalidSession, FirstAfterResume
+	Code   int           // of Status, Refused, CloseGateway, RefuseIdentify, InvalidSession, FirstAfterResume
 }
 
 // Arm makes a fault happen at the next occasions, or at once where its kind says so.
@@ -110,7 +112,7 @@ func (s *Server) takeGatewayFault(kind FaultKind) *Fault {
 func (f *Fault) rest() bool {
 	switch f.Kind {
 	case RateLimited, RateLimitedShared, RateLimitedGlobal, RateLimitedHTML, Status, Slow, SlowAnswer, Cut, CutAnswer,
-		Forbidden, Expired, UnknownInteraction, TooLarge:
+		Forbidden, Expired, UnknownInteraction, TooLarge, Refused:
 		return true
 	default:
 		return false
@@ -148,6 +150,22 @@ func (f *Fault) before(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
+// statusOf is the HTTP status that Discord sends one of its codes with.
+func statusOf(code int) int {
+	switch {
+	case code/1000 == 10:
+		return http.StatusNotFound
+	case code == 50027:
+		return http.StatusUnauthorized
+	case code == 50001, code == 50007, code == 50013, code == 40333, code == 50278:
+		return http.StatusForbidden
+	case code == 40005, code == 50045:
+		return http.StatusRequestEntityTooLarge
+	default:
+		return http.StatusBadRequest
+	}
+}
+
 // refusal happens instead of the handler.
 func (f *Fault) refusal(header http.Header) error {
 	switch f.Kind {
@@ -166,6 +184,8 @@ func (f *Fault) refusal(header http.Header) error {
 		return refuse(http.StatusNotFound, 10062, "Unknown interaction")
 	case TooLarge:
 		return refuse(http.StatusRequestEntityTooLarge, 40005, "Request entity too large")
+	case Refused:
+		return refuse(statusOf(f.Code), f.Code, "refused with "+strconv.Itoa(f.Code))
 	default:
 		return nil
 	}

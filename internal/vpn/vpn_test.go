@@ -148,7 +148,7 @@ func TestManyWaitForOneAnswer(t *testing.T) {
 
 func TestACheckNeedsAnAddressAndAClock(t *testing.T) {
 	t.Parallel()
-	for _, o := range []vpn.Options{{URL: "https://x/{ip}"}, {URL: "https://x/", Now: time.Now}} { //nolint:forbidigo // never read
+	for _, o := range []vpn.Options{{URL: "https://x/{ip}"}, {URL: "https://x/", Now: clock.System{}.Now}} {
 		if _, err := vpn.New(o); err == nil {
 			t.Errorf("%+v is taken", o.URL)
 		}
