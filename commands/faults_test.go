@@ -123,7 +123,7 @@ func troubles() map[string]trouble {
 		"504": {faults: everywhere(sandbox.Fault{Kind: sandbox.Status, Code: 504})},
 		"an endless 500": {
 			faults: everywhere(sandbox.Fault{Kind: sandbox.Status, Code: 500, Times: -1}),
-			lifted: 2 * time.Second, role: 2 * time.Minute, unheard: true, most: 160,
+			lifted: 1200 * time.Millisecond, role: 2 * time.Minute, unheard: true, most: 160,
 		},
 
 		"slow requests":                       {faults: everywhere(sandbox.Fault{Kind: sandbox.Slow, Delay: time.Second})},
