@@ -177,6 +177,7 @@ func (s *Set) forgetPerson(ctx context.Context, person string) error {
 	for _, row := range rows {
 		var p params
 		if !row.Open && !isGone(row) && json.Unmarshal(row.Params, &p) == nil {
+			s.takeDown(ctx, row)
 			s.discardImages(ctx, row, p)
 		}
 	}
