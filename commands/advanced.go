@@ -151,15 +151,15 @@ func (s *Set) readFine(o discord.OptionValues, p *params) (unknown []string, err
 	}
 	f.ClipSkip, f.Hires = int(o.Int("clip_skip", 0)), o.Bool("hires_fix", false)
 	if f.Mode = o.String("mode"); f.Mode != "" && !slices.Contains(modes(), f.Mode) {
-		return nil, horde.Refuse(horde.CodeBadRequest, "unknown mode %q", f.Mode)
+		return nil, tellPlain("refused.mode", "Mode", escape(discord.Clip(f.Mode, 50)))
 	}
 	if a, ok := o.Attachment("mask"); ok {
 		pic, ok := ofAttachment(a)
 		switch {
 		case !ok || a.Size > maxPicture:
-			return nil, errNoPicture("the mask is no image that I can use")
+			return nil, tellPlain("refused.mask")
 		case p.from == nil:
-			return nil, horde.Refuse(horde.CodeSourceMaskUnnecessary, "a mask needs an image")
+			return nil, tellPlain("refused.maskalone")
 		}
 		p.mask = pic
 	}
@@ -194,7 +194,7 @@ func loras(text string, usual float64) ([]horde.Lora, error) {
 			}
 			v, err := strconv.ParseFloat(strings.TrimSpace(parts[i+1]), 64)
 			if err != nil || !(v >= -loraStrength && v <= loraStrength) {
-				return nil, horde.Refuse(horde.CodeBadRequest, "I cannot read the LoRA %q: write name : strength", discord.Clip(plain(line), 60))
+				return nil, tellPlain("refused.lora", "Line", escape(discord.Clip(line, 60)))
 			}
 			*into = v
 		}
@@ -204,7 +204,7 @@ func loras(text string, usual float64) ([]horde.Lora, error) {
 		out = append(out, l)
 	}
 	if len(out) > horde.MaxLoras {
-		return nil, horde.Refuse(horde.CodeTooManyLoras, "%d LoRAs, at most %d are allowed", len(out), horde.MaxLoras)
+		return nil, tellPlain("refused.loras", "Most", horde.MaxLoras)
 	}
 	return out, nil
 }
@@ -228,7 +228,7 @@ func postProcessors(text string) ([]string, error) {
 	for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == ';' }) {
 		i := slices.IndexFunc(horde.PostProcessors(), func(n string) bool { return strings.EqualFold(n, part) })
 		if i < 0 {
-			return nil, horde.Refuse(horde.CodeBadRequest, "unknown post-processor %q", discord.Clip(plain(part), 50))
+			return nil, tellPlain("refused.post", "Name", escape(discord.Clip(part, 50)))
 		}
 		if name := horde.PostProcessors()[i]; !slices.Contains(out, name) {
 			out = append(out, name)
@@ -245,7 +245,7 @@ func (s *Set) paste(p *params, text string) (unknown []string, err error) {
 	case strings.HasPrefix(text, "{"):
 		var body map[string]any
 		if json.Unmarshal([]byte(text), &body) != nil {
-			return nil, horde.Refuse(horde.CodeBadRequest, "the parameters are no JSON that I can read")
+			return nil, tellPlain("refused.json")
 		}
 		found = jsonFlags(body)
 	case flagPattern.MatchString(text):
@@ -313,7 +313,7 @@ func sortedKeys(m map[string]any) []string {
 // pasted takes one pasted parameter; known is false for names that mean nothing here.
 func (s *Set) pasted(p *params, f flag) (known bool, err error) {
 	fine, name := p.detail(), strings.NewReplacer(" ", "", "_", "", "-", "").Replace(f.name)
-	bad := horde.Refuse(horde.CodeBadRequest, "I cannot read %q behind %s", discord.Clip(plain(f.value), 50), discord.Clip(plain(f.name), 50))
+	bad := tellPlain("refused.behind", "Value", escape(discord.Clip(f.value, 50)), "Name", escape(discord.Clip(f.name, 50)))
 	truth := func(into *bool) error {
 		v, err := strconv.ParseBool(strings.ToLower(f.value))
 		if f.value == "" {

@@ -55,8 +55,8 @@ func TestTheAdvancedPanelEditsADraft(t *testing.T) {
 	}
 	r.pick(sandbox.Newcomer, panel.ID, "Sampler", "k_heun")
 	r.pick(sandbox.Newcomer, panel.ID, "Size", "384x256")
-	r.fillIn(sandbox.Newcomer, r.click(sandbox.Newcomer, panel.ID, "Prompt"), map[string]string{"prompt": "red apple pie", "negative": "worms"})
-	r.fillIn(sandbox.Newcomer, r.click(sandbox.Newcomer, panel.ID, "Numbers"), map[string]string{"steps": "8", "cfg": "6.5", "n": "2", "clipskip": "3"})
+	r.fillIn(sandbox.Newcomer, r.click(sandbox.Newcomer, panel.ID, "Prompt"), map[string]string{"prompt": "red apple pie", "negative": "worms", "n": "2"})
+	r.fillIn(sandbox.Newcomer, r.click(sandbox.Newcomer, panel.ID, "Numbers"), map[string]string{"steps": "8", "cfg": "6.5", "clipskip": "3"})
 	r.click(sandbox.Newcomer, panel.ID, "Switches")
 	r.message(sandbox.Newcomer, panel.ID, "Choose what is on")
 	r.pick(sandbox.Newcomer, panel.ID, "Switches", "karras", "downgrade")
@@ -96,6 +96,7 @@ func TestThreeReportsHideAnImage(t *testing.T) {
 	r.closed()
 	for _, who := range []string{sandbox.Friend, sandbox.Friend, sandbox.Admin} {
 		r.fillIn(who, r.menu(who, id, "Report image"), map[string]string{"reason": "not *nice*"})
+		r.jump(5 * time.Second) // a form that comes twice at once counts once
 	}
 	r.whisper(sandbox.Friend, "You have reported this image already")
 	if m := r.message(sandbox.Newcomer, id); strings.HasPrefix(m.Attachments[0].Filename, "SPOILER_") {

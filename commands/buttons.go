@@ -27,6 +27,12 @@ func (s *Set) pressed(ctx context.Context, in *discord.Interaction, r *discord.R
 	if row.Ephemeral && row.Person != in.User.ID {
 		return row, p, false, r.Reply(ctx, private(s.say(in).T("request.private")))
 	}
+	if isGone(row) && in.Component.ID.Verb != verbDelete {
+		return row, p, false, r.Reply(ctx, private(s.say(in).T("request.gone")))
+	}
+	if by := s.follow.canceller(row.Key); by != "" {
+		p.CancelledBy = by
+	}
 	s.look(ctx, row, &p)
 	return row, p, true, nil
 }
@@ -103,7 +109,12 @@ func (s *Set) cancelUnfollowed(ctx context.Context, in *discord.Interaction, r *
 	case err != nil:
 		return fmt.Errorf("cancel: %w", err)
 	}
-	p.CancelledBy = row.Person
+	p.CancelledBy = in.User.ID
+	m := discord.Message{Content: lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T("request.cancelled"))}
+	m.Components = []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}}
+	if _, live, _ := s.follow.requestOf(row.Key); live {
+		return r.Update(ctx, m) // whoever follows it writes the row
+	}
 	row.Open, row.Sealed = false, []byte{} // it may have been read just before it was closed
 	if row.Params, err = json.Marshal(p); err == nil {
 		err = s.deps.Messages.SaveMessage(ctx, row)
@@ -111,8 +122,6 @@ func (s *Set) cancelUnfollowed(ctx context.Context, in *discord.Interaction, r *
 	if err != nil {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot note who cancelled a request")
 	}
-	m := discord.Message{Content: lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T("request.cancelled"))}
-	m.Components = []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}}
 	return r.Update(ctx, m)
 }
 

@@ -87,6 +87,9 @@ type Deps struct {
 	// Ranks lists who has most of what a board compares since a time, most first; all of time when it is zero. It is not asked
 	// for balances.
 	Ranks func(ctx context.Context, board Board, since time.Time) ([]Rank, error)
+	// Fetch reads a file at a public address that somebody named, and nothing else; nil means that images come from Discord
+	// alone. It has bounds of its own.
+	Fetch func(ctx context.Context, address string) ([]byte, error)
 	// News lists what happened, newest first; nil leaves /news out.
 	News    func() []NewsPiece
 	Log     zerolog.Logger
@@ -208,6 +211,7 @@ type Set struct {
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
 	reports    *memory[chat.Report]
+	glances    *glances
 	sentTwice  *twice
 	shown      *memory[chat.Shown]
 	decoding   chan struct{} // holds maxDecoding: pictures that are being decoded
@@ -239,6 +243,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
+	s.glances = newGlances()
 	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
@@ -322,6 +327,7 @@ func (s *Set) families() []family {
 		s.guildFamily(),
 		s.rateFamily(),
 		s.resultFamily(),
+		s.newModelFamily(),
 		s.toolFamily(),
 		s.textFamily(),
 		s.jobFamily(),

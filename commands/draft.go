@@ -30,6 +30,7 @@ const (
 	draftPrompt   = "prompt"
 	draftNumbers  = "numbers"
 	draftLoras    = "loras"
+	draftImage    = "image"
 	draftSwitches = "switches"
 	draftSwitch   = "switch"
 	draftBack     = "back"
@@ -117,7 +118,7 @@ func (s *Set) panel(e Effective, p params, note string) discord.Message {
 		add("advanced.loras", escape(loraLines(f, ", ")))
 	}
 	if p.sourced() {
-		add("advanced.image", w.T("advanced.withimage", "Strength", int(p.Strength*100+0.5)))
+		add("advanced.image", imageLine(w, &p))
 	}
 	return discord.Message{
 		Content: note, Ephemeral: true, Embeds: []discord.Embed{embed}, Components: []discord.Row{
@@ -127,6 +128,7 @@ func (s *Set) panel(e Effective, p params, note string) discord.Message {
 			{Buttons: []discord.Button{
 				press("image.fieldprompt", "✏️", draftPrompt, discord.Secondary), press("advanced.numbers", "🔢", draftNumbers, discord.Secondary),
 				press("advanced.loras", "🧩", draftLoras, discord.Secondary), press("advanced.switches", "🎚️", draftSwitches, discord.Secondary),
+				press("advanced.image", "🖼️", draftImage, discord.Secondary),
 			}},
 			{Buttons: []discord.Button{
 				press("advanced.estimate", "🧮", draftEstimate, discord.Secondary), press("advanced.generate", "🎨", draftGenerate, discord.Primary),
@@ -274,6 +276,11 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 	case draftBack:
 	case draftEstimate:
 		note, err = s.estimate(ctx, in, e, p, hidden)
+	case draftImage:
+		if !e.sources {
+			return tell(w.T("effective.sources"))
+		}
+		return r.Modal(ctx, imageForm(w, &p))
 	case draftPrompt, draftNumbers, draftLoras, draftSave:
 		return r.Modal(ctx, draftForm(e, &p, arg))
 	case draftSwitches:
@@ -340,6 +347,7 @@ func draftForm(e Effective, p *params, arg string) discord.Modal {
 			{CustomID: "prompt", Label: w.T("image.fieldprompt"), Value: p.Prompt, Paragraph: true, Required: true, Max: maxPrompt},
 			{CustomID: "negative", Label: w.T("image.fieldnegative"), Value: p.Negative, Paragraph: true, Max: maxNegative},
 		}
+		line("n", w.T("advanced.amount"), strconv.Itoa(p.Amount), 2)
 	case draftSave:
 		m.Inputs = []discord.Input{{CustomID: "name", Label: w.T("advanced.presetname"), Required: true, Max: maxPresetName}}
 	case draftNumbers:
@@ -351,7 +359,11 @@ func draftForm(e Effective, p *params, arg string) discord.Modal {
 		line("cfg", "CFG", strconv.FormatFloat(p.CFG, 'f', -1, 64), 6)
 		line("seed", "Seed", p.Seed, maxSeed)
 		line("clipskip", "Clip skip", clip, 2)
-		line("n", w.T("advanced.amount"), strconv.Itoa(p.Amount), 2)
+		strength := ""
+		if p.sourced() {
+			strength = strconv.Itoa(int(p.Strength*100 + 0.5))
+		}
+		line("strength", w.T("advanced.strength"), strength, 4)
 	case draftLoras:
 		m.Inputs = []discord.Input{
 			{CustomID: "lora", Label: w.T("advanced.loraline"), Value: loraLines(p.detail(), "\n"), Paragraph: true, Max: 1000},
@@ -377,9 +389,22 @@ func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *disco
 			return horde.Refuse(horde.CodeMissingPrompt, "there is no prompt")
 		}
 		p.Negative = strings.TrimSpace(v["negative"])
+		if n := strings.TrimSpace(v["n"]); n != "" {
+			err = s.flag(&p, flag{"n", n})
+		}
+	case draftImage:
+		if !e.sources {
+			return tell(e.say.T("effective.sources"))
+		}
+		if err := r.DeferUpdate(ctx); err != nil { // reading what was uploaded takes a while
+			return err
+		}
+		if err = takeImages(&p, &in.Modal); err == nil {
+			err = s.keepPictures(ctx, in.ID, &p)
+		}
 	case draftNumbers:
 		p.Seed, p.detail().ClipSkip = "", 0
-		for _, name := range []string{"steps", "cfg", "seed", "clipskip", "n"} {
+		for _, name := range []string{"steps", "cfg", "seed", "clipskip", "strength"} {
 			if value := strings.TrimSpace(v[name]); value != "" && err == nil {
 				_, err = s.pasted(&p, flag{name, value})
 			}

@@ -267,6 +267,9 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	case errors.Is(err, discord.ErrUnreachable), discord.IsMissingPermission(err), api != nil && api.Code == codeArchived:
 		// The message cannot be reached any more; its person can. The buttons belong to the channel.
 		m.Components = nil
+		for i := range m.Files {
+			m.Files[i].Spoiler = m.Files[i].Spoiler || e.p.Adult
+		}
 		err = e.s.dm(limited, e.row.Person, m)
 	case api != nil && api.Code == codeOldMessage:
 		var ref discord.MessageRef

@@ -28,7 +28,7 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 			s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
 		}
 		if keyed, ok := errors.AsType[*keyedError](err); ok {
-			err = tell(s.say(in).T(keyed.key))
+			err = tell(s.say(in).T(keyed.key, keyed.args...))
 		}
 		if told, ok := errors.AsType[*toldError](err); ok {
 			return r.Reply(ctx, private(voice{}.refused(told.text)))
@@ -61,9 +61,9 @@ func (s *Set) refusal(w words.Words, e *horde.Error) string {
 	said := sentence(e.Message)
 	switch e.Code {
 	case horde.CodeKudosUpfront:
-		return said
+		return w.T("refused.upfront", "Why", said, "Balance", s.cmd("kudos balance"), "Advanced", s.cmd("advanced"))
 	case horde.CodeTooManyPrompts:
-		return w.T("refused.toomany")
+		return w.T("refused.toomany", "Jobs", s.cmd("jobs list"))
 	case horde.CodeMissingPrompt:
 		return w.T("refused.noprompt")
 	case horde.CodeInvalidPromptSize:
@@ -76,13 +76,52 @@ func (s *Set) refusal(w words.Words, e *horde.Error) string {
 		return w.T("refused.size", "Why", clause(e.Message))
 	case horde.CodeNulByte:
 		return w.T("refused.characters")
-	case horde.CodeBadRequest, horde.CodeBadCFGDecimals, horde.CodeBadCFGNumber, horde.CodeTooManyUpscalers, horde.CodeTooManyLoras,
-		horde.CodeBadLoraVersion, horde.CodeTooManyTIs, horde.CodeUnexpectedModelName, horde.CodeSourceMaskUnnecessary,
-		horde.CodeInpaintingMissingMask, horde.CodeControlNetSource, horde.CodeControlNetInpainting, horde.CodeImageValidation,
-		horde.CodeSourceResolution, horde.CodeSourceSize, horde.CodeTooLongUserName, horde.CodeInvalidPriorityUser:
+	case horde.CodeBadCFGDecimals, horde.CodeBadCFGNumber:
+		return w.T("refused.cfg")
+	case horde.CodeTooManyUpscalers:
+		return w.T("refused.upscalers")
+	case horde.CodeTooManyLoras:
+		return w.T("refused.loras", "Most", horde.MaxLoras)
+	case horde.CodeTooManyTIs:
+		return w.T("refused.tis", "Most", horde.MaxTIs)
+	case horde.CodeSourceMaskUnnecessary:
+		return w.T("refused.maskalone")
+	case horde.CodeInpaintingMissingMask:
+		return w.T("refused.needmask")
+	case horde.CodeSourceRequired:
+		return w.T("refused.needsource")
+	case horde.CodeControlNetSource:
+		return w.T("refused.controlsource")
+	case horde.CodeControlNetInpainting:
+		return w.T("refused.controlpaint")
+	case horde.CodeControlNetUnsupported, horde.CodeControlNetMismatch, horde.CodeControlNetMismatchDot, horde.CodeControlNetPayload:
+		return w.T("refused.control")
+	case horde.CodeHiResMismatch:
+		return w.T("refused.hires")
+	case horde.CodeTransparencyModel, horde.CodeTransparencyImg2Img, horde.CodeTransparencyCN:
+		return w.T("refused.transparent")
+	case horde.CodeInvalidRemix:
+		return w.T("refused.remixmode")
+	case horde.CodeExtraSourceImages:
+		return w.T("refused.extra")
+	case horde.CodeTooManyExtraSources, horde.CodeMoreExtraSources:
+		return w.T("refused.extras", "Usual", horde.MaxExtraSourcesUsual, "Most", horde.MaxExtraSources)
+	case horde.CodeBadRequest, horde.CodeBadLoraVersion, horde.CodeUnexpectedModelName, horde.CodeImageValidation,
+		horde.CodeSourceResolution, horde.CodeSourceSize, horde.CodeTooLongUserName, horde.CodeInvalidPriorityUser,
+		horde.CodeTokenOverflow, horde.CodeTooManyStops, horde.CodeStopTooLong:
 		return w.T("refused.bad", "Why", clause(e.Message))
-	case horde.CodeRequiresTrust:
+	case horde.CodeRequiresTrust, horde.CodeUntrustedTeam:
 		return w.T("refused.trusted")
+	case horde.CodeNotModerator:
+		return w.T("refused.moderators")
+	case horde.CodeNotOwner, horde.CodeMessagesOnlyOwnWork:
+		return w.T("refused.others")
+	case horde.CodeTeamNotFound:
+		return w.T("refused.noteam")
+	case horde.CodeWorkerNameExists, horde.CodeTeamNameExists:
+		return w.T("refused.nametaken")
+	case horde.CodeProfaneWorkerName, horde.CodeProfaneWorkerInfo, horde.CodeProfaneTeamName, horde.CodeProfaneTeamInfo:
+		return w.T("refused.profane")
 	case horde.CodeInvalidAPIKey, horde.CodeUserNotFound:
 		return w.T("refused.noaccount", "Login", login)
 	case horde.CodeAnonForbidden:
@@ -94,8 +133,10 @@ func (s *Set) refusal(w words.Words, e *horde.Error) string {
 	case horde.CodeRequestNotFound, horde.CodeInvalidJobID, horde.CodeDuplicateGen, horde.CodeAbortedGen:
 		return w.T("request.gone")
 	case horde.CodeMaintenanceMode:
-		return w.T("refused.maintenance")
-	case horde.CodeWorkerNotFound, horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodePolymorphicName,
+		return w.T("refused.maintenance", "News", s.cmd("news latest"))
+	case horde.CodeWorkerNotFound:
+		return w.T("refused.noworker")
+	case horde.CodeWorkerMaintenance, horde.CodeWorkerFlagged, horde.CodePolymorphicName,
 		horde.CodeTooManyWorkers, horde.CodeTooManyWorkersTrusted, horde.CodeTooManySameIPs, horde.CodeAnonForbiddenWorker:
 		return said
 	case horde.CodeTransferFromAnon:

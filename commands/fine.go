@@ -21,7 +21,8 @@ type fine struct {
 	Control     string       `json:"control,omitempty"`
 	Loras       []horde.Lora `json:"loras,omitempty"`
 	TIs         []horde.TI   `json:"tis,omitempty"`
-	Mode        string       `json:"mode,omitempty"` // what is done with the source image
+	Mode        string       `json:"mode,omitempty"`  // what is done with the source image
+	Extra       []string     `json:"extra,omitempty"` // keys of further images, for the mode remix
 	Trusted     bool         `json:"trusted,omitempty"`
 	Fast        bool         `json:"fast,omitempty"` // no slow workers
 	Downgrade   bool         `json:"downgrade,omitempty"`
@@ -46,6 +47,7 @@ func (p *params) detail() *fine {
 	if p.Fine != nil {
 		f = *p.Fine
 		f.Post, f.Loras, f.TIs = slices.Clone(f.Post), slices.Clone(f.Loras), slices.Clone(f.TIs)
+		f.Extra = slices.Clone(f.Extra)
 	}
 	p.Fine = &f
 	return p.Fine

@@ -44,6 +44,7 @@ const (
 	maxForms      = 10       // of one request from chat, for as many files
 	maxFormImage  = 24 << 20 // bytes, before it is made small enough for Discord
 	maxFormWords  = 1500     // characters of one form
+	maxFormStates = 1200     // characters of how far all are
 	maxTagsShown  = 12
 	maxFormAnswer = 1000 // characters of a description that is offered for copying
 )
@@ -60,6 +61,8 @@ type formAsk struct {
 	Aim      aim      `json:"aim"`
 	Identity string   `json:"identity,omitempty"`
 	Tiles    int      `json:"tiles,omitempty"`
+	Of       string   `json:"of,omitempty"`     // the request whose image it is about, as buttons name it
+	Number   int      `json:"number,omitempty"` // which of its images, from 1
 }
 
 // forms makes a request to alchemists about a picture.
@@ -198,6 +201,9 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 				continue
 			}
 			f.Spoiler = p.Veiled
+			if said := p.Alts[i+1]; said != "" {
+				f.Description = said
+			}
 			total += len(f.Data)
 			m.Files = append(m.Files, *f)
 		}
@@ -218,6 +224,30 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 	return m, nil
 }
 
+// formStates lists how far each form is, with what is known already.
+func (s *Set) formStates(w words.Words, st horde.Status) string {
+	a, err := s.engine.Alchemy(st.ID)
+	if err != nil {
+		return ""
+	}
+	var out []string
+	for _, f := range a.Forms {
+		mark, text := "⏳", ""
+		switch f.State {
+		case horde.FormProcessing:
+			mark = "⚗️"
+		case horde.FormDone:
+			mark = "✅"
+			text = answer(w, outcome{Model: f.Name, Blob: f.Blob, Text: string(f.Result)})
+		case horde.FormFaulted, horde.FormCancelled:
+			mark = "❌"
+		case horde.FormWaiting, horde.AlchemyPartial:
+		}
+		out = append(out, strings.TrimSpace(mark+" **"+escape(f.Name)+"** "+escape(discord.Clip(text, maxFormWords/max(1, len(a.Forms))))))
+	}
+	return strings.Join(out, "\n")
+}
+
 // describeWords shows a description so that it can be copied.
 func describeWords(w words.Words, g outcome) string {
 	text := answer(w, g)
@@ -236,6 +266,9 @@ func formButtons(w words.Words, row chat.Message, p *params, spoken string) []di
 			out = append(out, button(w.T("common.publish"), "📢", verbTellAll, id, discord.Primary))
 		}
 		out = append(out, button(w.T("tools.asprompt"), "🎨", verbAsPrompt, id, discord.Secondary))
+		if p.Forms.Of != "" && row.Ephemeral {
+			out = append(out, button(w.T("tools.setalt"), "♿", verbSetAlt, id, discord.Secondary))
+		}
 	}
 	if len(p.there()) > 0 {
 		out = append(out, button(w.T("image.send"), "📨", verbSend, id, discord.Secondary))

@@ -68,7 +68,8 @@ type params struct {
 	Forms    *formAsk `json:"forms,omitempty"` // of a request to alchemists
 	Text     *textAsk `json:"text,omitempty"`  // of a request to scribes
 
-	from, mask *photo // images that are still to be kept
+	from, mask *photo   // images that are still to be kept
+	extra      []*photo // further ones
 
 	// What the rules of the place made of it when it was asked for.
 	Models []string `json:"models,omitempty"` // those that any model may be
@@ -81,11 +82,13 @@ type params struct {
 	Party  string   `json:"party,omitempty"`  // thread of the party that it is an entry of
 	Guest  bool     `json:"guest,omitempty"`  // the bot itself is not there: its message is out of reach with the interaction's token
 
+	Alts map[int]string `json:"alts,omitempty"` // what images show, in somebody's words, by their number from 1
+
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
 	CancelledBy string        `json:"cancelled_by,omitempty"` // Discord ID
-	Left        bool          `json:"left,omitempty"`         // its private message says goodbye; a button shows the result
+	Left        bool          `json:"left,omitempty"`         // its message says goodbye; a button shows the result
 	Paid        *paidBy       `json:"paid,omitempty"`         // the shared key that pays instead; nil: none
 	shared      horde.SharedKeyID
 	alone       bool // the party cannot pay for it
@@ -107,12 +110,35 @@ type outcome struct {
 	Censored bool   `json:"censored,omitempty"`
 }
 
-// fresh is the same request, not asked for yet.
+// fresh is the same request, not asked for yet. It gets images of its own to begin with: those of the earlier one go with
+// that.
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
-	p.Left = false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
+	p.Alts = nil
+	if p.Source != "" && p.from == nil {
+		p.from, p.Source = &photo{blob: p.Source}, ""
+	}
+	if p.Mask != "" && p.mask == nil {
+		p.mask, p.Mask = &photo{blob: p.Mask}, ""
+	}
+	if p.Fine != nil && len(p.Fine.Extra) > 0 && p.extra == nil {
+		for _, key := range p.Fine.Extra {
+			p.extra = append(p.extra, &photo{blob: key})
+		}
+		p.detail().Extra = nil
+	}
 	return p
+}
+
+// begin makes it a request that begins with another image, or with none. What was done with an earlier one does not go
+// with it.
+func (p *params) begin(pic *photo, strength float64) {
+	p.from, p.mask, p.extra, p.Source, p.Mask, p.Strength = pic, nil, nil, "", "", strength
+	if f := p.Fine; f != nil && (f.Mode != "" || f.Control != "" || len(f.Extra) > 0) {
+		f = p.detail()
+		f.Mode, f.Control, f.Extra = "", "", nil
+	}
 }
 
 // sourced reports whether something is made from an image.
@@ -237,6 +263,14 @@ func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
 		if p.Fine != nil && p.Fine.Mode != "" {
 			n.Image.Processing = p.Fine.Mode
 		}
+		if p.Fine != nil {
+			for _, key := range p.Fine.Extra {
+				n.Image.Extra = append(n.Image.Extra, horde.ExtraSource{Blob: key, Strength: 1})
+			}
+		}
+		for range p.extra {
+			n.Image.Extra = append(n.Image.Extra, horde.ExtraSource{Blob: pendingKey, Strength: 1})
+		}
 	}
 	if p.Styled != nil {
 		width, height := n.Image.Width, n.Image.Height
@@ -315,7 +349,7 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 		amount: p.Amount, source: p.sourced(),
 	}
 	if p.Styled != nil {
-		a.styleModels, a.styleTag = p.Styled.Models, p.Styled.Tags
+		a.styleModels, a.styleTag = p.Styled.Models, append(slices.Clone(p.Styled.Tags), p.Styled.Name) // it may have been drawn
 	}
 	if !p.pictures() { // the lists of models and the amounts are those of images
 		a.model, a.styleModels, a.amount = "", nil, 0
@@ -350,8 +384,8 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err != nil {
 		return err
 	}
+	p.Guest, p.Left = foreign(in), false
 	key := keyOf(in.ID)
-	p.Guest = in.Context == discord.WithOthers || in.GuildID != "" && !in.GuildInstalled
 	from, err := originOf(in.GuildID, in.User.ID)
 	if err != nil {
 		return err
@@ -429,6 +463,15 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	return nil
 }
 
+// foreign reports whether only the token of an interaction reaches the messages that answer it: the person brought the
+// bot along, or the bot cannot see the channel.
+func foreign(in *discord.Interaction) bool {
+	if in.GuildID == "" {
+		return in.Context == discord.WithOthers
+	}
+	return !in.GuildInstalled || !in.AppPermissions.Has(discord.ViewChannel)
+}
+
 // payer decides which account pays: the person's own, or the shared one of strangers.
 func (s *Set) payer(ctx context.Context, in *discord.Interaction, e Effective, p *params) error {
 	if err := s.payThrough(ctx, in, p); err != nil {
@@ -481,7 +524,9 @@ func (s *Set) complete(ctx context.Context, in *discord.Interaction, r *discord.
 	var choices []discord.Choice
 	switch in.Command.Focused {
 	case "model":
-		choices = s.completeModel(s.say(in), typed, s.firsts(ctx, in.User.ID).Models)
+		if e, err := s.effective(ctx, in); err == nil {
+			choices = s.completeModel(&e, typed, s.firsts(ctx, in.User.ID).Models)
+		}
 	case "size":
 		choices = s.completeSize(typed)
 	case "style":
@@ -500,12 +545,13 @@ func late(err error) error {
 	return err
 }
 
-// completeModel suggests models, those that somebody likes first.
-func (s *Set) completeModel(w words.Words, typed string, liked []string) []discord.Choice {
+// completeModel suggests the models that may be used here, those that somebody likes first.
+func (s *Set) completeModel(e *Effective, typed string, liked []string) []discord.Choice {
+	w := e.say
 	typed = strings.ToLower(strings.TrimSpace(typed))
 	var favourites, served, others []discord.Choice
 	for _, m := range s.engine.Models() {
-		if utf8.RuneCountInString(m.Name) > maxModel || !strings.Contains(strings.ToLower(m.Name), typed) {
+		if utf8.RuneCountInString(m.Name) > maxModel || !strings.Contains(strings.ToLower(m.Name), typed) || !e.serves(m.Name) {
 			continue
 		}
 		c := discord.Choice{Name: plain(voice{w}.model(m)), Value: m.Name}

@@ -67,6 +67,20 @@ func TestSeveralImagesArriveOneByOne(t *testing.T) {
 	}
 }
 
+func TestStepsOfAWorkerInThisProcessAreShown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	gate := make(chan struct{})
+	r.worker(gate)
+	id := r.generate(sandbox.Newcomer, nil)
+	r.message(sandbox.Newcomer, id, "Being made right now")
+	requests := r.p.engine.RequestsOf(r.user(sandbox.Newcomer).ID)
+	r.p.engine.Drawing(requests[0], horde.GenerationID{UUID: horde.UUID{1}}, 7, 20)
+	r.message(sandbox.Newcomer, id, "step 7 of 20")
+	gate <- struct{}{}
+	r.result(sandbox.Newcomer, id, 1)
+}
+
 func TestWithoutAWorkerTheReasonComesAtOnce(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -420,7 +434,7 @@ func TestAutocomplete(t *testing.T) {
 		focused, typed string
 		want           sandbox.Choice
 	}{
-		"models that are served":           {"model", "ti", sandbox.Choice{Name: model + " · free", Value: model}},
+		"models that are served":           {"model", "ti", sandbox.Choice{Name: model + " · 1 👷 · free", Value: model}},
 		"any model":                        {"model", "", sandbox.Choice{Name: "Any model", Value: "Any model"}},
 		"named sizes":                      {"size", "wid", sandbox.Choice{Name: "wide · 384×256", Value: "384x256"}},
 		"a size as typed":                  {"size", "512x768", sandbox.Choice{Name: "512×768", Value: "512x768"}},

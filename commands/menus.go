@@ -5,7 +5,6 @@ package commands
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -17,9 +16,6 @@ import (
 	"stablemate/horde"
 	"stablemate/internal/discord"
 )
-
-// maxTextChunks bounds what is read of the texts in an image's file.
-const maxTextChunks = 16
 
 // onMessage begins an entry of the context menu of messages that is about one image.
 func (s *Set) onMessage(verb string) discord.HandlerFunc {
@@ -36,20 +32,26 @@ func (s *Set) onMessage(verb string) discord.HandlerFunc {
 		}
 		msg := in.Command.TargetMessage
 		all := picturesOf(msg)
+		s.glances.keep(glanceKey(in, msg.ID), all, s.now())
 		switch len(all) {
 		case 0:
 			return tell(e.say.T("tools.noimage"))
 		case 1:
 			return s.onImage(ctx, in, r, e, verb, msg.ID, 0, all[0])
 		}
-		sel := &discord.Select{CustomID: discord.CustomID{Verb: verb, ID: msg.ID}.String(), Placeholder: e.say.T("tools.which")}
-		for i := range all {
-			sel.Options = append(sel.Options, discord.SelectOption{Label: e.say.T("image.number", "Number", i+1), Value: strconv.Itoa(i)})
-		}
-		m := private(e.say.T("tools.which"))
-		m.Components = []discord.Row{{Select: sel}}
-		return r.Reply(ctx, m)
+		return s.askWhich(ctx, r, e, verb, msg.ID, len(all))
 	}
+}
+
+// askWhich lets somebody choose one of several images of a message.
+func (s *Set) askWhich(ctx context.Context, r *discord.Responder, e Effective, verb, message string, n int) error {
+	sel := &discord.Select{CustomID: discord.CustomID{Verb: verb, ID: message}.String(), Placeholder: e.say.T("tools.which")}
+	for i := range n {
+		sel.Options = append(sel.Options, discord.SelectOption{Label: e.say.T("image.number", "Number", i+1), Value: strconv.Itoa(i)})
+	}
+	m := private(e.say.T("tools.which"))
+	m.Components = []discord.Row{{Select: sel}}
+	return r.Reply(ctx, m)
 }
 
 // onImage does what the entry says with one image.
@@ -60,6 +62,8 @@ func (s *Set) onImage(ctx context.Context, in *discord.Interaction, r *discord.R
 		return s.startDescribe(ctx, in, r, e, pic, formCaption, true)
 	case verbMenuRemix:
 		return r.Modal(ctx, remixForm(e.say, id))
+	case verbMenuDetails:
+		return s.fileDetails(ctx, r, e, pic)
 	}
 	id.Verb = verbMenuScaler
 	m := private(e.say.T("image.upscaler"))
@@ -90,11 +94,12 @@ func (s *Set) target(ctx context.Context, in *discord.Interaction, message, numb
 	if !e.sources {
 		return e, nil, tell(e.say.T("effective.sources"))
 	}
-	msg, err := s.bot.FetchMessage(ctx, in.ChannelID, message)
-	if err != nil {
+	var all []*photo
+	if msg, err := s.bot.FetchMessage(ctx, in.ChannelID, message); err == nil {
+		all = picturesOf(msg)
+	} else if all = s.glances.find(glanceKey(in, message), s.now()); all == nil {
 		return e, nil, tell(e.say.T("tools.unreadable"))
 	}
-	all := picturesOf(msg)
 	i, err := strconv.Atoi(number)
 	if err != nil || i < 0 || i >= len(all) {
 		return e, nil, tell(e.say.T("tools.noimage"))
@@ -148,7 +153,7 @@ func (s *Set) submitPicture(ctx context.Context, in *discord.Interaction, r *dis
 	if t := strings.TrimSuffix(strings.TrimSpace(v["strength"]), "%"); t != "" {
 		n, err := strconv.Atoi(t)
 		if err != nil || n < 1 || n > 100 {
-			return horde.Refuse(horde.CodeBadRequest, "a strength is a number from 1 to 100")
+			return tellPlain("refused.strength")
 		}
 		o["strength"] = discord.OptionValue{Type: discord.OptionInteger, Value: float64(n)}
 	}
@@ -223,13 +228,22 @@ func (s *Set) details(ctx context.Context, in *discord.Interaction, r *discord.R
 		return r.Reply(ctx, m)
 	}
 	all := picturesOf(msg)
-	if len(all) == 0 {
+	s.glances.keep(glanceKey(in, msg.ID), all, s.now())
+	switch len(all) {
+	case 0:
 		return tell(e.say.T("tools.noimage"))
+	case 1:
+		return s.fileDetails(ctx, r, e, all[0])
 	}
+	return s.askWhich(ctx, r, e, verbMenuDetails, msg.ID, len(all))
+}
+
+// fileDetails tells what a file says about itself.
+func (s *Set) fileDetails(ctx context.Context, r *discord.Responder, e Effective, pic *photo) error {
 	if err := r.Defer(ctx, true); err != nil {
 		return err
 	}
-	data, err := s.readPicture(ctx, all[0])
+	data, err := s.readPicture(ctx, pic)
 	if err != nil {
 		return err
 	}
@@ -244,52 +258,4 @@ func (s *Set) details(ctx context.Context, in *discord.Interaction, r *discord.R
 		m.Content = lines(m.Content, e.say.T("tools.nometa"))
 	}
 	return r.Reply(ctx, m)
-}
-
-// fileTexts reads the parameters that programs write into images: the text chunks of a PNG, the comment in the Exif part
-// of others. It never reads beyond the data.
-func fileTexts(data []byte) string {
-	var out []string
-	if bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")) {
-		for rest, n := data[8:], 0; len(rest) >= 12 && n < maxTextChunks; {
-			size := int(binary.BigEndian.Uint32(rest))
-			if size < 0 || size > len(rest)-12 {
-				break
-			}
-			kind, body := string(rest[4:8]), rest[8:8+size]
-			rest = rest[12+size:]
-			key, text, ok := bytes.Cut(body, []byte{0})
-			switch {
-			case kind == "tEXt" && ok:
-			case kind == "iTXt" && ok && len(text) > 2 && text[0] == 0: // not compressed
-				_, text, _ = bytes.Cut(text[2:], []byte{0})
-				_, text, _ = bytes.Cut(text, []byte{0})
-			default:
-				continue
-			}
-			n++
-			out = append(out, cleanLines(string(key)+": "+string(text)))
-		}
-		return strings.Join(out, "\n")
-	}
-	for _, mark := range []string{"UNICODE\x00", "ASCII\x00\x00\x00"} {
-		if i := bytes.Index(data, []byte(mark)); i >= 0 {
-			text := data[i+len(mark):]
-			return cleanLines(strings.ReplaceAll(string(text[:min(len(text), 8000)]), "\x00", ""))
-		}
-	}
-	return ""
-}
-
-// cleanLines keeps the lines of a text from outside, each made plain, up to the first that is not text.
-func cleanLines(text string) string {
-	var out []string
-	for line := range strings.Lines(strings.ToValidUTF8(text, "\x01")) {
-		line, _, broken := strings.Cut(line, "\x01")
-		out = append(out, plain(line))
-		if broken {
-			break
-		}
-	}
-	return strings.TrimSpace(strings.Join(out, "\n"))
 }

@@ -124,12 +124,15 @@ func (s *Set) standIns(ctx context.Context, guild, person string) ([]string, err
 	return out, nil
 }
 
-// keyedError is a refusal as the key of its text, for places that know no language.
-type keyedError struct{ key string }
+// keyedError is a refusal as the key of its text, for places that know no language. args are what the text names.
+type keyedError struct {
+	key  string
+	args []any
+}
 
 func (e *keyedError) Error() string { return e.key }
 
-func tellPlain(key string) error { return &keyedError{key} }
+func tellPlain(key string, args ...any) error { return &keyedError{key, args} }
 
 // pauses lists what bars some addresses in the core, and the longest rest.
 func (s *Set) pauses(addresses []string) (list []horde.Block, longest time.Duration) {
@@ -187,7 +190,7 @@ func (s *Set) announce(ctx context.Context, key string, a chat.Announcement) err
 		}
 		for _, g := range guilds {
 			a.After = g.key
-			if g.value.Log == "" {
+			if !hears(g.value) {
 				continue
 			}
 			if err := s.saveAnnouncement(ctx, key, a, s.now()); err != nil {
@@ -209,6 +212,29 @@ func (s *Set) announce(ctx context.Context, key string, a chat.Announcement) err
 		}
 		if len(guilds) < announcePage {
 			return s.saveAnnouncement(ctx, key, a, time.Time{})
+		}
+	}
+}
+
+// hears reports whether a guild takes announcements.
+func hears(g chat.Guild) bool { return g.Log != "" && !g.NoNews }
+
+// hearers counts the guilds that take announcements.
+func (s *Set) hearers(ctx context.Context) (n int, err error) {
+	after := ""
+	for {
+		guilds, err := s.guilds.after(ctx, after, announcePage)
+		if err != nil {
+			return n, fmt.Errorf("read the guilds: %w", err)
+		}
+		for _, g := range guilds {
+			after = g.key
+			if hears(g.value) {
+				n++
+			}
+		}
+		if len(guilds) < announcePage {
+			return n, nil
 		}
 	}
 }

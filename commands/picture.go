@@ -18,6 +18,7 @@ import (
 	"math"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	encoder "github.com/chai2010/webp"
@@ -54,19 +55,15 @@ const (
 type photo struct {
 	url           string
 	blob          string
-	width, height int // 0 when not known
+	name          string // of the file; may be empty
+	width, height int    // 0 when not known
 }
 
 // ofAttachment takes a file that somebody attached.
 func ofAttachment(a discord.Attachment) (*photo, bool) {
 	kind := strings.HasPrefix(a.ContentType, "image/") ||
 		slices.Contains([]string{".png", ".jpg", ".jpeg", ".webp", ".gif"}, strings.ToLower(path.Ext(a.Filename)))
-	return &photo{url: a.URL, width: a.Width, height: a.Height}, kind && a.URL != ""
-}
-
-// errNoPicture refuses what is no image, or too large a one.
-func errNoPicture(format string, args ...any) error {
-	return horde.Refuse(horde.CodeImageValidation, format, args...)
+	return &photo{url: a.URL, name: a.Filename, width: a.Width, height: a.Height}, kind && a.URL != ""
 }
 
 // sourceOption takes the image of a command. Where nobody says a size, the image's shape counts.
@@ -76,11 +73,11 @@ func (s *Set) sourceOption(o discord.OptionValues, p *params) error {
 		return nil
 	}
 	if a.Size > maxPicture {
-		return errNoPicture("the image has more than %d MiB", maxPicture>>20)
+		return tellPlain("refused.pic.large", "MiB", maxPicture>>20)
 	}
 	pic, ok := ofAttachment(a)
 	if !ok {
-		return errNoPicture("the file is no image")
+		return tellPlain("refused.pic.none")
 	}
 	p.from, p.Strength = pic, float64(o.Int("strength", int64(strengthUsual*100)))/100
 	if !o.Has("size") && !o.Has("width") && !o.Has("height") {
@@ -105,6 +102,23 @@ func shape(w, h, pixels int) (int, int) {
 
 // keepPictures reads and keeps the images that a request begins with, so that workers can fetch them.
 func (s *Set) keepPictures(ctx context.Context, interaction string, p *params) error {
+	for i, pic := range p.extra {
+		raw, err := s.readPicture(ctx, pic)
+		if err != nil {
+			return err
+		}
+		data, _, _, err := s.recode(ctx, raw)
+		if err != nil {
+			return err
+		}
+		key := interaction + "_x" + strconv.Itoa(i+1) + ".webp"
+		if err := s.deps.Images.PutBytes(ctx, key, data); err != nil {
+			return fmt.Errorf("keep source image: %w", err)
+		}
+		f := p.detail()
+		f.Extra = append(f.Extra, key)
+	}
+	p.extra = nil
 	for _, k := range []struct {
 		from **photo
 		into *string
@@ -140,7 +154,7 @@ func (s *Set) readPicture(ctx context.Context, pic *photo) ([]byte, error) {
 	if pic.blob != "" {
 		data, err := s.deps.Images.Read(ctx, pic.blob, maxPicture)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, errNoPicture("the image is no longer kept")
+			return nil, tellPlain("refused.pic.gone")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read image: %w", err)
@@ -148,9 +162,12 @@ func (s *Set) readPicture(ctx context.Context, pic *photo) ([]byte, error) {
 		return data, nil
 	}
 	data, err := s.bot.Download(ctx, pic.url, maxPicture)
+	if errors.Is(err, discord.ErrHost) && s.deps.Fetch != nil {
+		data, err = s.deps.Fetch(ctx, pic.url)
+	}
 	if err != nil {
 		s.log.Debug().Err(err).Msg("cannot read an image of a person")
-		return nil, errNoPicture("I cannot read the image from Discord")
+		return nil, tellPlain("refused.pic.away")
 	}
 	return data, nil
 }
@@ -160,11 +177,14 @@ func (s *Set) recode(ctx context.Context, data []byte) (out []byte, w, h int, er
 	cfg, format, err := image.DecodeConfig(bytes.NewReader(data))
 	switch {
 	case err != nil:
-		return nil, 0, 0, errNoPicture("the file is no image that I can read")
-	case format == "webp" && max(cfg.Width, cfg.Height) <= horde.MaxSide && len(data) <= maxImage:
-		return data, cfg.Width, cfg.Height, nil // as workers want it; they hold it against their own limits
+		return nil, 0, 0, tellPlain("refused.pic.unreadable")
 	case cfg.Width < 1 || cfg.Height < 1 || cfg.Width > maxPicturePixels/cfg.Height:
-		return nil, 0, 0, errNoPicture("the image has %d × %d pixels, which is too many", cfg.Width, cfg.Height)
+		return nil, 0, 0, tellPlain("refused.pic.pixels", "Width", cfg.Width, "Height", cfg.Height)
+	}
+	if format == "webp" && max(cfg.Width, cfg.Height) <= horde.MaxSide && len(data) <= maxImage {
+		if bare, ok := bareWebP(data); ok {
+			return bare, cfg.Width, cfg.Height, nil // as workers want it; they hold it against their own limits
+		}
 	}
 	select {
 	case s.decoding <- struct{}{}:
@@ -174,7 +194,7 @@ func (s *Set) recode(ctx context.Context, data []byte) (out []byte, w, h int, er
 	}
 	img, _, err := image.Decode(bytes.NewReader(data))
 	if err != nil {
-		return nil, 0, 0, errNoPicture("the file is no image that I can read")
+		return nil, 0, 0, tellPlain("refused.pic.unreadable")
 	}
 	w, h = cfg.Width, cfg.Height
 	if long := max(w, h); long > horde.MaxSide {
@@ -190,22 +210,38 @@ func (s *Set) recode(ctx context.Context, data []byte) (out []byte, w, h int, er
 	return buf.Bytes(), w, h, nil
 }
 
-// picturesOf finds the images of a message: files, and what its embeds show.
+// picturesOf finds the images of a message: files, what its embeds and its layout show, and those of messages that it
+// passes on. None comes twice.
 func picturesOf(m discord.FetchedMessage) []*photo {
 	var out []*photo
-	for _, a := range m.Attachments {
-		if pic, ok := ofAttachment(a); ok && a.Size <= maxPicture {
+	seen := make(map[string]bool)
+	add := func(pic *photo) {
+		file, _, _ := strings.Cut(pic.url, "?") // the same file may be signed anew
+		if _, path, ok := strings.Cut(file, "://"); ok {
+			_, file, _ = strings.Cut(path, "/") // or come by way of Discord's own copy
+		}
+		if !seen[file] && len(out) < discord.MaxSelectOptions {
+			seen[file] = true
 			out = append(out, pic)
 		}
 	}
-	for _, e := range m.Embeds {
-		for _, x := range []discord.EmbedImage{e.Image, e.Thumbnail} {
+	for _, part := range append([]discord.MessageBody{m.MessageBody}, m.Forwarded()...) {
+		for _, a := range part.Attachments {
+			if pic, ok := ofAttachment(a); ok && a.Size <= maxPicture {
+				add(pic)
+			}
+		}
+		shown := part.Media()
+		for _, e := range part.Embeds {
+			shown = append(shown, e.Image, e.Thumbnail)
+		}
+		for _, x := range shown {
 			if address := cmp.Or(x.ProxyURL, x.URL); address != "" {
-				out = append(out, &photo{url: address, width: x.Width, height: x.Height})
+				add(&photo{url: address, width: x.Width, height: x.Height})
 			}
 		}
 	}
-	return out[:min(len(out), discord.MaxSelectOptions)]
+	return out
 }
 
 // shrink makes an image small enough for a message: as it is, or as WebP of falling quality and at last size. It returns

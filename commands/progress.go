@@ -199,6 +199,16 @@ func (f *follower) cancelling(key, person string) (undo func()) {
 	}
 }
 
+// canceller tells who cancelled a request that is followed; empty for nobody.
+func (f *follower) canceller(key string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if l := f.byKey[key]; l != nil {
+		return l.cancelledBy
+	}
+	return ""
+}
+
 // nudge makes a message due now. mu is held.
 func (f *follower) nudge(l *live) {
 	if l.busy {

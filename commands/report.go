@@ -3,13 +3,17 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"stablemate/commands/chat"
+	"stablemate/commands/words"
 	"stablemate/internal/discord"
 )
 
@@ -52,8 +56,8 @@ func (s *Set) report(ctx context.Context, in *discord.Interaction, r *discord.Re
 	})
 }
 
-// submitReport counts a report, once for each person, tells the guild's log, and hides an image of ours when enough
-// people say so.
+// submitReport counts a report, once for each person, tells the guild's log and the horde's moderators, and hides an image
+// of ours when enough people say so.
 func (s *Set) submitReport(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w, message := s.say(in), in.Modal.ID.ID
 	if in.GuildID == "" {
@@ -85,6 +89,9 @@ func (s *Set) submitReport(ctx context.Context, in *discord.Interaction, r *disc
 			v.Key = row.Key
 		}
 		v.People = append(slices.Clone(v.People), in.User.ID)
+		if said := discord.Clip(plain(in.Modal.Values["reason"]), maxReportReason); said != "" && len(v.Reasons) < chat.MaxReasons {
+			v.Reasons = append(slices.Clone(v.Reasons), said)
+		}
 		hide = ours && !v.Hidden && len(v.People) >= hideAfter
 		return nil
 	})
@@ -106,27 +113,46 @@ func (s *Set) submitReport(ctx context.Context, in *discord.Interaction, r *disc
 		}
 	}
 	s.tellReport(ctx, in, rep, hide)
+	s.tellModerators(ctx, rep, row)
 	return r.Reply(ctx, private(w.T("report.thanks")))
 }
 
 // tellReport writes to the guild's log, when it has one.
 func (s *Set) tellReport(ctx context.Context, in *discord.Interaction, rep chat.Report, hidden bool) {
-	g, _, err := s.guilds.get(ctx, in.GuildID)
-	if err != nil || g.Log == "" {
+	said := escape(discord.Clip(in.Modal.Values["reason"], maxReportReason))
+	s.logTo(ctx, in.GuildID, func(w words.Words) string {
+		text := w.T("report.log", "Person", mention(in.User.ID), "Link", messageAddress(rep.Guild, rep.Channel, rep.Message),
+			"Reason", cmp.Or(said, w.T("report.none")), "Count", len(rep.People))
+		if hidden {
+			text = lines(text, w.T("report.hidden"))
+		}
+		return text
+	})
+}
+
+// tellModerators writes to the log of the operators' guild about images that the horde made: the request, its account and
+// what was said, and not who said it.
+func (s *Set) tellModerators(ctx context.Context, rep chat.Report, row chat.Message) {
+	var p params
+	if rep.Key == "" || s.opts.OperatorGuild == "" || s.opts.OperatorGuild == rep.Guild || json.Unmarshal(row.Params, &p) != nil {
 		return
 	}
-	w, reason := s.sayAloud(in), escape(discord.Clip(in.Modal.Values["reason"], maxReportReason))
-	if reason == "" {
-		reason = w.T("report.none")
+	account := strconv.FormatUint(uint64(p.User), 10)
+	if u, ok := s.engine.User(p.User); ok {
+		account = escape(u.Alias())
 	}
-	text := w.T("report.log", "Person", mention(in.User.ID), "Link", messageAddress(rep.Guild, rep.Channel, rep.Message),
-		"Reason", reason, "Count", len(rep.People))
-	if hidden {
-		text = lines(text, w.T("report.hidden"))
+	from := ""
+	if at, err := originOf(row.Guild, row.Person); err == nil {
+		from = at.String()
 	}
-	if _, err := s.bot.SendMessage(ctx, g.Log, discord.Message{Content: discord.Clip(text, discord.MaxContent)}); err != nil {
-		s.log.Debug().Err(err).Str("guild", in.GuildID).Msg("the log of a guild cannot be written to")
-	}
+	s.logTo(ctx, s.opts.OperatorGuild, func(w words.Words) string {
+		said := w.T("report.none")
+		if len(rep.Reasons) > 0 {
+			said = escape(strings.Join(rep.Reasons, " / "))
+		}
+		return w.T("report.moderators", "Link", messageAddress(rep.Guild, rep.Channel, rep.Message), "Request", escape(row.Request),
+			"Account", account, "From", from, "Reason", discord.Clip(said, maxReportReason), "Count", len(rep.People))
+	})
 }
 
 // veil shows a result anew with its images behind spoilers.

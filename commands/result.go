@@ -97,9 +97,13 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 	case !st.Possible:
 		state = v.impossible(escape(st.Why), st.Expiry)
 	case st.Processing > 0 || st.Finished > 0:
-		state = v.working(st.Progress, p.Amount, countdown)
+		step, steps := s.engine.Steps(st.ID)
+		state = v.working(st.Progress, p.Amount, countdown, step, steps)
 	default:
 		state = v.queued(st.Position, countdown)
+	}
+	if p.Forms != nil && len(p.Forms.Names) > 1 {
+		state = lines(state, discord.Clip(s.formStates(v.Words, st), maxFormStates))
 	}
 	m := discord.Message{
 		Content:   lines("**"+shown(p.Prompt)+"**", state, "-# "+p.look()+" · "+mention(row.Person), s.notes(&p)),
@@ -107,8 +111,11 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 	}
 	if p.CancelledBy == "" {
 		m.Components = []discord.Row{{Buttons: []discord.Button{
-			button(v.T("common.cancel"), "", verbCancel, strings.TrimPrefix(row.Key, keyPrefix), discord.Secondary),
+			button(v.T("common.cancel"), "", verbCancel, short(row), discord.Secondary),
 		}}}
+		if !st.Possible && p.Forms == nil && p.Model != "" && len(s.otherModels(&p)) > 0 {
+			m.Components[0].Buttons = append(m.Components[0].Buttons, newModelButton(v, short(row)))
+		}
 	}
 	return m
 }
@@ -194,10 +201,14 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	}, nil
 }
 
-// handOver is the last state of a private message that cannot be edited much longer.
+// handOver is the last state of a message that cannot be edited much longer.
 func (s *Set) handOver(row chat.Message, p params) discord.Message {
+	key := "request.handover"
+	if !row.Ephemeral {
+		key = "request.handoverhere"
+	}
 	return discord.Message{
-		Content:    lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T("request.handover"), "-# "+p.look()),
+		Content:    lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T(key), "-# "+p.look()),
 		Components: []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}},
 	}
 }
@@ -263,7 +274,7 @@ func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.S
 		}
 		kind, ending := imageKind(data)
 		out.files = append(out.files, discord.File{
-			Name: strings.TrimPrefix(row.Key, keyPrefix) + "-" + strconv.Itoa(x.number) + ending, ContentType: kind, Data: data, Description: alt,
+			Name: short(row) + "-" + strconv.Itoa(x.number) + ending, ContentType: kind, Data: data, Description: cmp.Or(p.Alts[x.number], alt),
 			Spoiler: p.Veiled,
 		})
 	}

@@ -244,7 +244,7 @@ func TestASourceImageGivesItsShape(t *testing.T) {
 	r.run(sandbox.Newcomer, "generate", map[string]any{
 		"prompt": "red apple", "image": sandbox.File{Name: "a.txt", ContentType: "text/plain", Data: []byte("hello")},
 	})
-	r.whisper(sandbox.Newcomer, "the file is no image")
+	r.whisper(sandbox.Newcomer, "The file is no image")
 }
 
 func TestFlagsInThePrompt(t *testing.T) {

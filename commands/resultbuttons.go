@@ -80,8 +80,10 @@ func (s *Set) resultRows(row chat.Message, p *params) []discord.Row {
 	switch {
 	case len(there) == 0 && len(p.Made) > 0:
 		return []discord.Row{{Buttons: []discord.Button{again, giftButton(w, row), del}}}
-	case len(there) == 0:
+	case len(there) == 0 && p.CancelledBy != "":
 		return []discord.Row{{Buttons: []discord.Button{again, del}}}
+	case len(there) == 0:
+		return []discord.Row{{Buttons: []discord.Button{again, newModelButton(voice{w}, id), del}}}
 	}
 	rows := s.imageRows(w, id, there)
 	return append(rows,
@@ -175,7 +177,8 @@ func (s *Set) pressVary(ctx context.Context, in *discord.Interaction, r *discord
 	}
 	blob := p.Made[number-1].Blob
 	p = p.fresh()
-	p.from, p.Source, p.Mask, p.Strength, p.Seed, p.Amount = &photo{blob: blob}, "", "", strength, "", 1
+	p.begin(&photo{blob: blob}, strength)
+	p.Seed, p.Amount = "", 1
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
@@ -227,11 +230,12 @@ func (s *Set) pressUpscaler(ctx context.Context, in *discord.Interaction, r *dis
 
 // pressDescribe says in words what is in an image, to whoever wants to know.
 func (s *Set) pressDescribe(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	_, p, e, number, ok, err := s.usable(ctx, in, r)
+	row, p, e, number, ok, err := s.usable(ctx, in, r)
 	if err != nil || !ok {
 		return err
 	}
 	ask := s.forms(e.say, aimDescribe, &photo{blob: p.Made[number-1].Blob}, formCaption)
+	ask.Forms.Of, ask.Forms.Number = short(row), number
 	return s.start(ctx, in, r, ask, true)
 }
 
@@ -291,9 +295,11 @@ func (s *Set) submitRemix(ctx context.Context, in *discord.Interaction, r *disco
 	if err := s.fillRemix(&p, v); err != nil {
 		return err
 	}
-	if p.Source, p.Mask = "", ""; p.Strength > 0 {
-		p.from = &photo{blob: blob}
+	pic := &photo{blob: blob}
+	if p.Strength == 0 {
+		pic = nil
 	}
+	p.begin(pic, p.Strength)
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
@@ -320,7 +326,7 @@ func (s *Set) fillRemix(p *params, v map[string]string) error {
 	if text := strings.TrimSuffix(strings.TrimSpace(v["strength"]), "%"); text != "" {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 0 || n > 100 {
-			return horde.Refuse(horde.CodeBadRequest, "a strength is a number from 1 to 100")
+			return tellPlain("refused.strength")
 		}
 		p.Strength = float64(n) / 100
 	}
@@ -400,6 +406,16 @@ func (s *Set) pressSend(ctx context.Context, in *discord.Interaction, r *discord
 	w := s.say(in)
 	if err := r.Defer(ctx, true); err != nil {
 		return err
+	}
+	if p.Adult { // between the two of us other rules hold than in the channel
+		mine, _, err := s.people.get(ctx, in.User.ID)
+		if err != nil {
+			return fmt.Errorf("settings of a person: %w", err)
+		}
+		if mine.Adult.IsZero() || mine.Mild || !s.opts.Ceiling.Adult {
+			return tell(w.T("image.adultdm", "Settings", s.cmd("settings panel")))
+		}
+		p.Veiled = true
 	}
 	m, err := s.result(ctx, row, p, p.ended(row), showing{})
 	if err != nil {
@@ -482,6 +498,18 @@ func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
 		}
 		if err := s.deps.Images.Delete(ctx, g.Blob); err != nil {
 			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete an image")
+		}
+	}
+	sources := []string{p.Source, p.Mask}
+	if p.Fine != nil {
+		sources = append(sources, p.Fine.Extra...)
+	}
+	for _, key := range sources {
+		if !strings.HasPrefix(key, short(row)) {
+			continue // none, or another request's
+		}
+		if err := s.deps.Images.Delete(ctx, key); err != nil {
+			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a source image")
 		}
 	}
 }

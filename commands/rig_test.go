@@ -47,6 +47,10 @@ func TestMain(m *testing.M) {
 // soon bounds everything that should happen.
 const soon = 30 * time.Second
 
+// patience is how long people wait for an answer, and Discord: a busy machine is no failure. The router acknowledges after
+// two seconds all the same.
+const patience = 15 * time.Second
+
 // model is what the test's worker serves.
 const model = "tiny"
 
@@ -107,6 +111,7 @@ type rig struct {
 	opts     commands.Options
 	p        *process
 	database string      // of PostgreSQL, see storeOptions
+	web      sync.Map    // files elsewhere, by address
 	harsh    atomic.Bool // processes end in the middle of what they do
 	unsafe   atomic.Bool // rows of messages cannot be saved
 	slow     atomic.Int64
@@ -268,6 +273,9 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	}
 	router := discord.NewRouter()
 	away := discord.Options{Token: r.sand.Token(), BaseURL: r.sand.APIURL(), GuildID: "", Log: log, Now: r.now}
+	if _, load := r.t.(*testing.B); !load {
+		away.AnswerWindow = patience - 100*time.Millisecond
+	}
 	for _, f := range r.tune {
 		f(&sandbox.Options{}, &away)
 	}
@@ -307,6 +315,12 @@ func (r *rig) start(hold ...<-chan struct{}) {
 				return slices.Clone(*list)
 			}
 			return nil
+		},
+		Fetch: func(_ context.Context, address string) ([]byte, error) {
+			if data, ok := r.web.Load(address); ok {
+				return data.([]byte), nil //nolint:forcetypeassert // tests store nothing else
+			}
+			return nil, errors.New("there is nothing")
 		},
 		Seal: func(secret, bind []byte) ([]byte, error) {
 			nonce := make([]byte, r.aead.NonceSize())
@@ -493,6 +507,7 @@ type worker struct {
 	r     *rig
 	owner horde.User
 	fault atomic.Bool
+	adult atomic.Bool   // it takes requests for adults
 	gate  chan struct{} // one value for each image it may deliver; nil for all
 }
 
@@ -519,7 +534,7 @@ func (r *rig) worker(gate chan struct{}) *worker {
 
 func (w *worker) offer() horde.Pop {
 	return horde.Pop{Owner: w.owner.ID, Amount: 1, Offer: horde.Offer{
-		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:13:test", Threads: 1, MaxPixels: 1 << 20, Img2Img: true, Painting: true,
+		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:13:test", Threads: 1, MaxPixels: 1 << 20, Img2Img: true, Painting: true, NSFW: w.adult.Load(),
 	}}
 }
 

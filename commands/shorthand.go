@@ -83,7 +83,7 @@ func (s *Set) shorthand(p *params) error {
 // flag takes one parameter by its name.
 func (s *Set) flag(p *params, f flag) error {
 	bad := func() error {
-		return horde.Refuse(horde.CodeBadRequest, "I cannot read %q behind --%s", discord.Clip(plain(f.value), 50), f.name)
+		return tellPlain("refused.behind", "Value", escape(discord.Clip(f.value, 50)), "Name", "--"+f.name)
 	}
 	number := func(into *int, least, most int) error {
 		n, err := strconv.Atoi(f.value)
@@ -210,7 +210,14 @@ func (s *Set) dress(ctx context.Context, in *discord.Interaction, p *params) err
 	if p.Text != nil {
 		kind = horde.StyleText
 	}
-	choice, err := engine.Do(ctx, s.engine, horde.ChooseStyle{Name: p.Style, Kind: kind})
+	name := p.Style
+	if tag, ok := strings.CutPrefix(name, tagMark); ok {
+		var err error
+		if name, err = s.drawStyle(ctx, in, kind, strings.TrimSpace(tag)); err != nil {
+			return err
+		}
+	}
+	choice, err := engine.Do(ctx, s.engine, horde.ChooseStyle{Name: name, Kind: kind})
 	if err != nil {
 		return err
 	}
@@ -238,7 +245,8 @@ func (s *Set) dress(ctx context.Context, in *discord.Interaction, p *params) err
 	return nil
 }
 
-// completeStyle suggests own presets, own styles, the most used public ones, and collections.
+// completeStyle suggests own presets, own styles, the most used public ones, what many of them have in common, and
+// collections.
 func (s *Set) completeStyle(ctx context.Context, in *discord.Interaction, kind horde.StyleKind, typed string) []discord.Choice {
 	typed = strings.ToLower(strings.TrimSpace(typed))
 	e, err := s.effective(ctx, in)
@@ -279,17 +287,35 @@ func (s *Set) completeStyle(ctx context.Context, in *discord.Interaction, kind h
 		}
 	}
 	const pages = 8
-	for page := 1; page <= pages && len(out) < discord.MaxChoices; page++ {
+	var popular []horde.StyleView
+	for page := 1; page <= pages; page++ {
 		list := s.engine.Styles(horde.StyleQuery{Kind: kind, Sort: horde.SortPopular, Page: page})
-		for _, v := range list {
-			style("", v)
-		}
+		popular = append(popular, list...)
 		if len(list) < horde.StylesPerPage {
 			break
 		}
 	}
+	// What is drawn from gets some room beside the many that are chosen by name.
+	for _, v := range popular {
+		if len(out) >= discord.MaxChoices-2*maxTagsOffered {
+			break
+		}
+		style("", v)
+	}
+	before := len(out)
+	for _, tag := range styleTags(popular) {
+		if len(out) < before+maxTagsOffered {
+			add(tagMark+tag, tagMark+tag, tag)
+		}
+	}
+	before = len(out)
 	for _, c := range s.engine.Collections(horde.CollectionQuery{Kind: kind, Sort: horde.SortPopular, Page: 1}) {
-		add("🎲 "+c.Name+" · "+c.Creator, c.Creator+"::collection::"+c.Name, c.Name)
+		if len(out) < before+maxTagsOffered {
+			add("🎲 "+c.Name+" · "+c.Creator, c.Creator+"::collection::"+c.Name, c.Name)
+		}
+	}
+	for _, v := range popular {
+		style("", v)
 	}
 	return out
 }

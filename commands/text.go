@@ -112,13 +112,13 @@ func checkText(w words.Words, p *params) error {
 	case n == 0:
 		return horde.Refuse(horde.CodeMissingPrompt, "there is no prompt")
 	case p.Amount < 1 || p.Amount > maxTexts:
-		return horde.Refuse(horde.CodeBadRequest, "ask for 1 to %d texts at once", maxTexts)
+		return tellPlain("refused.texts", "Most", maxTexts)
 	case t.Temperature != nil && !(*t.Temperature >= 0 && *t.Temperature <= maxTemperature):
-		return horde.Refuse(horde.CodeBadRequest, "a temperature is a number from 0 to 5")
+		return tellPlain("refused.temperature")
 	case utf8.RuneCountInString(p.Model) > maxModel:
 		return horde.Refuse(horde.CodeBadRequest, "%s", w.T("refused.longmodel", "Most", maxModel))
 	case !slices.Contains([]string{"", formatRaw, formatInstruct, formatChat}, t.Format):
-		return horde.Refuse(horde.CodeBadRequest, "a format is raw, instruct or chat")
+		return tellPlain("refused.format")
 	}
 	return nil
 }
@@ -241,8 +241,11 @@ func tail(text string, most int) string {
 func (s *Set) textButtons(row chat.Message, p *params) []discord.Button {
 	w, id := s.bundle.For(p.Locale), short(row)
 	var out []discord.Button
-	if len(p.Made) == 1 && p.Made[0].Text != "" {
+	switch {
+	case len(p.Made) == 1 && p.Made[0].Text != "":
 		out = append(out, button(w.T("text.continue"), "⏩", verbContinue, id, discord.Primary))
+	case len(p.Made) == 0 && p.CancelledBy == "":
+		out = append(out, newModelButton(voice{w}, id))
 	}
 	return append(out,
 		button(w.T("text.again"), "🔁", verbAgain, id, discord.Secondary), button(w.T("text.edit"), "✏️", verbEdit, id, discord.Secondary),

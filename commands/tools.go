@@ -33,6 +33,7 @@ const (
 	verbMenuRemix    = "mr"
 	verbMenuUpscale  = "mu"
 	verbMenuScaler   = "mq"
+	verbMenuDetails  = "mi"
 	verbAvatar       = "av"
 )
 
@@ -109,10 +110,12 @@ func (s *Set) registerTools(rt *discord.Router) {
 	rt.Command(discord.MenuPath(discord.MessageMenu, menuDetails), quiet(s.details))
 	rt.Command(discord.MenuPath(discord.UserMenu, menuRemixAvatar), quiet(s.remixAvatar))
 	rt.Command(discord.MenuPath(discord.UserMenu, menuCaptionAvatar), quiet(s.captionAvatar))
+	rt.Component(verbMenuDetails, quiet(s.onPicked))
 	rt.Component(verbMenuScaler, public(s.pressMenuScaler))
 	rt.Modal(verbMenuRemix, public(s.submitMenuRemix))
 	rt.Modal(verbAvatar, public(s.submitAvatar))
 	rt.Component(verbTellAll, quiet(s.pressPublish))
+	rt.Component(verbSetAlt, quiet(s.pressSetAlt))
 	rt.Component(verbAsPrompt, quiet(s.pressAsPrompt))
 	rt.Modal(verbAsPrompt, public(s.submitPrompt))
 }
@@ -145,7 +148,7 @@ func (s *Set) given(ctx context.Context, in *discord.Interaction, w words.Words)
 	return s.behind(ctx, in, w, strings.TrimSpace(o.String("link")))
 }
 
-// behind finds the image behind a link: a message of this channel, or a file of Discord's.
+// behind finds the image behind a link: a message that the person can read, or a file.
 func (s *Set) behind(ctx context.Context, in *discord.Interaction, w words.Words, link string) (*photo, error) {
 	m := linkPattern.FindStringSubmatch(link)
 	if m == nil {
@@ -153,10 +156,10 @@ func (s *Set) behind(ctx context.Context, in *discord.Interaction, w words.Words
 		if err != nil || u.Scheme != "https" && u.Scheme != "http" {
 			return nil, tell(w.T("tools.badlink"))
 		}
-		return &photo{url: link}, nil // Download takes Discord's hosts alone
+		return &photo{url: link}, nil // readPicture minds where it leads
 	}
-	// A person sees the channel they are in; about others only Discord could tell.
-	if m[2] != in.ChannelID {
+	// A person sees the channel they are in; about others of this server its roles tell.
+	if m[2] != in.ChannelID && (m[1] != in.GuildID || !s.mayRead(ctx, in, m[2])) {
 		return nil, tell(w.T("tools.otherchannel"))
 	}
 	msg, err := s.bot.FetchMessage(ctx, m[2], m[3])
@@ -167,6 +170,29 @@ func (s *Set) behind(ctx context.Context, in *discord.Interaction, w words.Words
 		return all[0], nil
 	}
 	return nil, tell(w.T("tools.noimage"))
+}
+
+// mayRead reports whether whoever caused an interaction can read another channel of the same server. Private threads are
+// for their members, whom nobody lists here.
+func (s *Set) mayRead(ctx context.Context, in *discord.Interaction, channel string) bool {
+	const privateThread = 12
+	if in.GuildID == "" || !in.GuildInstalled {
+		return false
+	}
+	c, err := s.bot.Channel(ctx, channel)
+	if err != nil || c.GuildID != in.GuildID || c.Type == privateThread {
+		return false
+	}
+	if c.Threaded() {
+		if c, err = s.bot.Channel(ctx, c.ParentID); err != nil || c.GuildID != in.GuildID {
+			return false
+		}
+	}
+	guild, err := s.bot.Guild(ctx, in.GuildID)
+	if err != nil {
+		return false
+	}
+	return discord.MemberPermissions(guild, c, in.User.ID, in.MemberRoles).Has(discord.ViewChannel | discord.ReadHistory)
 }
 
 // avatar is a person's picture at Discord.
@@ -257,7 +283,9 @@ func (s *Set) startDescribe(ctx context.Context, in *discord.Interaction, r *dis
 	if s.follow.describing(in.User.ID) {
 		return tell(e.say.T("tools.oneatatime"))
 	}
-	return s.start(ctx, in, r, s.forms(e.say, aimDescribe, pic, form), hidden)
+	ask := s.forms(e.say, aimDescribe, pic, form)
+	ask.Forms.Of, ask.Forms.Number = ownImage(pic.name)
+	return s.start(ctx, in, r, ask, hidden)
 }
 
 func (s *Set) interrogate(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

@@ -39,7 +39,7 @@ func TestToolsWorkOnImagesThatPeopleBringAlong(t *testing.T) {
 		"Please give exactly one image": {"prompt": "red apple"},
 		"no link to a message":          {"prompt": "red apple", "link": "ftp://a.b/c.png"},
 		"I cannot read the image":       {"prompt": "red apple", "link": "http://169.254.169.254/latest.png"},
-		"in another channel":            {"prompt": "red apple", "link": "https://discord.com/channels/1/2/3"},
+		"cannot see that you can read":  {"prompt": "red apple", "link": "https://discord.com/channels/1/2/3"},
 	} {
 		r.run(sandbox.Newcomer, "remix", options)
 		r.whisper(sandbox.Newcomer, text)
@@ -49,6 +49,26 @@ func TestToolsWorkOnImagesThatPeopleBringAlong(t *testing.T) {
 	if list := r.suggest(sandbox.Newcomer, "interrogate", "forms", "caption, vec"); len(list) != 1 || list[0].Value != "caption, vectorize" {
 		t.Errorf("suggested %+v", list)
 	}
+}
+
+func TestLinksLeadToImagesThatThePersonCanRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	r.web.Store("https://example.com/horse.png", pngFile(t, 300, 300).Data)
+	out := r.run(sandbox.Newcomer, "remix", map[string]any{"prompt": "red apple", "link": "https://example.com/horse.png"})
+	r.result(sandbox.Newcomer, out.MessageID, 1)
+	here, err := r.sand.PostFiles(sandbox.Friend, sandbox.AdultChannelID, "look", pngFile(t, 64, 64))
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := func(guild, channel string) map[string]any {
+		return map[string]any{"prompt": "red apple", "link": "https://discord.com/channels/" + guild + "/" + channel + "/" + here.ID}
+	}
+	out = r.run(sandbox.Newcomer, "remix", link(sandbox.GuildID, sandbox.AdultChannelID))
+	r.result(sandbox.Newcomer, out.MessageID, 1)
+	r.run(sandbox.Newcomer, "remix", link(sandbox.OtherGuildID, sandbox.OtherChannelID))
+	r.whisper(sandbox.Newcomer, "cannot see that you can read")
 }
 
 func TestMenusOfMessages(t *testing.T) {

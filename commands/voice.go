@@ -9,7 +9,11 @@ import (
 	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/horde/kudos"
+	"stablemate/internal/discord"
 )
+
+// modelShown is how many characters of a model's name stand in a suggestion, beside how busy it is.
+const modelShown = 60
 
 // voice says things about requests in one language. Texts of people and workers are escaped before they come here.
 type voice struct{ words.Words }
@@ -28,7 +32,11 @@ func (v voice) queued(position int, ready string) string {
 	return v.T("request.queuedat", "Position", position, "Ready", ready)
 }
 
-func (v voice) working(p horde.Progress, amount int, ready string) string {
+// working says how far what is being made is; step of steps is what a worker tells, 0 of 0 when it tells nothing.
+func (v voice) working(p horde.Progress, amount int, ready string, step, steps int) string {
+	if steps > 0 {
+		ready += " · " + v.T("request.step", "Step", step, "Steps", steps)
+	}
 	if amount == 1 {
 		return v.T("request.working", "Ready", ready)
 	}
@@ -96,11 +104,12 @@ func (v voice) balance(u horde.User) string {
 
 // model is one line of the model suggestions.
 func (v voice) model(m horde.ModelStatus) string {
+	name := discord.Clip(m.Name, modelShown)
 	switch {
 	case m.Threads == 0:
-		return v.T("request.model.away", "Model", m.Name)
+		return v.T("request.model.away", "Model", name)
 	case m.Jobs == 0:
-		return v.T("request.model.free", "Model", m.Name)
+		return v.T("request.model.free", "Model", name, "Workers", m.Threads)
 	}
-	return v.T("request.model.waiting", "Model", m.Name, "Count", m.Jobs)
+	return v.T("request.model.waiting", "Model", name, "Workers", m.Threads, "Count", m.Jobs, "Wait", span(time.Duration(m.ETA)*time.Second))
 }

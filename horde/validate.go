@@ -49,8 +49,8 @@ func heavy(name string) bool {
 	return false
 }
 
-// controlTypes are the ways in which a ControlNet guides an image.
-func controlTypes() []string {
+// ControlTypes lists the ways in which a ControlNet guides an image.
+func ControlTypes() []string {
 	return []string{"canny", "hed", "depth", "normal", "openpose", "seg", "scribble", "fakescribbles", "hough"}
 }
 
@@ -87,7 +87,7 @@ func checkImage(n *NewImage) error {
 		return refuse(CodeBadRequest, "%d extra texts, at most %d are allowed", len(i.ExtraTexts), MaxExtraTexts)
 	case i.Workflow != "" && i.Workflow != WorkflowQRCode:
 		return refuse(CodeBadRequest, "unknown workflow %q", i.Workflow)
-	case i.Control != "" && !oneOf(i.Control, controlTypes()):
+	case i.Control != "" && !oneOf(i.Control, ControlTypes()):
 		return refuse(CodeBadRequest, "unknown control_type %q", i.Control)
 	}
 	for _, side := range []struct {

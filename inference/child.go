@@ -343,11 +343,14 @@ func (c *child) converse(ctx context.Context, m message, body []byte, patience f
 			if final, err := take(n); final {
 				return n.message, err
 			}
-		case <-k.beats:
+		case beat := <-k.beats:
 			if stop == nil {
 				now := c.opts.Now()
 				limit, last = patience(now.Sub(last)), now
 				silence.Reset(limit)
+				if each != nil {
+					_ = each(beat, nil) // it only listens
+				}
 			}
 		case <-cancelled:
 			cancel(ctx.Err())

@@ -227,9 +227,9 @@ type Picture struct {
 }
 
 // Generate draws a picture for each seed, up to the horde's images per request; p.Seed does not count. each gets them
-// in order, on the caller's goroutine, while the next is being drawn; its error ends the call. When ctx ends, drawing
-// stops and Generate returns ctx's error.
-func (s *Supervisor) Generate(ctx context.Context, f Folder, p Params, seeds []uint32, each func(i int, pic Picture) error) error {
+// in order, on the caller's goroutine, while the next is being drawn; its error ends the call. beat hears there of steps,
+// though not of every one; it may be nil. When ctx ends, drawing stops and Generate returns ctx's error.
+func (s *Supervisor) Generate(ctx context.Context, f Folder, p Params, seeds []uint32, each func(i int, pic Picture) error, beat func(i, step, total int)) error {
 	if len(seeds) == 0 || len(seeds) > horde.MaxImagesPerRequest || p.Width < 1 || p.Height < 1 {
 		return fmt.Errorf("draw %d pictures of %d×%d: nothing anybody may ask for", len(seeds), p.Width, p.Height)
 	}
@@ -245,6 +245,12 @@ func (s *Supervisor) Generate(ctx context.Context, f Folder, p Params, seeds []u
 	got := 0
 	_, err = c.converse(ctx, message{Kind: kindGenerate, Path: f.Dir, Params: &p, Seeds: seeds}, nil, c.patience(r, p.Width*p.Height),
 		func(m message, body []byte) error {
+			if m.Kind == kindBeat {
+				if beat != nil && m.Image >= got && m.Image < len(seeds) && m.Total > 0 {
+					beat(m.Image, m.Step, m.Total)
+				}
+				return nil
+			}
 			if m.Image != got || got >= len(seeds) || m.Timing == nil || len(body) == 0 {
 				return fmt.Errorf("%w: picture %d when %d was due", errFrame, m.Image, got)
 			}

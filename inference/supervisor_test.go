@@ -35,7 +35,7 @@ func draw(ctx context.Context, s *inference.Supervisor, f inference.Folder, prom
 		}
 		out = append(out, pic)
 		return nil
-	})
+	}, nil)
 	return out, err
 }
 
@@ -184,15 +184,20 @@ func TestCallerMayEndACall(t *testing.T) {
 	t.Parallel()
 	s, f := supervise(t, nil), inferencetest.Folder(t, "toy")
 	enough := errors.New("enough")
-	got := 0
+	got, beats := 0, 0
 	err := s.Generate(t.Context(), f, params("slow"), []uint32{1, 2, 3, 4}, func(int, inference.Picture) error {
 		if got++; got == 2 {
 			return enough
 		}
 		return nil
+	}, func(i, step, total int) {
+		beats++
+		if i < got || i > 3 || step < 0 || step > total {
+			t.Errorf("step %d of %d of picture %d, when %d are drawn", step, total, i, got)
+		}
 	})
-	if !errors.Is(err, enough) || got != 2 {
-		t.Errorf("Generate = %v after %d pictures, want %v after 2", err, got, enough)
+	if !errors.Is(err, enough) || got != 2 || beats == 0 {
+		t.Errorf("Generate = %v after %d pictures and %d signs of steps, want %v after 2 and some", err, got, beats, enough)
 	}
 	mustDraw(t, s, f)
 }

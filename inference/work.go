@@ -59,13 +59,19 @@ func (p *Pool) draw(ctx context.Context, s *Supervisor, job horde.Job, settled [
 	if err := p.load(ctx, s, model); err != nil {
 		return err
 	}
+	defer func() {
+		for _, id := range job.Generations {
+			p.deps.Engine.Drawing(job.Request, id, 0, 0)
+		}
+	}()
 	return s.Generate(ctx, model, paramsOf(&job.Image), job.Seeds, func(i int, pic Picture) error {
+		p.deps.Engine.Drawing(job.Request, job.Generations[i], 0, 0)
 		if err := p.deliver(ctx, job, i, pic); err != nil {
 			return err
 		}
 		settled[i] = true
 		return nil
-	})
+	}, func(i, step, total int) { p.deps.Engine.Drawing(job.Request, job.Generations[i], step, total) })
 }
 
 // paramsOf takes over what a request asks for; its seeds come with each image.

@@ -20,6 +20,7 @@ const (
 	MaxFavourites = 200            // of a person
 	DraftLife     = 24 * time.Hour // since its last change
 	MaxReporters  = 50             // people remembered with a reported message
+	MaxReasons    = 5              // of a reported message, the first
 )
 
 // Favourite is a result that somebody wants to find again. It outlives the message's row.
@@ -42,7 +43,8 @@ type Report struct {
 	Message string    `json:"message"`
 	Key     string    `json:"key,omitempty"` // of the request, when the image is ours
 	People  []string  `json:"people"`
-	At      time.Time `json:"at"` // of the first
+	Reasons []string  `json:"reasons,omitempty"` // what they said, at most MaxReasons
+	At      time.Time `json:"at"`                // of the first
 	Hidden  bool      `json:"hidden,omitempty"`
 }
 

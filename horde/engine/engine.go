@@ -55,6 +55,7 @@ type Engine struct {
 	term    horde.Term
 	lost    <-chan struct{}
 
+	drawn   drawings
 	places  atomic.Pointer[places]
 	sorting atomic.Bool
 	commits atomic.Int64

@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"stablemate/commands"
+	"stablemate/commands/chat"
 	"stablemate/horde/apiv2"
 	"stablemate/horde/kudos"
 	"stablemate/inference"
@@ -24,6 +25,7 @@ import (
 	"stablemate/internal/config"
 	"stablemate/internal/discord"
 	"stablemate/internal/documents"
+	"stablemate/internal/fetch"
 	"stablemate/internal/sandbox"
 	"stablemate/internal/schedule"
 	"stablemate/internal/web"
@@ -32,6 +34,12 @@ import (
 
 // sandboxWelcome is what people in the sandbox start with, so that they can try giving.
 const sandboxWelcome = 100 * kudos.One
+
+// Bounds of an image behind a link that somebody names in chat.
+const (
+	maxFetched = 20 << 20 // bytes
+	fetchTime  = 10 * time.Second
+)
 
 // sandboxGrace is how long a kudos reaction can be taken back there.
 const sandboxGrace = time.Second
@@ -244,6 +252,10 @@ func (a *assembly) chat() (page string, err error) {
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
 		EmojiMost: kudos.Whole(int64(a.cfg.Discord.EmojiMost)), OperatorGuild: a.cfg.Discord.Operators,
+		Ceiling: commands.Ceiling{
+			Limits: chat.Limits{AtOnce: a.cfg.Discord.AtOnce}, Adult: a.cfg.Discord.Adult, NoSources: !a.cfg.Discord.Sources,
+			Youth: time.Duration(a.cfg.Discord.YoungDays) * 24 * time.Hour,
+		},
 	}
 	if len(a.models) > 0 {
 		set.Model, set.CFG, set.Steps = a.models[0].Name, a.models[0].DefaultCFG, a.models[0].DefaultSteps
@@ -258,6 +270,7 @@ func (a *assembly) chat() (page string, err error) {
 		a.add(1, "sandbox", box.Run)
 		opts.Token, opts.BaseURL, opts.GuildID = box.Token(), box.APIURL(), ""
 		set.Welcome, set.OperatorGuild = sandboxWelcome, sandbox.GuildID
+		set.Ceiling.Youth = 0                               // everybody there is new
 		set.GiftsAgreed, set.GiftGrace = true, sandboxGrace // whoever tries it out sees the kudos move
 		set.Sizes = []commands.Size{
 			{Name: "small", Width: sandboxSize, Height: sandboxSize},
@@ -276,7 +289,7 @@ func (a *assembly) chat() (page string, err error) {
 		return "", fmt.Errorf("open Discord: %w", err)
 	}
 	chat, err := commands.New(commands.Deps{
-		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
+		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Fetch: fetch.New(fetch.Options{MaxBytes: maxFetched, Timeout: fetchTime}).Get, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
 		History: a.movements, Ranks: a.ranks, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
 	}, set)
 	if err != nil {

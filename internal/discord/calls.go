@@ -14,19 +14,74 @@ import (
 
 // FetchedMessage is what the bot may see of somebody's message.
 type FetchedMessage struct {
-	ID          string       `json:"id"`
-	ChannelID   string       `json:"channel_id"`
-	Author      User         `json:"author"`
-	WebhookID   string       `json:"webhook_id"` // set when no person and no bot user wrote it
-	Content     string       `json:"content"`    // empty unless the bot may read it
+	ID        string `json:"id"`
+	ChannelID string `json:"channel_id"`
+	Author    User   `json:"author"`
+	WebhookID string `json:"webhook_id"` // set when no person and no bot user wrote it
+	MessageBody
+	Interaction struct {
+		User User `json:"user"` // whose command the message answers
+	} `json:"interaction_metadata"`
+	Snapshots []struct {
+		Message MessageBody `json:"message"`
+	} `json:"message_snapshots"`
+}
+
+// MessageBody is what a message shows.
+type MessageBody struct {
+	Content     string       `json:"content"` // empty unless the bot may read it
 	Attachments []Attachment `json:"attachments"`
 	Embeds      []struct {
 		Image     EmbedImage `json:"image"`
 		Thumbnail EmbedImage `json:"thumbnail"`
 	} `json:"embeds"`
-	Interaction struct {
-		User User `json:"user"` // whose command the message answers
-	} `json:"interaction_metadata"`
+	Components json.RawMessage `json:"components"`
+}
+
+// Forwarded lists what the message passes on of others.
+func (m FetchedMessage) Forwarded() []MessageBody {
+	out := make([]MessageBody, 0, len(m.Snapshots))
+	for _, s := range m.Snapshots {
+		out = append(out, s.Message)
+	}
+	return out
+}
+
+// Media lists the pictures of a layout, in order, however its components nest.
+func (b MessageBody) Media() []EmbedImage {
+	var out []EmbedImage
+	collectMedia(b.Components, &out, 0)
+	return out
+}
+
+func collectMedia(raw json.RawMessage, into *[]EmbedImage, depth int) {
+	var list []json.RawMessage
+	if depth > maxComponentDepth || json.Unmarshal(raw, &list) != nil {
+		return
+	}
+	for _, item := range list {
+		var c struct {
+			Media EmbedImage `json:"media"`
+			Items []struct {
+				Media EmbedImage `json:"media"`
+			} `json:"items"`
+			Accessory  json.RawMessage `json:"accessory"`
+			Components json.RawMessage `json:"components"`
+		}
+		if json.Unmarshal(item, &c) != nil {
+			continue
+		}
+		if c.Media.URL != "" {
+			*into = append(*into, c.Media)
+		}
+		for _, i := range c.Items {
+			*into = append(*into, i.Media)
+		}
+		if len(c.Accessory) > 0 {
+			collectMedia(json.RawMessage("["+string(c.Accessory)+"]"), into, depth+1)
+		}
+		collectMedia(c.Components, into, depth+1)
+	}
 }
 
 // EmbedImage is an image that an embed of a message shows. ProxyURL is Discord's own copy of it.
@@ -110,6 +165,40 @@ func (b *Bot) attachmentIDs(ctx context.Context, req call) ([]string, error) {
 		ids = append(ids, a.ID)
 	}
 	return ids, nil
+}
+
+// DescribeFiles gives files of a message of ours another alt text: text gets each file's name and returns its new text, and
+// whether it has one. Everything else of the message stays. It reports how many changed.
+func (b *Bot) DescribeFiles(ctx context.Context, ref MessageRef, text func(name string) (string, bool)) (changed int, err error) {
+	err = b.withMessage(ref, func(req call) error {
+		changed = 0
+		read := req
+		read.method, read.route = http.MethodGet, "GET message"
+		body, err := b.rest.do(ctx, read)
+		if err != nil {
+			return err
+		}
+		var m FetchedMessage
+		if err := json.Unmarshal(body, &m); err != nil {
+			return fmt.Errorf("read message: %w", err)
+		}
+		list := []wireAttachment{}
+		for _, a := range m.Attachments {
+			if t, ok := text(a.Filename); ok && t != a.Description {
+				a.Description = Clip(t, MaxDescription)
+				changed++
+			}
+			list = append(list, wireAttachment{ID: a.ID, Description: a.Description})
+		}
+		if changed == 0 {
+			return nil
+		}
+		req.method, req.route, req.vital = http.MethodPatch, "PATCH "+req.route, true
+		req.json = wireMessage{Attachments: &list, AllowedMentions: wireMentions{Parse: []string{}}}
+		_, err = b.rest.do(ctx, req)
+		return err
+	})
+	return changed, err
 }
 
 // deleteOriginal removes the first answer of an interaction.
@@ -289,10 +378,10 @@ func (b *Bot) Download(ctx context.Context, address string, limit int64) ([]byte
 	}
 	if b.base != nil {
 		if u.Host != b.base.Host {
-			return nil, fmt.Errorf("download: refused host %s", u.Hostname())
+			return nil, fmt.Errorf("download: %w %s", ErrHost, u.Hostname())
 		}
 	} else if u.Scheme != "https" || u.Port() != "" || !slices.Contains(cdnHosts[:], u.Hostname()) {
-		return nil, fmt.Errorf("download: refused host %s", u.Hostname())
+		return nil, fmt.Errorf("download: %w %s", ErrHost, u.Hostname())
 	}
 	ctx, cancel := context.WithTimeout(ctx, callBudget)
 	defer cancel()

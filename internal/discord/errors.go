@@ -28,6 +28,8 @@ var (
 	ErrTooLate = errors.New("interaction is already acknowledged")
 	// ErrBreaker says that the call was not sent because Discord has refused too many of our requests lately.
 	ErrBreaker = errors.New("too many refused requests lately")
+	// ErrHost says that a file is not at Discord.
+	ErrHost = errors.New("refused host")
 	// ErrUnreachable says that the message can no longer be edited: it is ephemeral and its token has expired.
 	ErrUnreachable = errors.New("message is out of reach")
 )

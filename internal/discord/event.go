@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -40,7 +41,9 @@ const (
 	Administrator  Permissions = 1 << 3
 	ManageChannels Permissions = 1 << 4
 	ManageGuild    Permissions = 1 << 5
+	ViewChannel    Permissions = 1 << 10
 	ManageMessages Permissions = 1 << 13
+	ReadHistory    Permissions = 1 << 16
 	MentionAll     Permissions = 1 << 17
 	MuteMembers    Permissions = 1 << 22
 	MoveMembers    Permissions = 1 << 24
@@ -86,6 +89,7 @@ type Attachment struct {
 	URL         string `json:"url"`
 	Width       int    `json:"width"`
 	Height      int    `json:"height"`
+	Description string `json:"description"` // alt text
 }
 
 // Interaction is one thing a person did with the bot. Exactly one of Command, Component and Modal is meaningful, as Type
@@ -153,7 +157,8 @@ type ModalValues struct {
 	CustomID  string
 	ID        CustomID // CustomID parsed; zero when it is not one of ours
 	Values    map[string]string
-	MessageID string // the message whose component opened the form, if one did
+	Files     map[string][]Attachment // what was uploaded, by field
+	MessageID string                  // the message whose component opened the form, if one did
 }
 
 // OptionValues holds the options given with a command by name.
@@ -263,6 +268,50 @@ type Channel struct {
 	NSFW     bool   `json:"nsfw"`
 	ParentID string `json:"parent_id"`
 	GuildID  string `json:"guild_id"`
+
+	Overwrites []Overwrite `json:"permission_overwrites"` // of threads, their parent's count
+}
+
+// Threaded reports whether the channel is a thread or a forum's post.
+func (c Channel) Threaded() bool { return c.Type >= 10 && c.Type <= 12 }
+
+// Overwrite changes what a role (Type 0) or a member (Type 1) may do in a channel.
+type Overwrite struct {
+	ID    string `json:"id"`
+	Type  int    `json:"type"`
+	Allow string `json:"allow"`
+	Deny  string `json:"deny"`
+}
+
+// MemberPermissions is what a member with some roles may do in a channel, as Discord counts it: the roles of the guild, of
+// which that of everybody has the guild's own ID, then the channel's overwrites for everybody, for the roles and for the
+// member.
+func MemberPermissions(guild GuildInfo, channel Channel, memberID string, roles []string) Permissions {
+	var p Permissions
+	for _, r := range guild.Roles {
+		if r.ID == guild.ID || slices.Contains(roles, r.ID) {
+			p |= r.Grants()
+		}
+	}
+	if guild.OwnerID == memberID {
+		return ^Permissions(0)
+	}
+	if p&Administrator != 0 {
+		return ^Permissions(0)
+	}
+	apply := func(is func(Overwrite) bool) {
+		var allow, deny Permissions
+		for _, o := range channel.Overwrites {
+			if is(o) {
+				allow, deny = allow|parsePermissions(o.Allow), deny|parsePermissions(o.Deny)
+			}
+		}
+		p = p&^deny | allow
+	}
+	apply(func(o Overwrite) bool { return o.Type == 0 && o.ID == guild.ID })
+	apply(func(o Overwrite) bool { return o.Type == 0 && o.ID != guild.ID && slices.Contains(roles, o.ID) })
+	apply(func(o Overwrite) bool { return o.Type == 1 && o.ID == memberID })
+	return p
 }
 
 // Emoji names an emoji: a Unicode one has only a Name, a guild's own has an ID too.
@@ -300,6 +349,9 @@ type ReactionRemove struct {
 
 // discordEpoch is the first millisecond that a snowflake can name.
 const discordEpoch = 1420070400000
+
+// Made is when an account, a message or anything else with an ID was made; the zero time if it is no ID.
+func Made(id string) time.Time { return snowflakeTime(id) }
 
 // snowflakeTime returns when an id was made; the zero time if s is no snowflake.
 func snowflakeTime(s string) time.Time {
@@ -435,6 +487,7 @@ func decodeInteraction(raw []byte, received time.Time) (*Interaction, error) {
 		in.Modal = ModalValues{CustomID: d.CustomID, Values: map[string]string{}, MessageID: message}
 		in.Modal.ID, _ = ParseCustomID(d.CustomID)
 		collectInputs(d.Components, in.Modal.Values, 0)
+		in.Modal.Files = uploaded(in.Modal.Values, d.Resolved.Attachments)
 	default:
 		return in, fmt.Errorf("interaction %s has unknown type %d", w.ID, w.Type)
 	}
@@ -521,6 +574,19 @@ func collectInputs(raw json.RawMessage, into map[string]string, depth int) {
 		collectInputs(c.Component, into, depth+1)
 		collectInputs(c.Components, into, depth+1)
 	}
+}
+
+// uploaded finds the fields whose values are files.
+func uploaded(values map[string]string, files map[string]Attachment) map[string][]Attachment {
+	out := map[string][]Attachment{}
+	for field, ids := range values {
+		for id := range strings.SplitSeq(ids, ",") {
+			if a, ok := files[id]; ok {
+				out[field] = append(out[field], a)
+			}
+		}
+	}
+	return out
 }
 
 func parsePermissions(s string) Permissions {

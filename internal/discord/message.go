@@ -147,15 +147,31 @@ type Modal struct {
 	Inputs   []Input
 }
 
-// Input is one text field of a Modal.
+// InputKind says what a field of a Modal takes; the numbers are Discord's. discordgo does not know all of them.
+type InputKind int
+
+// The kinds of fields. The zero value is a text.
+const (
+	InputText   InputKind = 0
+	InputSelect InputKind = 3  // of Options; what was chosen arrives in ModalValues.Values, separated by commas
+	InputFiles  InputKind = 19 // what was uploaded arrives in ModalValues.Files
+)
+
+// MaxUploads is the most files that one field of a Modal takes.
+const MaxUploads = 10
+
+// Input is one field of a Modal.
 type Input struct {
+	Kind        InputKind
 	CustomID    string
 	Label       string
+	Description string // a line below the label, at most 100 characters
 	Placeholder string
-	Value       string // what the field holds at first
-	Paragraph   bool   // several lines
+	Value       string // what a text holds at first
+	Options     []SelectOption
+	Paragraph   bool // several lines of text
 	Required    bool
-	Min, Max    int // characters; Max 0 means MaxInputValue
+	Min, Max    int // characters of a text, where Max 0 means MaxInputValue; options or files of others, where it means 1
 }
 
 // Choice is one suggestion for an option, or one of the fixed values of an option. Value is a string, an int64 or a
@@ -346,6 +362,15 @@ func (m Modal) Validate() error {
 			return fmt.Errorf("input custom id %q must have 1 to %d characters and be unique", in.CustomID, MaxCustomID)
 		}
 		seen[in.CustomID] = true
+		if n := utf8.RuneCountInString(in.Description); n > 100 {
+			return fmt.Errorf("input description %q is longer than 100", in.Description)
+		}
+		switch n := len(in.Options); {
+		case in.Kind == InputSelect && (n < 1 || n > MaxSelectOptions || in.Max > n):
+			return fmt.Errorf("input %q has %d options for %d choices, want 1 to %d options", in.CustomID, n, in.Max, MaxSelectOptions)
+		case in.Kind == InputFiles && in.Max > MaxUploads:
+			return fmt.Errorf("input %q takes %d files, limit %d", in.CustomID, in.Max, MaxUploads)
+		}
 		if in.Min < 0 || in.Min > MaxInputValue || in.Max < 0 || in.Max > MaxInputValue {
 			return fmt.Errorf("input %q has lengths %d to %d, limit %d", in.CustomID, in.Min, in.Max, MaxInputValue)
 		}

@@ -114,6 +114,9 @@ type wireComponent struct {
 	Divider     *bool          `json:"divider,omitempty"`
 	Spacing     int            `json:"spacing,omitempty"`
 	Color       *int           `json:"accent_color,omitempty"`
+
+	// of forms
+	Component *wireComponent `json:"component,omitempty"`
 }
 
 // wireItem is a picture of a gallery.
@@ -266,6 +269,10 @@ type wireModal struct {
 func (m Modal) wire() wireModal {
 	w := wireModal{CustomID: m.CustomID, Title: m.Title}
 	for _, in := range m.Inputs {
+		if in.Kind != InputText || in.Description != "" {
+			w.Components = append(w.Components, in.labelled())
+			continue
+		}
 		field := wireComponent{
 			Type: 4, CustomID: in.CustomID, Label: in.Label, Placeholder: in.Placeholder, Value: in.Value, Style: 1,
 			Required: &in.Required,
@@ -282,6 +289,33 @@ func (m Modal) wire() wireModal {
 		w.Components = append(w.Components, wireComponent{Type: 1, Components: []wireComponent{field}})
 	}
 	return w
+}
+
+// labelled is a field below a label of its own, as newer kinds want it.
+func (in Input) labelled() wireComponent {
+	field := wireComponent{Type: int(in.Kind), CustomID: in.CustomID, Placeholder: in.Placeholder, Required: &in.Required}
+	if in.Kind == InputText {
+		field.Type, field.Style, field.Value = 4, 1, in.Value
+		if in.Paragraph {
+			field.Style = 2
+		}
+		if in.Min > 0 {
+			field.MinLength = &in.Min
+		}
+		if in.Max > 0 {
+			field.MaxLength = &in.Max
+		}
+	} else {
+		least, most := in.Min, max(in.Max, 1)
+		if in.Required {
+			least = max(least, 1)
+		}
+		field.MinValues, field.MaxValues = &least, &most
+	}
+	for _, o := range in.Options {
+		field.Options = append(field.Options, wireSelect(o))
+	}
+	return wireComponent{Type: 18, Label: in.Label, Description: in.Description, Component: &field}
 }
 
 func wireChoices(choices []Choice) []wireChoice {

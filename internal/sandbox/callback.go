@@ -370,6 +370,11 @@ func modalInputs(m modal) []obj {
 				field["label"] = label
 			}
 			out = append(out, field)
+		case componentSelect, componentUpload:
+			out = append(out, obj{
+				"custom_id": c["custom_id"], "label": label, "description": description, "placeholder": c["placeholder"], "type": c["type"],
+				"required": c["required"] != false, "min_length": num(c["min_values"]), "max_length": max(num(c["max_values"]), 1), "options": c["options"],
+			})
 		}
 	})
 	return slices.Clip(out)

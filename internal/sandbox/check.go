@@ -234,6 +234,10 @@ func checkModal(m modal) string {
 			if n := utf8.RuneCountInString(str(c["label"])); n < 1 || n > 45 {
 				return fmt.Sprintf("components[%d]: label must have 1 to 45 characters, has %d", i, n)
 			}
+			inner, _ := c["component"].(obj)
+			if text := checkField(inner); text != "" {
+				return fmt.Sprintf("components[%d]: %s", i, text)
+			}
 		case 10: // text display
 		default:
 			return fmt.Sprintf("components[%d]: type %d is not allowed in a form", i, num(c["type"]))
@@ -241,15 +245,17 @@ func checkModal(m modal) string {
 	}
 	text := ""
 	walkComponents(m.Components, func(c obj) {
-		if num(c["type"]) != componentTextInput {
+		switch num(c["type"]) {
+		case componentTextInput, componentSelect, componentUpload:
+		default:
 			return
 		}
 		id := str(c["custom_id"])
 		switch n := utf8.RuneCountInString(id); {
 		case n < 1 || n > 100:
-			text = "text input custom_id must have 1 to 100 characters"
+			text = "input custom_id must have 1 to 100 characters"
 		case seen[id]:
-			text = "text input custom_id " + id + " is used twice"
+			text = "input custom_id " + id + " is used twice"
 		case num(c["max_length"]) > 4000 || num(c["min_length"]) > 4000:
 			text = "text input length must be 4000 or less"
 		case utf8.RuneCountInString(str(c["value"])) > 4000:
@@ -260,6 +266,32 @@ func checkModal(m modal) string {
 		seen[id] = true
 	})
 	return text
+}
+
+// checkField checks what stands below a label of a form.
+func checkField(c obj) string {
+	least, most := num(c["min_values"]), num(c["max_values"])
+	if _, ok := c["max_values"]; !ok {
+		most = 1
+	}
+	if required := c["required"] != false; required && least == 0 && c["min_values"] != nil {
+		return "min_values of a required field must be 1 or more"
+	}
+	switch num(c["type"]) {
+	case componentTextInput:
+	case componentSelect:
+		n := len(objects(c["options"]))
+		if n < 1 || n > 25 || least < 0 || most < 1 || least > most || most > n {
+			return "a select of a form has 1 to 25 options and lets people choose no more than these"
+		}
+	case componentUpload:
+		if least < 0 || most < 1 || most > 10 || least > most {
+			return "a file upload takes 0 to 10 files"
+		}
+	default:
+		return fmt.Sprintf("a label cannot hold type %d", num(c["type"]))
+	}
+	return ""
 }
 
 func checkChoices(choices []choice) string {

@@ -268,6 +268,7 @@ const (
 	componentSelect    = 3
 	componentTextInput = 4
 	componentLabel     = 18
+	componentUpload    = 19
 )
 
 // walkComponents visits every component, the outer before the inner.

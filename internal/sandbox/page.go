@@ -344,7 +344,11 @@ func (s *Server) act(ctx context.Context, action string, in pageRequest) (any, e
 	case "choose":
 		return pageOutcome(s.Choose(ctx, in.User, in.Message, in.CustomID, in.Values...))
 	case "submit":
-		return pageOutcome(s.SubmitModal(ctx, in.User, in.Interaction, in.Inputs))
+		files := map[string][]File{}
+		for name, f := range in.Files { // the page takes one for each field
+			files[name] = []File{{Name: f.Name, ContentType: f.Type, Data: f.Data}}
+		}
+		return pageOutcome(s.SubmitFiles(ctx, in.User, in.Interaction, in.Inputs, files))
 	case "menu":
 		if in.Message != "" {
 			return pageOutcome(s.RunMessageMenu(ctx, in.User, in.Message, in.Name))
@@ -391,6 +395,14 @@ func (s *Server) pageFault(kind FaultKind) error {
 	return nil
 }
 
+func pageOptions(list []Choice) []obj {
+	out := []obj{}
+	for _, c := range list {
+		out = append(out, obj{"label": c.Name, "value": c.Value})
+	}
+	return out
+}
+
 func pageOutcome(out Outcome, err error) (any, error) {
 	if err != nil {
 		return nil, err
@@ -402,6 +414,7 @@ func pageOutcome(out Outcome, err error) (any, error) {
 			inputs = append(inputs, obj{
 				"custom_id": in.CustomID, "label": in.Label, "description": in.Description, "placeholder": in.Placeholder,
 				"value": in.Value, "paragraph": in.Paragraph, "required": in.Required, "min": in.MinLength, "max": in.MaxLength,
+				"files": in.Files, "options": pageOptions(in.Options),
 			})
 		}
 		answer["modal"] = obj{"interaction": out.Modal.InteractionID, "title": out.Modal.Title, "inputs": inputs}

@@ -43,7 +43,9 @@ type Modal struct {
 type Input struct {
 	CustomID, Label, Description, Placeholder, Value string
 	Paragraph, Required                              bool
-	MinLength, MaxLength                             int
+	MinLength, MaxLength                             int // of a text; choices or files of other fields
+	Files                                            bool
+	Options                                          []Choice // of a select; Value is what is chosen at first
 }
 
 // Outcome is how the bot answered an interaction.
@@ -285,12 +287,20 @@ func (s *Server) deliverAndWait(ctx context.Context, it *interaction, data obj, 
 func (m *modal) export(interactionID string) *Modal {
 	out := &Modal{InteractionID: interactionID, CustomID: m.CustomID, Title: m.Title}
 	for _, f := range modalInputs(*m) {
+		var options []Choice
+		value := str(f["value"])
+		for _, o := range objects(f["options"]) {
+			options = append(options, Choice{Name: str(o["label"]), Value: str(o["value"])})
+			if o["default"] == true {
+				value = strings.TrimPrefix(value+","+str(o["value"]), ",")
+			}
+		}
 		paragraph, _ := f["paragraph"].(bool)
 		required, _ := f["required"].(bool)
 		out.Inputs = append(out.Inputs, Input{
 			CustomID: str(f["custom_id"]), Label: str(f["label"]), Description: str(f["description"]),
-			Placeholder: str(f["placeholder"]), Value: str(f["value"]), Paragraph: paragraph, Required: required,
-			MinLength: num(f["min_length"]), MaxLength: num(f["max_length"]),
+			Placeholder: str(f["placeholder"]), Value: value, Paragraph: paragraph, Required: required,
+			MinLength: num(f["min_length"]), MaxLength: num(f["max_length"]), Files: num(f["type"]) == componentUpload, Options: options,
 		})
 	}
 	return out
@@ -410,17 +420,31 @@ func checkSelected(c obj, values []string) error {
 // SubmitModal sends a form that the bot opened with the outcome's interaction, and waits for the bot's first answer.
 // Fields without a value keep what they were opened with.
 func (s *Server) SubmitModal(ctx context.Context, userID, interactionID string, values map[string]string) (Outcome, error) {
+	return s.SubmitFiles(ctx, userID, interactionID, values, nil)
+}
+
+// SubmitFiles is SubmitModal for forms that take files too, by field. Values of selects are separated by commas.
+func (s *Server) SubmitFiles(ctx context.Context, userID, interactionID string, values map[string]string, files map[string][]File) (Outcome, error) {
 	s.mu.Lock()
 	from := s.w.Interactions[interactionID]
 	if from == nil || from.Modal == nil || from.User != userID {
 		s.mu.Unlock()
 		return Outcome{}, errors.New("there is no such form")
 	}
-	rows := []any{}
+	rows, resolved := []any{}, obj{}
 	for _, in := range from.Modal.export("").Inputs {
 		text, given := values[in.CustomID]
 		if !given {
 			text = in.Value
+		}
+		if in.Files || len(in.Options) > 0 {
+			field, err := s.newField(in, text, files[in.CustomID], from.Channel, resolved)
+			if err != nil {
+				s.mu.Unlock()
+				return Outcome{}, fmt.Errorf("%s: %w", in.Label, err)
+			}
+			rows = append(rows, obj{"type": componentLabel, "component": field})
+			continue
 		}
 		n := utf8.RuneCountInString(text)
 		limit := in.MaxLength
@@ -436,6 +460,9 @@ func (s *Server) SubmitModal(ctx context.Context, userID, interactionID string, 
 		}})
 	}
 	data := obj{"custom_id": from.Modal.CustomID, "components": rows}
+	if len(resolved) > 0 {
+		data["resolved"] = resolved
+	}
 	it := s.newInteraction(interactionModal, userID, from.Channel)
 	it.Trigger = s.metadata(from)
 	var m *message
@@ -443,6 +470,34 @@ func (s *Server) SubmitModal(ctx context.Context, userID, interactionID string, 
 		m, it.Source = s.w.find(from.Channel, from.Source), from.Source
 	}
 	return s.deliverAndWait(ctx, it, data, m)
+}
+
+// newField is a select or a file upload as a person filled it in. s.mu is held.
+func (s *Server) newField(in Input, text string, files []File, channelID string, resolved obj) (obj, error) {
+	kind, values := componentSelect, []string{}
+	for v := range strings.SplitSeq(text, ",") {
+		if v == "" || in.Files {
+			continue
+		}
+		if !slices.ContainsFunc(in.Options, func(c Choice) bool { return c.Value == v }) {
+			return nil, fmt.Errorf("there is no option %q", v)
+		}
+		values = append(values, v)
+	}
+	if in.Files {
+		kind = componentUpload
+		for _, f := range files {
+			id, err := s.optionValue(option{Type: optionAttachment}, f, channelID, resolved)
+			if err != nil {
+				return nil, err
+			}
+			values = append(values, fmt.Sprint(id))
+		}
+	}
+	if len(values) > in.MaxLength || in.Required && len(values) == 0 || len(values) > 0 && len(values) < in.MinLength {
+		return nil, fmt.Errorf("%d are too few or too many", len(values))
+	}
+	return obj{"type": kind, "custom_id": in.CustomID, "values": values}, nil
 }
 
 // React adds a person's reaction to a message. emoji is a Unicode emoji, or name:id.
@@ -477,13 +532,22 @@ func (s *Server) userReaction(userID, messageID, text string, add bool) error {
 
 // Post writes a message as a person.
 func (s *Server) Post(userID, channelID, text string) (Message, error) {
+	return s.PostFiles(userID, channelID, text)
+}
+
+// PostFiles writes a message with files as a person.
+func (s *Server) PostFiles(userID, channelID, text string, files ...File) (Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, err := s.at(userID, channelID); err != nil {
 		return Message{}, err
 	}
 	m := s.newMessage(channelID, userID)
-	if text := s.fill(m, body{Content: &text}, nil); text != "" {
+	attached := make(map[int]*file)
+	for i, f := range files {
+		attached[i] = newFile(f.Name, f.ContentType, f.Data)
+	}
+	if text := s.fill(m, body{Content: &text}, attached); text != "" {
 		return Message{}, errors.New(text)
 	}
 	s.add(m)

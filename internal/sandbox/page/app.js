@@ -241,21 +241,30 @@ function openModal(modal, messageID) {
   $("modal-problem").hidden = true;
   $("modal-inputs").replaceChildren(...modal.inputs.map((input, i) => {
     const id = "modal-input-" + i;
+    const described = (field) => el("label", { for: id }, el("span", {}, input.label, input.required ? el("span", { class: "required", title: "required" }, " *") : null), input.description ? el("small", {}, input.description) : null, field);
+    if (input.files) return described(el("input", { id, type: "file", name: input.custom_id, required: input.required, dataset: { testid: "modal-input", custom: input.custom_id } }));
+    if (input.options?.length) {
+      const chosen = (input.value ?? "").split(",");
+      return described(el("select", { id, name: input.custom_id, required: input.required, multiple: input.max > 1, dataset: { testid: "modal-input", custom: input.custom_id } },
+        ...(input.required || input.max > 1 ? [] : [el("option", { value: "" }, "—")]),
+        ...input.options.map((o) => el("option", { value: o.value, selected: chosen.includes(o.value) }, o.label))));
+    }
     const field = el(input.paragraph ? "textarea" : "input", { id, name: input.custom_id, required: input.required, maxlength: input.max || 4000, minlength: input.min || null, placeholder: input.placeholder || null, rows: input.paragraph ? 5 : null, dataset: { testid: "modal-input", custom: input.custom_id } });
     field.value = input.value ?? "";
-    return el("label", { for: id }, el("span", {}, input.label, input.required ? el("span", { class: "required", title: "required" }, " *") : null), input.description ? el("small", {}, input.description) : null, field);
+    return described(field);
   }));
   const dialog = $("modal");
   $("modal-form").onsubmit = async (event) => {
     event.preventDefault();
-    const inputs = Object.fromEntries([...$("modal-inputs").querySelectorAll("input, textarea")].map((field) => [field.name, field.value]));
-    const answer = await ask("submit", { interaction: modal.interaction, inputs });
+    const inputs = Object.fromEntries([...$("modal-inputs").querySelectorAll("input:not([type=file]), textarea, select")].map((field) =>
+      [field.name, field.multiple ? [...field.selectedOptions].map((o) => o.value).join() : field.value]));
+    const answer = await ask("submit", { interaction: modal.interaction, inputs, files: await readFiles($("modal-inputs")) });
     if (answer.error) { $("modal-problem").textContent = sentence(answer.error); $("modal-problem").hidden = false; return; }
     dialog.close();
     settle(answer, messageID);
   };
   dialog.showModal();
-  $("modal-inputs").querySelector("input, textarea")?.focus();
+  $("modal-inputs").querySelector("input, textarea, select")?.focus();
 }
 
 $("modal-cancel").addEventListener("click", () => $("modal").close());
@@ -338,9 +347,9 @@ function showFiles() {
   holder.replaceChildren(...names.map((name) => el("label", {}, name + ": ", el("input", { type: "file", name, dataset: { testid: "file-" + name } }))));
 }
 
-async function readFiles() {
+async function readFiles(holder = $("files")) {
   const out = {};
-  for (const input of $("files").querySelectorAll("input")) {
+  for (const input of holder.querySelectorAll("input[type=file]")) {
     const file = input.files[0];
     if (!file) continue;
     const url = await new Promise((done, failed) => { const r = new FileReader(); r.onload = () => done(r.result); r.onerror = failed; r.readAsDataURL(file); });

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"stablemate/commands/chat"
+	"stablemate/horde"
+	"stablemate/internal/discord"
+)
+
+// Verbs of asking for the same of another model. The id is the interaction of the request.
+const (
+	verbNewModel  = "nm"
+	verbPickModel = "np"
+)
+
+// newModelFamily is "Change model" under requests that nobody could serve.
+func (s *Set) newModelFamily() family {
+	return family{register: func(rt *discord.Router) {
+		rt.Component(verbNewModel, discord.Route{Handle: s.answered(s.pressNewModel), Private: true})
+		rt.Component(verbPickModel, discord.Route{Handle: s.answered(s.pressPickModel)})
+	}}
+}
+
+// newModelButton offers another model for a request.
+func newModelButton(v voice, id string) discord.Button {
+	return pickButton(v.T("request.changemodel"), "🔀", verbNewModel, id, "")
+}
+
+// otherModels are served now, beside the one that a request names.
+func (s *Set) otherModels(p *params) []horde.ModelStatus {
+	kind := horde.Dreamer
+	if p.Text != nil {
+		kind = horde.Scribe
+	}
+	return slices.DeleteFunc(s.engine.ModelsOf(kind), func(m horde.ModelStatus) bool {
+		return m.Threads == 0 || m.Name == p.Model || len(m.Name) > maxModel
+	})
+}
+
+// mayChangeModel finds a request that the presser may ask for again.
+func (s *Set) mayChangeModel(ctx context.Context, in *discord.Interaction, r *discord.Responder) (row chat.Message, p params, e Effective, ok bool, err error) {
+	row, p, ok, err = s.pressed(ctx, in, r)
+	if err != nil || !ok {
+		return row, p, e, false, err
+	}
+	if e, err = s.effective(ctx, in); err != nil {
+		return row, p, e, false, err
+	}
+	switch {
+	case p.Forms != nil:
+		return row, p, e, false, r.Reply(ctx, private(e.say.T("request.old")))
+	case !s.mayPress(ctx, &e, row.Person):
+		return row, p, e, false, tell(e.say.T("effective.strict"))
+	}
+	return row, p, e, true, nil
+}
+
+// pressNewModel lists the models that could make it now.
+func (s *Set) pressNewModel(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	row, p, e, ok, err := s.mayChangeModel(ctx, in, r)
+	if err != nil || !ok {
+		return err
+	}
+	w := e.say
+	sel := &discord.Select{CustomID: discord.CustomID{Verb: verbPickModel, ID: short(row)}.String(), Placeholder: w.T("advanced.model")}
+	for _, m := range s.otherModels(&p) {
+		if (p.Text != nil || e.serves(m.Name)) && len(sel.Options) < discord.MaxSelectOptions-1 {
+			sel.Options = append(sel.Options, discord.SelectOption{Label: discord.Clip(plain(voice{w}.model(m)), 100), Value: m.Name})
+		}
+	}
+	if len(sel.Options) > 0 && p.Model != "" {
+		sel.Options = append([]discord.SelectOption{{Label: w.T("request.anymodel"), Value: anyModel}}, sel.Options...)
+	}
+	if len(sel.Options) == 0 {
+		return tell(w.T("request.nomodels"))
+	}
+	m := private(w.T("request.whichmodel"))
+	m.Components = []discord.Row{{Select: sel}}
+	return r.Reply(ctx, m)
+}
+
+// pressPickModel asks the chosen one. Whoever presses, pays; their own request that still waits is taken back first.
+func (s *Set) pressPickModel(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	row, p, e, ok, err := s.mayChangeModel(ctx, in, r)
+	if err != nil || !ok {
+		return err
+	}
+	if len(in.Component.Values) != 1 {
+		return r.Reply(ctx, private(e.say.T("request.old")))
+	}
+	model := in.Component.Values[0]
+	if model == anyModel {
+		model = ""
+	}
+	if p.Text == nil {
+		if err := e.allowsModel(ask{model: model}); err != nil {
+			return err
+		}
+	}
+	if id, live, placed := s.follow.requestOf(row.Key); live && placed && row.Person == in.User.ID {
+		undo := s.follow.cancelling(row.Key, in.User.ID)
+		_, err := s.cancel(ctx, p, id)
+		if refusal, refused := errors.AsType[*horde.Error](err); err != nil && (!refused || refusal.Code != horde.CodeRequestNotFound) {
+			undo()
+			return fmt.Errorf("cancel: %w", err)
+		}
+	}
+	p = p.fresh()
+	if p.Model = model; p.Styled != nil && len(p.Styled.Models) > 0 && !slices.Contains(p.Styled.Models, model) {
+		p.Style = "" // a style brings its own models
+	}
+	p.Styled = nil
+	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands_test
+
+import (
+	"testing"
+	"time"
+
+	"stablemate/commands"
+	"stablemate/internal/sandbox"
+)
+
+func TestAMessageThatOnlyItsTokenReachesIsLeftWithAButton(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	if err := r.sand.Leave(sandbox.OtherGuildID, sandbox.BotID); err != nil {
+		t.Fatal(err)
+	}
+	out := r.runIn(sandbox.Newcomer, sandbox.OtherChannelID, "generate", map[string]any{"prompt": "red apple"})
+	r.message(sandbox.Newcomer, out.MessageID, "No worker is online")
+	r.jump(13*time.Minute + 40*time.Second)
+	m := r.message(sandbox.Newcomer, out.MessageID, "Noch in Arbeit")
+	if m.Ephemeral || len(m.Buttons) != 1 {
+		t.Fatalf("the message is %+v", m)
+	}
+	r.worker(nil)
+	r.see(sandbox.Newcomer, "that it is done", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && holds(m, []string{"red apple"})
+	})
+	r.closed()
+	r.click(sandbox.Newcomer, m.ID, m.Buttons[0].Label)
+	r.see(sandbox.Newcomer, "the image", func(m sandbox.Message) bool { return m.Ephemeral && len(m.Attachments) == 1 })
+}
+
+func TestWhoWantsToHearNothingOfLongWaitsHearsNothing(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.run(sandbox.Newcomer, "settings notifications", map[string]any{"done": false})
+	id := r.generate(sandbox.Newcomer, map[string]any{"private": true})
+	r.message(sandbox.Newcomer, id, "No worker is online")
+	r.jump(13*time.Minute + 40*time.Second)
+	r.message(sandbox.Newcomer, id, "press the button to see the result")
+	r.worker(nil)
+	r.closed()
+	if list := r.sand.Messages(sandbox.DMChannel(sandbox.Newcomer), sandbox.Newcomer); len(list) > 0 {
+		t.Errorf("was told %+v", list)
+	}
+}
+
+func TestEachRequestHasItsOwnSourceImage(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	id := r.generate(sandbox.Newcomer, map[string]any{"image": pngFile(t, 256, 256)})
+	r.result(sandbox.Newcomer, id, 1)
+	first, _ := r.latest(sandbox.Newcomer)["source"].(string)
+	out := r.click(sandbox.Friend, id, "Again")
+	r.result(sandbox.Friend, out.MessageID, 1)
+	second, _ := r.latest(sandbox.Friend)["source"].(string)
+	if first == "" || second == "" || first == second {
+		t.Fatalf("the sources are %q and %q", first, second)
+	}
+	r.closed()
+	r.click(sandbox.Newcomer, id, "Delete")
+	r.eventually("the source is gone", func() bool {
+		_, err := r.images.Read(r.ctx(), first, 1<<20)
+		return err != nil
+	})
+	out = r.click(sandbox.Friend, out.MessageID, "Again")
+	r.result(sandbox.Friend, out.MessageID, 1)
+}
+
+func TestImagesForAdultsGoToAdultsAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.Ceiling.Adult = true })
+	r.worker(nil).adult.Store(true)
+	out := r.runIn(sandbox.Newcomer, sandbox.AdultChannelID, "generate", map[string]any{"prompt": "red apple"})
+	r.result(sandbox.Newcomer, out.MessageID, 1)
+	if r.latest(sandbox.Newcomer)["adult"] != true {
+		t.Fatal("the channel is not for adults")
+	}
+	r.click(sandbox.Friend, out.MessageID, "Send to DM")
+	r.whisper(sandbox.Friend, "This image is for adults")
+}
