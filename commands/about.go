@@ -4,19 +4,10 @@ package commands
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
 	"stablemate/internal/discord"
 )
-
-// verbHelp is the verb of the list of topics under /help.
-const verbHelp = "hp"
-
-// topics are what /help knows about, the first at first.
-func topics() []string {
-	return []string{"start", "images", "account", "kudos", "settings", "server", "privacy"}
-}
 
 // aboutFamily is /help and /about.
 func (s *Set) aboutFamily() family {
@@ -28,7 +19,7 @@ func (s *Set) aboutFamily() family {
 	}
 	return family{
 		specs: []discord.CommandSpec{
-			spec("help", s.option("topic", "help.opt.topic", discord.OptionString, s.oneOf("help.t.", topics()...))), spec("about"),
+			spec("help", s.option("topic", "help.opt.topic", discord.OptionString, s.oneOf("help.t.", topicNames()...))), spec("about"),
 		},
 		register: func(rt *discord.Router) {
 			rt.Command("help", discord.Route{Handle: s.answered(s.help), Private: true})
@@ -36,50 +27,6 @@ func (s *Set) aboutFamily() family {
 			rt.Component(verbHelp, discord.Route{Handle: s.answered(s.pressHelp), Private: true})
 		},
 	}
-}
-
-func (s *Set) help(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	return r.Reply(ctx, s.helpPage(ctx, in, in.Command.Options.String("topic")))
-}
-
-func (s *Set) pressHelp(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	return r.Update(ctx, s.helpPage(ctx, in, picked(in)))
-}
-
-// helpPage is what /help says about a topic, with the list of the others.
-func (s *Set) helpPage(ctx context.Context, in *discord.Interaction, topic string) discord.Message {
-	w := s.say(in)
-	if !slices.Contains(topics(), topic) {
-		topic = topics()[0]
-	}
-	title := w.T("help.t." + topic)
-	if topic == topics()[0] {
-		title = w.T("help.hello")
-		if s.opts.HordeName != "" {
-			title = w.T("help.hellofrom", "Horde", escape(s.opts.HordeName))
-		}
-	}
-	text := w.T("help."+topic,
-		"Generate", s.cmd("generate"), "Login", s.cmd("login"), "Logout", s.cmd("logout"), "Balance", s.cmd("kudos balance"), "Gift", s.cmd("kudos gift"),
-		"Info", s.cmd("userinfo"), "Key", s.cmd("apikey new"), "Link", s.cmd("apikey link"), "Panel", s.cmd("settings panel"),
-		"Save", s.cmd("settings preset save"), "Notices", s.cmd("settings notifications"), "Server", s.cmd("serverconfig panel"),
-		"Channel", s.cmd("serverconfig channel"), "Role", s.cmd("serverconfig role"), "Block", s.cmd("serverconfig block"), "Log", s.cmd("serverconfig log"),
-		"Policy", s.cmd("privacy policy"), "Export", s.cmd("privacy export"), "Delete", s.cmd("privacy delete"))
-	if topic == "kudos" || topic == topics()[0] {
-		if rule, found := s.emojiOf(ctx, in.GuildID); found {
-			text = lines(text, "", w.T("help.emoji", "Emoji", rule.Show, "Kudos", kudosWord(rule.Amount)))
-		}
-	}
-	m := private("")
-	m.Embeds = []discord.Embed{{
-		Title: discord.Clip(title, discord.MaxEmbedTitle), Color: embedColor, Description: discord.Clip(text, discord.MaxEmbedDescription),
-	}}
-	choose := &discord.Select{CustomID: discord.CustomID{Verb: verbHelp}.String(), Placeholder: w.T("help.choose")}
-	for _, t := range topics() {
-		choose.Options = append(choose.Options, discord.SelectOption{Label: w.T("help.t." + t), Value: t, Default: t == topic})
-	}
-	m.Components = []discord.Row{{Select: choose}}
-	return m
 }
 
 // about tells what runs here.

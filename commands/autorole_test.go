@@ -53,6 +53,9 @@ func (r *rig) pass() {
 		return strings.Contains(m.Content, "I know ")
 	})
 	r.click(sandbox.Admin, out.MessageID, "Do it now")
+	r.see(sandbox.Admin, "the button", func(m sandbox.Message) bool { // the answer may come after its acknowledgement
+		return m.ID == out.MessageID && slices.Contains(labels(m), "Refresh")
+	})
 	r.eventually("the pass ends", func() bool {
 		r.click(sandbox.Admin, out.MessageID, "Refresh")
 		return slices.ContainsFunc(r.sand.Messages(sandbox.ChannelID, sandbox.Admin), func(m sandbox.Message) bool {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -47,9 +48,7 @@ func TestAJobOfTwentyMinutes(t *testing.T) {
 				}
 			}
 			options := map[string]any{"prompt": "red apple"}
-			for k, v := range c.options {
-				options[k] = v
-			}
+			maps.Copy(options, c.options)
 			id := r.runIn(sandbox.Newcomer, c.channel, "generate", options).MessageID
 			r.message(sandbox.Newcomer, id, "No worker is online")
 			const first, all = 13*time.Minute + 40*time.Second, horde.RequestTTL - 20*time.Second
@@ -82,7 +81,7 @@ func TestASlowDatabaseDoesNotCostTheAcknowledgement(t *testing.T) {
 	r := newRig(t, nil)
 	r.login(sandbox.Friend)
 	r.worker(nil)
-	r.slow.Store(int64(700 * time.Millisecond))
+	r.slow.Store(int64(2500 * time.Millisecond)) // each read
 	var people sync.WaitGroup
 	for path, options := range map[string]map[string]any{
 		"generate": {"prompt": "red apple"}, "kudos gift": {"user": sandbox.Friend, "amount": 2}, "kudos balance": nil, "settings show": nil,
@@ -90,7 +89,7 @@ func TestASlowDatabaseDoesNotCostTheAcknowledgement(t *testing.T) {
 	} {
 		people.Go(func() {
 			out, err := r.sand.RunCommand(context.Background(), sandbox.Admin, sandbox.ChannelID, path, options)
-			if err != nil || out.After > 2900*time.Millisecond {
+			if err != nil || out.After > 5*time.Second {
 				t.Errorf("/%s was acknowledged after %v, %v", path, out.After, err)
 			}
 		})
@@ -356,7 +355,11 @@ func TestLargestInputs(t *testing.T) {
 			{"generate", map[string]any{"prompt": fill(4000), "private": true}},
 			{"kudos gift", map[string]any{"user": sandbox.Admin, "amount": 999, "note": fill(200)}},
 			{"settings preset save", map[string]any{"name": fill(32)}},
-			{"history list", nil}, {"jobs list", nil}, {"settings show", nil}, {"kudos history", nil}, {"kudos pending", nil},
+			{"history list", nil},
+			{"jobs list", nil},
+			{"settings show", nil},
+			{"kudos history", nil},
+			{"kudos pending", nil},
 			{"styles search", map[string]any{"text": fill(25)}},
 			{"text", map[string]any{"prompt": fill(4000)}},
 			{"party start", map[string]any{"name": fill(80), "theme": fill(500), "words": fill(200), "budget": 10}},

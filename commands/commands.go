@@ -179,6 +179,7 @@ type Set struct {
 	keyUses    *memory[chat.KeyUse]
 
 	bundle  *words.Bundle
+	specs   func() []discord.CommandSpec // Commands, once
 	follow  *follower
 	roles   *roleEngine
 	network *network
@@ -237,7 +238,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	if err != nil {
 		return nil, fmt.Errorf("commands: %w", err)
 	}
-	s.bundle = bundle
+	s.bundle, s.specs = bundle, sync.OnceValue(s.Commands)
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)

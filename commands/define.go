@@ -49,15 +49,6 @@ func suggest(typed string, all []discord.Choice) []discord.Choice {
 	return out
 }
 
-// logChannel is where a guild's administrators hear of what happens; empty where they chose none.
-func (s *Set) logChannel(ctx context.Context, guild string) string {
-	g, _, err := s.guilds.get(ctx, guild)
-	if err != nil {
-		return ""
-	}
-	return g.Log
-}
-
 // administers refuses whoever lacks a permission in the guild, or is in none. ok is false when it has answered.
 func (s *Set) administers(ctx context.Context, in *discord.Interaction, r *discord.Responder, p discord.Permissions, name string) (ok bool, err error) {
 	w := s.say(in)

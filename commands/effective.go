@@ -42,6 +42,9 @@ type Ceiling struct {
 	Adult bool
 	// NoSources forbids images made from images.
 	NoSources bool
+	// Youth is the age below which Discord accounts make no images from images, give no kudos, and have youngAtOnce images
+	// on their way at most; 0 for no such age.
+	Youth time.Duration
 }
 
 // Bounds of what is known about channels.
@@ -50,6 +53,9 @@ const (
 	parentTime = time.Minute // after which a parent is asked for its age restriction again
 	warmTime   = time.Second // for reading what is not at hand yet, before a command goes on without it
 )
+
+// youngAtOnce is how many images somebody may have on the way whose account is young.
+const youngAtOnce = 2
 
 // defaultAmount is how many images a request may have where nobody says more.
 const defaultAmount = 4
@@ -88,6 +94,7 @@ type Effective struct {
 	answers     chat.Answers
 	shut        []chat.Feature // switched off by the operators
 	draining    bool           // no new work is taken
+	young       time.Time      // when the person's Discord account is old enough for everything; zero when it is
 
 	say   words.Words // in the person's language
 	aloud words.Words // in the guild's
@@ -243,7 +250,19 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 		return Effective{}, err
 	}
 	e.sources = e.sources && !slices.Contains(e.shut, chat.Sources)
+	if e.young = s.youngUntil(in.User.ID); !e.young.IsZero() {
+		e.limits = atMost(e.limits, chat.Limits{AtOnce: youngAtOnce})
+	}
 	return e, nil
+}
+
+// youngUntil is when a Discord account is old enough for everything; zero when it is, or when nobody asks.
+func (s *Set) youngUntil(person string) time.Time {
+	made := discord.Made(person)
+	if until := made.Add(s.opts.Ceiling.Youth); s.opts.Ceiling.Youth > 0 && !made.IsZero() && s.now().Before(until) {
+		return until
+	}
+	return time.Time{}
 }
 
 // blockOf finds what keeps a person from using the bot in a guild, if it still holds.
@@ -328,6 +347,8 @@ func (e *Effective) admit(f chat.Feature) error {
 		return tell(e.say.T("effective.off"))
 	case len(roles) > 0 && !e.manager && !slices.ContainsFunc(e.roles, func(id string) bool { return slices.Contains(roles, id) }):
 		return tell(e.say.T("effective.access", "Roles", roleList(roles)))
+	case f == chat.Gifts && !e.young.IsZero():
+		return tell(e.say.T("effective.young", "Until", stamp(e.young)))
 	}
 	return e.open(f)
 }
@@ -381,6 +402,8 @@ func (e *Effective) allows(a ask) error {
 		return tell(e.say.T("effective.steps", "Steps", l.Steps))
 	case l.Amount > 0 && a.amount > l.Amount:
 		return tell(e.say.T("effective.amount", "Amount", l.Amount))
+	case a.source && !e.young.IsZero():
+		return tell(e.say.T("effective.young", "Until", stamp(e.young)))
 	case a.source && !e.sources:
 		return tell(e.say.T("effective.sources"))
 	}

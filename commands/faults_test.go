@@ -36,7 +36,7 @@ type trouble struct {
 	goes     string        // where the running image ends: "" its message, "direct" its person's direct messages, "history"
 	role     time.Duration // roles are tried again after so long
 	unheard  bool          // the recipient may miss the news of the gift, not the gift
-	repeated int           // times more that a role may be given: an answer was lost
+	repeated int           // times more that a role may be given: an answer was lost, or the process ended right then
 	picture  []byte        // that workers deliver
 	forgiven string        // finding that is part of it
 	most     int           // REST requests at most; default mostRequests
@@ -57,8 +57,12 @@ func everywhere(f sandbox.Fault) []sandbox.Fault {
 		method, path string
 		times        int
 	}{
-		{http.MethodPost, "/callback", 3}, {http.MethodPatch, "/webhooks/", 3}, {http.MethodPost, "/users/@me/channels", 1},
-		{http.MethodPost, "/messages", 1}, {http.MethodGet, "/members/", 1}, {http.MethodPut, "/roles/", 1},
+		{http.MethodPost, "/callback", 3},
+		{http.MethodPatch, "/webhooks/", 3},
+		{http.MethodPost, "/users/@me/channels", 1},
+		{http.MethodPost, "/messages", 1},
+		{http.MethodGet, "/members/", 1},
+		{http.MethodPut, "/roles/", 1},
 	} {
 		f := f
 		f.Method, f.Path = x.method, x.path
@@ -158,8 +162,8 @@ func troubles() map[string]trouble {
 		"closed with 1000":             {faults: closed(1000)},
 		"closed with 4000":             {faults: closed(4000)},
 		"closed with 4009":             {faults: closed(4009), forgets: true},
-		"closed and refused with 4004": {faults: refusedFor(4004), stops: true, forgets: true},
-		"closed and refused with 4014": {faults: refusedFor(4014), stops: true, forgets: true},
+		"closed and refused with 4004": {faults: refusedFor(4004), stops: true, forgets: true, repeated: 1},
+		"closed and refused with 4014": {faults: refusedFor(4014), stops: true, forgets: true, repeated: 1},
 		"asked to reconnect":           {faults: []sandbox.Fault{{Kind: sandbox.Reconnect}}},
 		"session ended":                {faults: []sandbox.Fault{{Kind: sandbox.InvalidSession}}, forgets: true},
 		"session to be resumed":        {faults: []sandbox.Fault{{Kind: sandbox.InvalidSession, Code: 1}}, forgets: true},
@@ -218,6 +222,9 @@ func begin(t *testing.T, c trouble) *scenes {
 	t.Helper()
 	r := newRig(t, func(o *commands.Options) { o.GiftGrace = time.Second }, func(s *sandbox.Options, d *discord.Options) {
 		d.IdentifyWindow = 50 * time.Millisecond
+		if c.forgets || len(c.faults) > 0 && c.faults[0].Path != "" { // people see that, and do it again
+			s.AnswerWindow, d.AnswerWindow = 4*time.Second, 3900*time.Millisecond
+		}
 		if c.tune != nil {
 			c.tune(s, d)
 		}
@@ -352,15 +359,15 @@ func (s *scenes) images() {
 	shows := func(channel, who string, ok func(sandbox.Message) bool) {
 		r.see(who, "an image", func(m sandbox.Message) bool { return m.ChannelID == channel && len(m.Attachments) == 1 && ok(m) })
 	}
-	any := func(sandbox.Message) bool { return true }
+	whichever := func(sandbox.Message) bool { return true }
 	switch s.goes {
 	case "":
 		shows(sandbox.ChannelID, sandbox.Newcomer, func(m sandbox.Message) bool { return m.ID == s.running })
 	case "direct":
-		shows(sandbox.DMChannel(sandbox.Newcomer), sandbox.Newcomer, any)
+		shows(sandbox.DMChannel(sandbox.Newcomer), sandbox.Newcomer, whichever)
 	}
 	if s.goes == "direct" {
-		shows(sandbox.DMChannel(sandbox.Friend), sandbox.Friend, any)
+		shows(sandbox.DMChannel(sandbox.Friend), sandbox.Friend, whichever)
 	} else {
 		shows(s.place(sandbox.Friend), sandbox.Friend, func(m sandbox.Message) bool { return m.ID == s.asked })
 	}
@@ -387,8 +394,10 @@ func (s *scenes) images() {
 // all lists messages of the bot that nobody else may see twice.
 func (s *scenes) all(ok func(sandbox.Message) bool) (out []sandbox.Message) {
 	for _, x := range [][2]string{
-		{sandbox.ChannelID, sandbox.Admin}, {sandbox.DMChannel(sandbox.Newcomer), sandbox.Newcomer},
-		{sandbox.DMChannel(sandbox.Friend), sandbox.Friend}, {sandbox.DMChannel(sandbox.Admin), sandbox.Admin},
+		{sandbox.ChannelID, sandbox.Admin},
+		{sandbox.DMChannel(sandbox.Newcomer), sandbox.Newcomer},
+		{sandbox.DMChannel(sandbox.Friend), sandbox.Friend},
+		{sandbox.DMChannel(sandbox.Admin), sandbox.Admin},
 	} {
 		for _, m := range s.r.sand.Messages(x[0], x[1]) {
 			if m.AuthorID == sandbox.BotID && ok(m) {

@@ -41,7 +41,7 @@ func TestRatingsAndKudosAreExportedAndForgotten(t *testing.T) {
 	})
 	var out struct {
 		Account struct {
-			Keys      []struct{ Name string }       `json:"shared_keys"`
+			Keys      []struct{ Name string }        `json:"shared_keys"`
 			Movements []struct{ Kind, Kudos string } `json:"movements_of_kudos"`
 			Ratings   []struct{ Rating, Artifacts int }
 		}

@@ -149,6 +149,24 @@ func TestAChannelThatIsOffGivesNothingInItsThreadsEither(t *testing.T) {
 	r.balance(sandbox.Newcomer, start+10*kudos.One)
 }
 
+func TestYoungAccountsGiveNothingAndAreToldWhy(t *testing.T) {
+	t.Parallel()
+	const young = sandbox.Friend
+	r := newRig(t, func(o *commands.Options) { o.Ceiling.Youth = time.Since(discord.Made(young)) + 7*24*time.Hour })
+	r.worker(nil)
+	r.login(sandbox.Newcomer, young)
+	post := r.post(sandbox.Newcomer)
+	r.react(young, post, "🙏")
+	r.see(young, "the reason", func(m sandbox.Message) bool { return holds(m, []string{"Your Discord account is very new"}) })
+	r.stays(sandbox.Newcomer, start)
+	r.refused(young, "kudos gift", map[string]any{"user": sandbox.Newcomer, "amount": 5}, "Your Discord account is very new")
+	r.refused(young, "generate", map[string]any{"prompt": "red apple", "amount": 3}, "images on the way")
+	r.result(young, r.generate(young, nil), 1)
+	r.jump(8 * 24 * time.Hour)
+	r.react(young, r.post(sandbox.Newcomer), "🙏")
+	r.balance(sandbox.Newcomer, start+10*kudos.One)
+}
+
 func TestAnEmojiGivesNoMoreThanTheOperatorAllows(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *commands.Options) { o.EmojiMost = 20 * kudos.One })

@@ -5,6 +5,7 @@ package commands_test
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -227,17 +228,88 @@ func TestSomebodyIsForgotten(t *testing.T) {
 	r.eventually("the account is wiped", func() bool { _, ok := r.p.engine.UserByExternal("d_" + sandbox.Newcomer); return !ok })
 }
 
+// optionsOf are the values that the list of a message has.
+func optionsOf(m sandbox.Message) (out []string) {
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			if value, ok := v["value"].(string); ok {
+				out = append(out, value)
+			}
+			for _, inner := range v {
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		case []map[string]any:
+			for _, inner := range v {
+				walk(inner)
+			}
+		}
+	}
+	data, err := json.Marshal(m.Raw["components"])
+	var components any
+	if err == nil && json.Unmarshal(data, &components) == nil {
+		walk(components)
+	}
+	return out
+}
+
+func guildDocs(t *testing.T, r *rig) []string {
+	t.Helper()
+	docs, err := r.p.store.DocsOfGuild(r.ctx(), "guild", sandbox.GuildID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, d := range docs {
+		out = append(out, string(d.Value))
+	}
+	return out
+}
+
 func TestHelpAndAbout(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *commands.Options) { o.Version, o.Source = "1.2.3", "https://example.org/source" })
 	m := r.run(sandbox.Newcomer, "help", nil).MessageID
 	r.message(sandbox.Newcomer, m, "Hello from Test stable", "</generate:")
 	for topic, want := range map[string]string{
-		"images": "same seed", "account": "</apikey new:", "kudos": "React with 🙏", "settings": "</settings panel:", "server": "</serverconfig panel:", "privacy": "</privacy policy:",
+		"images": "same seed", "account": "</apikey new:", "kudos": "React with 🙏", "settings": "</settings panel:", "privacy": "</privacy policy:",
+		"party": "</party start:", "rate": "artifacts", "horde": "</workers list:", "text": "</text:",
 	} {
 		r.pick(sandbox.Newcomer, m, "More about…", topic)
 		r.message(sandbox.Newcomer, m, want)
 	}
+	shown := func(who, channel string, want ...string) {
+		t.Helper()
+		out := r.runIn(who, channel, "help", nil)
+		m := r.see(who, "the topics", func(m sandbox.Message) bool { return m.ID == out.MessageID && len(m.Selects) == 1 })
+		have := optionsOf(m)
+		for _, topic := range []string{"start", "images", "party", "server", "kudos", "privacy"} {
+			if got := slices.Contains(have, topic); got != slices.Contains(want, topic) {
+				t.Errorf("%s in %s: topic %s there: %v", who, channel, topic, got)
+			}
+		}
+	}
+	shown(sandbox.Newcomer, sandbox.ChannelID, "start", "images", "party", "kudos", "privacy")
+	shown(sandbox.Admin, sandbox.ChannelID, "start", "images", "party", "server", "kudos", "privacy")
+	shown(sandbox.Newcomer, sandbox.DMChannel(sandbox.Newcomer), "start", "images", "kudos", "privacy")
+	r.run(sandbox.Admin, "serverconfig channel", map[string]any{"channel": sandbox.ChannelID, "off": true})
+	r.whisper(sandbox.Admin, "<#"+sandbox.ChannelID+">")
+	shown(sandbox.Newcomer, sandbox.ChannelID, "start", "privacy")
+	r.run(sandbox.Admin, "serverconfig channel", map[string]any{"channel": sandbox.ChannelID, "off": false})
+	r.eventually("the channel is on again", func() bool {
+		return strings.Contains(strings.Join(guildDocs(t, r), ""), `"off":false`)
+	})
+	r.sand.SetLocale(sandbox.Newcomer, "de")
+	german := r.run(sandbox.Newcomer, "help", map[string]any{"topic": "account"}).MessageID
+	r.message(sandbox.Newcomer, german, "Schlüssel für Worker")
+	r.click(sandbox.Newcomer, german, "Deine Einstellungen")
+	r.whisper(sandbox.Newcomer, "Deine Einstellungen", "Profilbild")
+	r.sand.SetLocale(sandbox.Newcomer, "en-US")
 	r.run(sandbox.Newcomer, "about", nil)
 	r.whisper(sandbox.Newcomer, "Version: 1.2.3", "Source: https://example.org/source", "AGPL", "Image workers: 0")
 	r.run(sandbox.Newcomer, "privacy policy", nil)

@@ -190,7 +190,7 @@ func (s *Set) announce(ctx context.Context, key string, a chat.Announcement) err
 		}
 		for _, g := range guilds {
 			a.After = g.key
-			if g.value.Log == "" {
+			if !hears(g.value) {
 				continue
 			}
 			if err := s.saveAnnouncement(ctx, key, a, s.now()); err != nil {
@@ -212,6 +212,29 @@ func (s *Set) announce(ctx context.Context, key string, a chat.Announcement) err
 		}
 		if len(guilds) < announcePage {
 			return s.saveAnnouncement(ctx, key, a, time.Time{})
+		}
+	}
+}
+
+// hears reports whether a guild takes announcements.
+func hears(g chat.Guild) bool { return g.Log != "" && !g.NoNews }
+
+// hearers counts the guilds that take announcements.
+func (s *Set) hearers(ctx context.Context) (n int, err error) {
+	after := ""
+	for {
+		guilds, err := s.guilds.after(ctx, after, announcePage)
+		if err != nil {
+			return n, fmt.Errorf("read the guilds: %w", err)
+		}
+		for _, g := range guilds {
+			after = g.key
+			if hears(g.value) {
+				n++
+			}
+		}
+		if len(guilds) < announcePage {
+			return n, nil
 		}
 	}
 }

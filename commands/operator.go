@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -272,6 +273,11 @@ func (s *Set) opReload(ctx context.Context, c *operatorCall) error {
 	s.people.forgetAll()
 	s.guilds.forgetAll()
 	s.blocks.forgetAll()
+	s.book.guilds.forgetAll()
+	s.book.persons.forgetAll()
+	s.roles.rules.forgetAll()
+	s.network.bans.forgetAll()
+	s.network.switches.forgetAll()
 	return c.tell(ctx, c.w.T("operator.reloaded", "Count", len(s.Commands())))
 }
 
@@ -281,14 +287,30 @@ func (s *Set) opStats(ctx context.Context, c *operatorCall) error {
 	p := s.engine.Performance()
 	row := func(key string, values ...any) string { return c.w.T("operator.stats."+key, values...) }
 	return c.tell(ctx,
-		row("gateway", "State", mark(st.Connected), "N", st.Connections),
-		row("ack", "Mean", st.AckMean.Round(time.Millisecond).String(), "Max", st.AckMax.Round(time.Millisecond).String(), "Failed", st.AckFailed, "Deferred", st.AutoDeferred),
+		row("gateway", "State", mark(st.Connected), "N", st.Connections, "Up", st.ShardsUp, "Shards", st.Shards, "Guilds", s.bot.GuildCount()),
+		row("ack", "Half", st.AckHalf.Round(time.Millisecond).String(), "Most", st.AckMost.Round(time.Millisecond).String(),
+			"Max", st.AckMax.Round(time.Millisecond).String(), "Failed", st.AckFailed, "Deferred", st.AutoDeferred),
 		row("events", "Interactions", st.Interactions, "Reactions", st.Reactions, "Dropped", st.Dropped, "Errors", st.HandlerErrors, "Panics", st.Panics),
-		row("rest", "Requests", st.Requests, "Retries", st.Retries, "Limits", st.RouteLimits+st.GlobalLimits, "Invalid", st.Invalid, "Drops", st.BreakerDrops),
+		row("rest", "Requests", st.Requests, "Retries", st.Retries, "Route", st.RouteLimits, "Global", st.GlobalLimits,
+			"Invalid", st.Invalid, "Lately", st.RefusedLately, "Drops", st.BreakerDrops),
 		row("core", "Ops", ops, "Commits", commits, "Ready", mark(s.engine.Ready())),
 		row("queue", "Images", p.QueuedRequests, "Texts", p.QueuedTexts, "Forms", p.QueuedForms),
 		row("followed", "N", s.follow.following(), "Draining", mark(s.network.draining.Load())),
+		row("gifts", "Ends", s.giftEnds(c.w)),
 	)
+}
+
+// giftEnds says how many gifts by emoji ended in which way since the start.
+func (s *Set) giftEnds(w words.Words) string {
+	counts := s.gifts.Counts()
+	var parts []string
+	for _, state := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, w.T("kudosemoji.state."+string(state))+": "+strconv.FormatInt(counts[state], 10))
+	}
+	if len(parts) == 0 {
+		return w.T("common.none")
+	}
+	return strings.Join(parts, " · ")
 }
 
 func (s *Set) opAnnounce(ctx context.Context, c *operatorCall) error {
@@ -311,7 +333,14 @@ func (s *Set) opPreview(ctx context.Context, c *operatorCall) error {
 	if err := s.saveAnnouncement(ctx, c.in.ID, a, time.Time{}); err != nil {
 		return err
 	}
-	m := private(c.w.T("operator.announce.preview"))
+	if err := c.r.Defer(ctx, true); err != nil {
+		return err
+	}
+	n, err := s.hearers(ctx)
+	if err != nil {
+		return err
+	}
+	m := private(c.w.T("operator.announce.preview", "Count", n))
 	m.Embeds = []discord.Embed{{Title: a.Title, Description: a.Text, Color: embedColor}}
 	m.Components = []discord.Row{{Buttons: []discord.Button{{
 		Label: c.w.T("operator.announce.send"), Style: discord.Primary, CustomID: discord.CustomID{Verb: verbAnnounce, ID: c.in.ID}.String(),
@@ -338,5 +367,9 @@ func (s *Set) opSend(ctx context.Context, c *operatorCall) error {
 		default:
 		}
 	}
-	return c.r.Update(ctx, private(c.w.T("operator.announce.sending", "Sent", a.Sent)))
+	m := private(c.w.T("operator.announce.sending", "Sent", a.Sent, "Failed", a.Failed))
+	m.Components = []discord.Row{{Buttons: []discord.Button{{
+		Label: c.w.T("common.refresh"), Style: discord.Secondary, CustomID: discord.CustomID{Verb: verbAnnounce, ID: c.in.Component.ID.ID}.String(),
+	}}}}
+	return c.r.Update(ctx, m)
 }

@@ -3,6 +3,7 @@
 package commands_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,7 +118,7 @@ func TestAnAnnouncementReachesEveryLogChannelOnce(t *testing.T) {
 	}
 	form := r.run(sandbox.Admin, "operator announce", nil)
 	out := r.fillIn(sandbox.Admin, form, map[string]string{"title": "Oats", "text": "There are **oats** for all."})
-	r.message(sandbox.Admin, out.MessageID, "This is what servers will see")
+	r.message(sandbox.Admin, out.MessageID, "This is what 2 servers will see")
 	r.click(sandbox.Admin, out.MessageID, "Send it to all")
 	for _, channel := range []string{sandbox.ChannelID, sandbox.OtherChannelID} {
 		told := func() (n int) {
@@ -130,6 +131,21 @@ func TestAnAnnouncementReachesEveryLogChannelOnce(t *testing.T) {
 		}
 		r.eventually("channel "+channel+" is told", func() bool { return told() == 1 })
 	}
+	r.eventually("the operator reads that both are told", func() bool {
+		r.click(sandbox.Admin, out.MessageID, "Refresh")
+		return slices.ContainsFunc(r.sand.Messages(sandbox.ChannelID, sandbox.Admin), func(m sandbox.Message) bool {
+			return holds(m, []string{"Told so far: 2; not reached: 0"})
+		})
+	})
 	r.restart(0)
 	r.run(sandbox.Admin, "operator stats", nil)
+	r.whisper(sandbox.Admin, "Gateway ✅: 1 of 1 shards, 2 servers", "Acknowledged: half within", "Kudos reactions since the start: none")
+
+	// A server that does not want to hear them is left alone.
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "general")
+	r.click(sandbox.Admin, panel, "Announcements of the operators")
+	r.message(sandbox.Admin, panel, "Announcements of the operators: not allowed")
+	out = r.fillIn(sandbox.Admin, r.run(sandbox.Admin, "operator announce", nil), map[string]string{"title": "Hay", "text": "There is hay."})
+	r.message(sandbox.Admin, out.MessageID, "This is what one server will see")
 }

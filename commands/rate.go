@@ -454,7 +454,17 @@ func (s *Set) ratingLeaders(ctx context.Context, in *discord.Interaction, r *dis
 		if !ok || person.Has(horde.RoleFlagged) || person.Has(horde.RoleDeleted) {
 			continue
 		}
-		text = append(text, w.T("rate.top.line", "Place", len(text)+1, "Name", escape(person.Name), "Votes", l.Votes))
+		name := escape(person.Name)
+		if who, ok := personOf(person); ok {
+			p, _, err := s.people.get(ctx, who)
+			if err != nil {
+				return fmt.Errorf("settings of a person: %w", err)
+			}
+			if p.Unlisted {
+				name = "*" + w.T("kudos.hidden") + "*"
+			}
+		}
+		text = append(text, w.T("rate.top.line", "Place", len(text)+1, "Name", name, "Votes", l.Votes))
 	}
 	if len(text) == 0 {
 		text = append(text, w.T("rate.top.none"))

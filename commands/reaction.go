@@ -27,6 +27,9 @@ const (
 	digestTime = 24 * time.Hour // between two messages about gifts, for those who want few
 )
 
+// codeYoung refuses gifts of people whose Discord account is young.
+const codeYoung horde.Code = "GiftTooYoung"
+
 // reacted hands a reaction to the kudos emoji.
 func (s *Set) reacted(ctx context.Context, ev discord.ReactionAdd) error {
 	s.roles.seen(ev.GuildID, ev.UserID, ev.MemberRoles)
@@ -41,6 +44,9 @@ func (s *Set) reacted(ctx context.Context, ev discord.ReactionAdd) error {
 		if ok, err := s.mayReact(ctx, ev); err != nil || !ok {
 			return err
 		}
+	}
+	if !s.youngUntil(ev.UserID).IsZero() {
+		return s.gifts.Explain(ctx, ev.UserID, horde.Refuse(codeYoung, "their Discord account is too young"))
 	}
 	ending, err := s.gifts.React(ctx, emojikudos.Reaction{
 		Guild: ev.GuildID, Channel: ev.ChannelID, Message: ev.MessageID, Person: ev.UserID, PersonName: ev.UserName,
@@ -263,6 +269,8 @@ func (s *Set) why(ctx context.Context, w words.Words, person string, e *horde.Er
 		return w.T("gifts.overguild")
 	case emojikudos.CodeTooMany:
 		return w.T("gifts.toomany")
+	case codeYoung:
+		return w.T("effective.young", "Until", stamp(s.youngUntil(person)))
 	case horde.CodeForbidden:
 		return w.T("gifts.noconsent")
 	default:

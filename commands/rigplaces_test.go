@@ -25,7 +25,7 @@ var loadRules = sync.OnceValues(apirules.Load)
 func (r *rig) discordOptions() sandbox.Options {
 	opts := sandbox.Options{Now: r.now, Interactions: 20_000}
 	if _, load := r.t.(*testing.B); !load {
-		opts = sandbox.Options{Now: r.now, Validate: rules(r.t)}
+		opts = sandbox.Options{Now: r.now, Validate: rules(r.t), AnswerWindow: patience}
 	}
 	for _, f := range r.tune {
 		f(&opts, &discord.Options{})

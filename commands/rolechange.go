@@ -145,6 +145,9 @@ type roleChange struct {
 func (c *roleChange) save(ctx context.Context, due time.Time) error {
 	m := c.m
 	m.Grants, m.ByHand = maps.Clone(m.Grants), slices.Clone(m.ByHand) // what memory has is shared
+	// What Discord was told should be known, even while the process stops.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
 	_, err := c.e.members.change(ctx, memberKey(c.guild, c.person), about{person: c.person, guild: c.guild, due: due},
 		func(v *chat.Member) error { *v = m; return nil })
 	if err != nil {

@@ -143,7 +143,13 @@ func (s *Set) serverRows(w words.Words, g chat.Guild, rules chat.Rules, scope, s
 				Kind: discord.SelectChannels, CustomID: serverID(scope, "general/log"), Placeholder: w.T("server.f.log"),
 			}})
 			if g.Log != "" {
-				rows = append(rows, discord.Row{Buttons: []discord.Button{button("server.nologs", "general/nolog", discord.Secondary)}})
+				hear := discord.Secondary
+				if !g.NoNews {
+					hear = discord.Success
+				}
+				rows = append(rows, discord.Row{Buttons: []discord.Button{
+					button("server.f.news", "general/news", hear), button("server.nologs", "general/nolog", discord.Secondary),
+				}})
 			}
 		}
 		return rows
@@ -206,6 +212,15 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 			return s.setPlace(ctx, in, r, placeLog, picked(in))
 		case "nolog":
 			return s.setPlace(ctx, in, r, placeLog, "")
+		case "news":
+			g, err := s.changeGuild(ctx, in, func(g *chat.Guild) error {
+				g.NoNews = !g.NoNews
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return r.Update(ctx, s.serverPanel(w, g, wholeGuild, sectionGeneral))
 		}
 	case sectionPlaces:
 		return s.pressPlace(ctx, in, r, tail)

@@ -67,7 +67,11 @@ func placeLines(w words.Words, g chat.Guild) []discord.Field {
 		}
 		out = append(out, f)
 	}
-	return append(out, discord.Field{Name: w.T("server.parties"), Value: showParties(w, g.Parties)})
+	news := discord.Field{Name: w.T("server.f.news")}
+	if g.NoNews {
+		news.Value = w.T("server.v.forbidden")
+	}
+	return append(out, news, discord.Field{Name: w.T("server.parties"), Value: showParties(w, g.Parties)})
 }
 
 // placeRows are the controls of the section.

@@ -164,6 +164,7 @@ type Gifts struct {
 	guilds  *window
 	all     *window
 	stormy  *window // what is logged of storms
+	ended   ended
 	flying  flying
 }
 
@@ -181,7 +182,7 @@ func New(deps Deps, opts Options) (*Gifts, error) {
 	return &Gifts{
 		deps: deps, opts: opts, wake: make(chan struct{}, 1),
 		persons: newWindow(time.Hour, perHour, maxCounted), guilds: newWindow(time.Minute, perMinute, maxCounted),
-		all: newWindow(time.Minute, allPerMinute, 1), stormy: newWindow(time.Minute, 1, 1), flying: newFlying(),
+		all: newWindow(time.Minute, allPerMinute, 1), stormy: newWindow(time.Minute, 1, 1), flying: newFlying(), ended: ended{of: make(map[State]int64)},
 	}, nil
 }
 
@@ -461,12 +462,23 @@ func (g *Gifts) Unreact(ctx context.Context, message, emojiID, emojiName, person
 	if err != nil {
 		return false, fmt.Errorf("take a gift back: %w", err)
 	}
+	g.ended.add(Cancelled)
 	return true, nil
 }
 
 // end makes a gift final.
 func (g *Gift) end(s State, now time.Time) {
 	g.State, g.Ended, g.Due = s, now, now.Add(keepFor)
+}
+
+// Explain tells a person why a reaction gave nothing that the door refused by itself, each reason at most once in an hour.
+// Who does not want their reactions to give anything hears nothing.
+func (g *Gifts) Explain(ctx context.Context, person string, why *horde.Error) error {
+	p, err := g.person(ctx, person)
+	if err != nil || p.Consent == Declined {
+		return err
+	}
+	return g.tell(ctx, person, why)
 }
 
 // tell explains a refusal, each reason at most once in quietTime.

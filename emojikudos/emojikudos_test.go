@@ -362,6 +362,9 @@ func TestAGiftHappensOnce(t *testing.T) {
 	r.has("bob", full)
 	r.settle(time.Second)
 	r.has("bob", full+10*kudos.One)
+	if got := r.gifts.Counts(); got[emojikudos.Paid] != 1 || len(got) != 1 {
+		t.Errorf("gifts by their end: %v", got)
+	}
 	if got := r.row(reaction("m1")); got.State != emojikudos.Paid || got.To != "bob" {
 		t.Errorf("the first reaction ended with %+v", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"strings"
 	"sync"
 	"time"
@@ -186,10 +187,33 @@ func (g *Gifts) settle(ctx context.Context, row Gift) error {
 
 // save changes a gift's row.
 func (g *Gifts) save(ctx context.Context, gift Gift, f func(*Gift)) error {
-	if _, err := g.deps.Book.ChangeGift(ctx, gift.Key, func(x *Gift) error { f(x); return nil }); err != nil {
+	after, err := g.deps.Book.ChangeGift(ctx, gift.Key, func(x *Gift) error { f(x); return nil })
+	if err != nil {
 		return fmt.Errorf("note what became of a gift: %w", err)
 	}
+	if after.Final() {
+		g.ended.add(after.State)
+	}
 	return nil
+}
+
+// ended counts gifts by how they ended.
+type ended struct {
+	mu sync.Mutex // guards of
+	of map[State]int64
+}
+
+func (e *ended) add(s State) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.of[s]++
+}
+
+// Counts tells how many gifts ended in which way since the start.
+func (g *Gifts) Counts() map[State]int64 {
+	g.ended.mu.Lock()
+	defer g.ended.mu.Unlock()
+	return maps.Clone(g.ended.of)
 }
 
 // again puts a gift off after something broke, so that it may or may not have happened.

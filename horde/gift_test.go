@@ -16,6 +16,9 @@ func TestAGiftWaitsForItsRecipient(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	ann := w.user("ann", kudos.Whole(100))
+	if tried := do(w, horde.Give{From: ann, To: "d_bob", Amount: kudos.Whole(30), Key: "emoji:1", DryRun: true}); tried.Waiting != nil || w.balance(ann) != kudos.Whole(125) {
+		t.Errorf("a trial set %+v aside", tried.Waiting)
+	}
 	given := do(w, horde.Give{From: ann, To: "d_bob", Amount: kudos.Whole(30), Key: "emoji:1", Note: "thank you"})
 	if given.Waiting == nil || given.Repeated || !given.Waiting.Expiry.Equal(w.now.Add(horde.GiftLife)) {
 		t.Fatalf("given %+v", given)

@@ -362,7 +362,11 @@ func TestTransfer(t *testing.T) {
 			w := newWorld(t)
 			a, b := w.user("a", kudos.Whole(100)), w.user("b", 0)
 			op := tc.op(a, b)
-			op.Key = "emoji:1:u:x:1"
+			op.Key, op.DryRun = "emoji:1:u:x:1", true
+			if _, err := try(w, op); codeOf(err) != tc.code || w.balance(b) != kudos.Whole(25) {
+				t.Errorf("a trial leads to %v, and %s for the receiver", err, w.balance(b))
+			}
+			op.DryRun = false
 			_, err := try(w, op)
 			if got := codeOf(err); got != tc.code {
 				t.Fatalf("refused with %q (%v), want %q", got, err, tc.code)

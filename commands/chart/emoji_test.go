@@ -4,7 +4,6 @@ package chart_test
 
 import (
 	"image"
-	"strconv"
 	"testing"
 
 	"stablemate/commands/chart"
@@ -16,31 +15,29 @@ func TestEmojiAreSmallPicturesWithRoomAround(t *testing.T) {
 	seen := map[string]bool{}
 	for _, shape := range chart.Shapes() {
 		for _, amount := range []int64{1, 5, 10, 50, 100} {
-			t.Run(string(shape)+strconv.FormatInt(amount, 10), func(t *testing.T) {
-				data, err := p.Emoji(shape, amount)
-				img := decode(t, data, err)
-				if img.Bounds() != image.Rect(0, 0, chart.EmojiSide, chart.EmojiSide) || len(data) > 64<<10 {
-					t.Errorf("%v, %d bytes", img.Bounds(), len(data))
-				}
-				clear, full := 0, 0
-				for y := range chart.EmojiSide {
-					for x := range chart.EmojiSide {
-						switch _, _, _, a := img.At(x, y).RGBA(); a {
-						case 0:
-							clear++
-						case 0xffff:
-							full++
-						}
+			data, err := p.Emoji(shape, amount)
+			img := decode(t, data, err)
+			if img.Bounds() != image.Rect(0, 0, chart.EmojiSide, chart.EmojiSide) || len(data) > 64<<10 {
+				t.Errorf("%s %d: %v, %d bytes", shape, amount, img.Bounds(), len(data))
+			}
+			none, full := 0, 0
+			for y := range chart.EmojiSide {
+				for x := range chart.EmojiSide {
+					switch _, _, _, a := img.At(x, y).RGBA(); a {
+					case 0:
+						none++
+					case 0xffff:
+						full++
 					}
 				}
-				if all := chart.EmojiSide * chart.EmojiSide; clear < all/8 || full < all/4 {
-					t.Errorf("%d of %d pixels are clear, %d are full", clear, all, full)
-				}
-				if seen[string(data)] {
-					t.Error("this picture was drawn for another emoji")
-				}
-				seen[string(data)] = true
-			})
+			}
+			if all := chart.EmojiSide * chart.EmojiSide; none < all/8 || full < all/4 {
+				t.Errorf("%s %d: %d of %d pixels are clear, %d are full", shape, amount, none, all, full)
+			}
+			if seen[string(data)] {
+				t.Errorf("%s %d is the same picture as another", shape, amount)
+			}
+			seen[string(data)] = true
 		}
 	}
 }

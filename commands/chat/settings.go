@@ -99,6 +99,7 @@ type Guild struct {
 	Channels map[string]Rules  `json:"channels,omitempty"` // by channel; a category's count for its channels
 	Roles    map[string]Limits `json:"roles,omitempty"`
 	Log      string            `json:"log,omitempty"`     // channel that hears of changes
+	NoNews   bool              `json:"no_news,omitempty"` // the log channel hears no announcements of the operators
 	Feed     string            `json:"feed,omitempty"`    // channel that reads what kudos reactions gave
 	Gallery  string            `json:"gallery,omitempty"` // channel that images go to which many keep
 	Stars    int               `json:"stars,omitempty"`   // how many people that are; 0: DefaultStars

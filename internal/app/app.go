@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"stablemate/commands"
+	"stablemate/commands/chat"
 	"stablemate/horde/apiv2"
 	"stablemate/horde/kudos"
 	"stablemate/inference"
@@ -251,6 +252,10 @@ func (a *assembly) chat() (page string, err error) {
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
 		EmojiMost: kudos.Whole(int64(a.cfg.Discord.EmojiMost)), OperatorGuild: a.cfg.Discord.Operators,
+		Ceiling: commands.Ceiling{
+			Limits: chat.Limits{AtOnce: a.cfg.Discord.AtOnce}, Adult: a.cfg.Discord.Adult, NoSources: !a.cfg.Discord.Sources,
+			Youth: time.Duration(a.cfg.Discord.YoungDays) * 24 * time.Hour,
+		},
 	}
 	if len(a.models) > 0 {
 		set.Model, set.CFG, set.Steps = a.models[0].Name, a.models[0].DefaultCFG, a.models[0].DefaultSteps
@@ -265,6 +270,7 @@ func (a *assembly) chat() (page string, err error) {
 		a.add(1, "sandbox", box.Run)
 		opts.Token, opts.BaseURL, opts.GuildID = box.Token(), box.APIURL(), ""
 		set.Welcome, set.OperatorGuild = sandboxWelcome, sandbox.GuildID
+		set.Ceiling.Youth = 0                               // everybody there is new
 		set.GiftsAgreed, set.GiftGrace = true, sandboxGrace // whoever tries it out sees the kudos move
 		set.Sizes = []commands.Size{
 			{Name: "small", Width: sandboxSize, Height: sandboxSize},

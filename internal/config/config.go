@@ -115,6 +115,10 @@ type Discord struct {
 	KudosEmoji   string `toml:"kudos_emoji"`   // reacting with it gifts kudos; empty: no emoji does
 	KudosAmount  int    `toml:"kudos_amount"`  // kudos per reaction
 	EmojiMost    int    `toml:"emoji_most"`    // most kudos that an emoji of a guild's own may give per reaction
+	Adult        bool   `toml:"adult"`         // images for adults where guild, channel and person allow them too
+	Sources      bool   `toml:"sources"`       // images may be made from images
+	AtOnce       int    `toml:"at_once"`       // most images of a person on the way at the same time; 0: no limit
+	YoungDays    int    `toml:"young_days"`    // Discord accounts younger than so many days may do less; 0: none
 }
 
 // Sandbox is the Discord on this machine, with a page to type commands.
@@ -148,7 +152,7 @@ func Default() Config {
 		Horde: Horde{
 			Name: "Stablemate", Anonymous: true, Registration: true, Transfers: true,
 		},
-		Discord: Discord{KudosEmoji: "🙏", KudosAmount: 10, EmojiMost: 1000},
+		Discord: Discord{KudosEmoji: "🙏", KudosAmount: 10, EmojiMost: 1000, Sources: true, YoungDays: 7},
 		Sandbox: Sandbox{Enabled: "auto", Listen: "127.0.0.1:7789"},
 		Pool: Pool{
 			Enabled: true, WorkerName: "Stablemate pool", Provider: "auto", Slots: 1, MaxPixels: 1 << 20,

@@ -20,6 +20,8 @@ const (
 	maxWorkerName  = 100
 	maxEmoji       = 64
 	maxKudosAmount = 1_000_000
+	maxAtOnce      = 1000
+	maxYoungDays   = 365
 	maxTrust       = 1_000_000_000
 	maxAnonymous   = 100_000
 	maxThreads     = 1024
@@ -193,6 +195,8 @@ func (v *check) discord(d Discord) {
 	v.text(d.KudosEmoji, "discord.kudos_emoji", 0, maxEmoji)
 	v.number(d.KudosAmount, "discord.kudos_amount", "kudos", 1, maxKudosAmount)
 	v.number(d.EmojiMost, "discord.emoji_most", "kudos", 1, maxKudosAmount)
+	v.number(d.AtOnce, "discord.at_once", "images", 0, maxAtOnce)
+	v.number(d.YoungDays, "discord.young_days", "days", 0, maxYoungDays)
 }
 
 func (v *check) sandbox(c Config) {

@@ -350,6 +350,9 @@ type ReactionRemove struct {
 // discordEpoch is the first millisecond that a snowflake can name.
 const discordEpoch = 1420070400000
 
+// Made is when an account, a message or anything else with an ID was made; the zero time if it is no ID.
+func Made(id string) time.Time { return snowflakeTime(id) }
+
 // snowflakeTime returns when an id was made; the zero time if s is no snowflake.
 func snowflakeTime(s string) time.Time {
 	n, err := strconv.ParseUint(s, 10, 64)

@@ -176,6 +176,7 @@ func (b *Bot) Stats() Stats {
 	}
 	if s.Acknowledged > 0 {
 		s.AckMean = time.Duration(c.ackNanos.Load() / s.Acknowledged)
+		s.AckHalf, s.AckMost = quantile(&c.acks, 0.5), quantile(&c.acks, 0.99)
 	}
 	return s
 }

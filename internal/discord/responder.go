@@ -404,6 +404,7 @@ func (s *counters) ackDone(took time.Duration, err error) {
 	}
 	s.Acknowledged.Add(1)
 	s.ackNanos.Add(int64(took))
+	s.acks[ackBucket(took)].Add(1)
 	for {
 		old := s.ackMax.Load()
 		if int64(took) <= old || s.ackMax.CompareAndSwap(old, int64(took)) {

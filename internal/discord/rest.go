@@ -274,6 +274,7 @@ type counters struct {
 	Interactions, AutoDeferred, Acknowledged, AckFailed, Late           atomic.Int64
 	Reactions, Dropped, HandlerErrors, Panics, Undecodable, Connections atomic.Int64
 	ackNanos, ackMax                                                    atomic.Int64
+	acks                                                                [ackBuckets]atomic.Int64 // by how long they took
 }
 
 // Stats are counters since the start, and the state of now.
@@ -291,6 +292,8 @@ type Stats struct {
 	AckFailed     int64         // acknowledgements that Discord refused or that were lost
 	AckMean       time.Duration // from the event to the acknowledgement
 	AckMax        time.Duration
+	AckHalf       time.Duration // half of them took at most so long, rounded up to a quarter more at most
+	AckMost       time.Duration // 99 of 100 did
 	Reactions     int64
 	Dropped       int64 // events dropped because a queue was full
 	HandlerErrors int64

@@ -29,7 +29,7 @@ func (e *guildEmoji) api() obj {
 	}
 }
 
-var emojiName = regexp.MustCompile(`^[A-Za-z0-9_]{2,32}$`) //nolint:gochecknoglobals // a constant
+var emojiName = regexp.MustCompile(`^[A-Za-z0-9_]{2,32}$`)
 
 // Emoji is an emoji of a guild's own, for tests.
 type Emoji struct {
