@@ -50,6 +50,9 @@ func (s *Set) about(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	add("about.horde", escape(s.opts.HordeName))
 	add("about.version", s.opts.Version)
+	st := s.bot.Stats()
+	add("about.servers", strconv.Itoa(s.bot.GuildCount()))
+	add("about.shards", strconv.Itoa(st.ShardsUp)+" / "+strconv.Itoa(st.Shards))
 	add("about.api", s.opts.APIURL)
 	add("about.source", s.opts.Source)
 	add("about.license", "AGPL-3.0-or-later")

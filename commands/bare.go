@@ -51,6 +51,6 @@ func bareWebP(data []byte) (bare []byte, ok bool) {
 		}
 	}
 	bare = out.Bytes()
-	binary.LittleEndian.PutUint32(bare[4:8], uint32(len(bare)-8)) //nolint:gosec // it is no longer than what was read
+	binary.LittleEndian.PutUint32(bare[4:8], uint32(len(bare)-8))
 	return bare, true
 }

@@ -299,7 +299,7 @@ func (s *Set) hordeStatus(_ context.Context, _ *discord.Interaction, w words.Wor
 	sh.fields = field(sh.fields, "🧪 "+w.T("sheet.kind.alchemist"), w.T("horde.kind", "Workers", p.Alchemists, "Threads", p.AlchemistThreads, "Jobs", p.QueuedForms))
 	sh.fields = field(sh.fields, w.T("horde.modes"), sayModes(w, m))
 	sh.fields = field(sh.fields, w.T("horde.answers"), st.AckMean.Round(time.Millisecond).String())
-	sh.fields = field(sh.fields, w.T("horde.connection"), mark(st.Connected && s.engine.Ready()))
+	sh.fields = field(sh.fields, w.T("horde.connection"), mark(st.Connected && s.engine.Ready())+" "+strconv.Itoa(st.ShardsUp)+" / "+strconv.Itoa(st.Shards))
 	return sh, nil
 }
 

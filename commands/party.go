@@ -232,7 +232,8 @@ func (s *Set) mayParty(ctx context.Context, in *discord.Interaction) error {
 	if err != nil {
 		return err
 	}
-	if len(rules.Channels) > 0 && !slices.Contains(rules.Channels, in.ChannelID) && !(in.Threaded() && slices.Contains(rules.Channels, in.ChannelParent)) {
+	here := slices.Contains(rules.Channels, in.ChannelID) || in.Threaded() && slices.Contains(rules.Channels, in.ChannelParent)
+	if len(rules.Channels) > 0 && !here {
 		return tell(w.T("party.elsewhere", "Channels", channelList(rules.Channels)))
 	}
 	all, err := s.parties.ofGuild(ctx, in.GuildID)

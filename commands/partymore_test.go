@@ -14,18 +14,6 @@ import (
 	"stablemate/internal/sandbox"
 )
 
-// richer gives people more kudos, as a moderator would.
-func (r *rig) richer(who string, more kudos.Amount) {
-	r.t.Helper()
-	from, err := engine.Do(r.ctx(), r.p.engine, horde.CreateUser{External: "d_998", Name: "Patron", Key: hashKey("patron"), Welcome: kudos.Whole(100_000), Ensure: true})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	if _, err := r.p.engine.Transfer(r.ctx(), horde.Transfer{From: from.ID, To: r.user(who).ID, Amount: more, Key: "richer:" + who}); err != nil {
-		r.t.Fatal(err)
-	}
-}
-
 func TestOnlyPicturesAreEntriesOfAParty(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

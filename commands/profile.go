@@ -214,8 +214,12 @@ func standing(w words.Words, u *horde.User) []string {
 		role horde.Role
 		key  string
 	}{
-		{horde.RoleModerator, "profile.moderator"}, {horde.RoleTrusted, "profile.trusted"}, {horde.RoleEducation, "profile.education"},
-		{horde.RoleService, "profile.service"}, {horde.RoleFlagged, "profile.flagged"}, {horde.RoleDeleted, "profile.deleted"},
+		{horde.RoleModerator, "profile.moderator"},
+		{horde.RoleTrusted, "profile.trusted"},
+		{horde.RoleEducation, "profile.education"},
+		{horde.RoleService, "profile.service"},
+		{horde.RoleFlagged, "profile.flagged"},
+		{horde.RoleDeleted, "profile.deleted"},
 	} {
 		if u.Has(x.role) {
 			out = append(out, w.T(x.key))

@@ -562,7 +562,7 @@ func (w *worker) work(ctx context.Context, eng *engine.Engine) {
 				if picture == nil {
 					picture = webp()
 				}
-				if err := w.r.images.PutBytes(ctx, submit.Blob, picture); err != nil {
+				if err := w.r.images.PutBytes(ctx, submit.Blob, picture); err != nil && ctx.Err() == nil {
 					w.r.t.Errorf("store image: %v", err)
 				}
 				submit.Seed, submit.HasSeed = job.Seeds[i], true

@@ -3,6 +3,8 @@
 package horde_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -136,5 +138,72 @@ func TestWhatIsLeftOfAPurseGoesBackInProportion(t *testing.T) {
 		if got := w.balance(who) - before[who]; got != want {
 			t.Errorf("%d got %s back, want %s", who, got, want)
 		}
+	}
+}
+
+func TestPursesNeitherMakeNorLoseKudos(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	random := rand.New(rand.NewPCG(11, 22))
+	var people []horde.UserID
+	for i := range 6 {
+		people = append(people, w.user(fmt.Sprintf("p%d", i), kudos.Whole(200)))
+	}
+	var purses []horde.Purse
+	sum := func() (all kudos.Amount) {
+		for _, p := range people {
+			all += w.balance(p)
+			for _, purse := range w.s.Purses(p) {
+				if purse.Left < 0 {
+					t.Errorf("a purse has %s", purse.Left)
+				}
+				all += purse.Left
+			}
+		}
+		return all
+	}
+	start := sum()
+	someone := func() horde.UserID { return people[random.IntN(len(people))] }
+	amount := func() kudos.Amount { return 1 + kudos.Amount(random.IntN(3000)) }
+	for step := range 1500 {
+		key := fmt.Sprintf("k%d", random.IntN(step+1)) // now and then one that was used before
+		which := func() horde.Purse {
+			if len(purses) == 0 {
+				return horde.Purse{}
+			}
+			return purses[random.IntN(len(purses))]
+		}()
+		switch random.IntN(6) {
+		case 0:
+			if p, err := try(w, horde.FillPurse{Owner: someone(), Amount: amount(), Life: time.Hour, Key: key}); err == nil {
+				purses = append(purses, p)
+			}
+		case 1:
+			_, _ = try(w, horde.FillPurse{Owner: which.Owner, Purse: which.ID, Amount: amount(), Life: time.Hour, Key: key})
+		case 2:
+			_, _ = try(w, horde.JoinPurse{From: someone(), Purse: which.ID, Amount: amount(), Key: key})
+		case 3:
+			_, _ = try(w, horde.PayPurse{Owner: which.Owner, Purse: which.ID, To: someone(), Amount: amount(), Key: key})
+		case 4:
+			if random.IntN(4) == 0 {
+				_, _ = try(w, horde.ClosePurse{Owner: which.Owner, Purse: which.ID})
+			}
+		default:
+			if random.IntN(40) == 0 {
+				w.restart()
+			}
+		}
+		if got := sum(); got != start {
+			t.Fatalf("step %d: %s kudos in all, were %s", step, got, start)
+		}
+	}
+	w.pass(2 * time.Hour)
+	for _, p := range people {
+		if left := w.s.Purses(p); len(left) != 0 {
+			t.Errorf("purses that do not go back: %+v", left)
+		}
+	}
+	if got := sum(); got != start {
+		t.Errorf("%s kudos in the end, were %s", got, start)
 	}
 }

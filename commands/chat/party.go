@@ -2,7 +2,10 @@
 
 package chat
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Kinds of documents about parties.
 const (
@@ -133,13 +136,11 @@ type PartyWins struct {
 
 // Won counts a party, once.
 func (w *PartyWins) Won(party string) {
-	for _, p := range w.Parties {
-		if p == party {
-			return
-		}
+	if slices.Contains(w.Parties, party) {
+		return
 	}
 	w.Count++
-	list := append(w.Parties[:len(w.Parties):len(w.Parties)], party)
+	list := append(slices.Clip(w.Parties), party)
 	w.Parties = list[max(len(list)-maxPartiesNamed, 0):]
 }
 

@@ -109,7 +109,7 @@ func (w *tour) generate() {
 	w.command("/generate prompt: a red apple amount: 2 seed: 7 size: small share: true")
 	w.until(`[...`+lastMessage+`.querySelectorAll('img')].filter((i) => i.naturalWidth >= 256).length === 2`, w.p)
 	w.until(lastMessage+`.querySelectorAll('[data-testid="button"]').length > 4`, w.p)
-	for _, alt := range strings.Split(w.value(`[...`+lastMessage+`.querySelectorAll('img[alt]')].map((i) => i.alt).filter(Boolean).join("|")`), "|") {
+	for alt := range strings.SplitSeq(w.value(`[...`+lastMessage+`.querySelectorAll('img[alt]')].map((i) => i.alt).filter(Boolean).join("|")`), "|") {
 		if !strings.Contains(alt, "red apple") {
 			w.t.Errorf("an image's alternative text is %q", alt)
 		}
