@@ -80,6 +80,9 @@ func (e *roleEngine) tests() []chat.RoleTest {
 // look compares a person's roles with the rules, and changes them. It reports whether Discord was asked.
 func (e *roleEngine) look(ctx context.Context, guild, person string, how roleLook, run *passRun) (asked bool, err error) {
 	key, now := memberKey(guild, person), e.s.now()
+	if _, leaving, err := e.s.farewells.get(ctx, person); err != nil || leaving {
+		return false, err
+	}
 	r, err := e.members.read(ctx, key)
 	if err != nil {
 		return false, fmt.Errorf("read a member: %w", err)
@@ -152,6 +155,16 @@ func (c *roleChange) save(ctx context.Context, due time.Time) error {
 		func(v *chat.Member) error { *v = m; return nil })
 	if err != nil {
 		return fmt.Errorf("note somebody's roles: %w", err)
+	}
+	// Whoever asks to be forgotten is seen by doing so. They say it before everything about them goes: what came after
+	// that is found here, what came before it goes with the rest.
+	_, leaving, err := c.e.s.farewells.get(ctx, c.person)
+	if err == nil && leaving {
+		c.e.dismiss(ctx, c.person)
+		_, err = c.e.members.drop(ctx, memberKey(c.guild, c.person))
+	}
+	if err != nil {
+		return fmt.Errorf("forget somebody's roles: %w", err)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/BurntSushi/toml"
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -39,8 +40,12 @@ type Bundle struct {
 	plain map[string]map[string]string // by language, then key: texts as they stand, for command definitions
 }
 
-// Load reads the embedded files. An error means that one of them is wrong.
-func Load() (*Bundle, error) {
+// Load reads the embedded files, once for the whole process. An error means that one of them is wrong.
+func Load() (*Bundle, error) { return load() }
+
+var load = sync.OnceValues(read) //nolint:gochecknoglobals // a constant that takes a while to make
+
+func read() (*Bundle, error) {
 	b := &Bundle{i18n: i18n.NewBundle(language.English), keys: make(map[string][]string), plain: make(map[string]map[string]string)}
 	b.i18n.RegisterUnmarshalFunc("toml", toml.Unmarshal)
 	for lang := range locales() {

@@ -3,9 +3,9 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -314,8 +314,12 @@ func checkChoices(choices []choice) string {
 	return ""
 }
 
+// nameOK holds names of commands and options to letters, numbers and a few signs, 1 to 32 of them, all in lower case.
 func nameOK(s string) bool {
-	return regexp.MustCompile(`^[-_'\p{L}\p{N}]{1,32}$`).MatchString(s) && s == lower(s)
+	strange := func(c rune) bool {
+		return !strings.ContainsRune("-_'", c) && !unicode.IsLetter(c) && !unicode.IsNumber(c)
+	}
+	return between(s, 1, 32) && strings.IndexFunc(s, strange) < 0 && s == lower(s)
 }
 
 func checkCommands(list []*command) string {

@@ -8,6 +8,7 @@ package apirules
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed" // the description
 	"errors"
 	"fmt"
@@ -26,8 +27,10 @@ import (
 var description []byte
 
 const (
-	maxText = 600                                // of a finding
-	source  = "https://discord.com/openapi.json" // a name; nothing is fetched
+	maxText  = 600                                // of a finding
+	maxFine  = 1000                               // bodies that are known to be right
+	longBody = 4_096                              // bytes; shorter ones are judged each time
+	source   = "https://discord.com/openapi.json" // a name; nothing is fetched
 )
 
 // Rules is the description, read. It is safe for concurrent use.
@@ -37,6 +40,7 @@ type Rules struct {
 	mu       sync.Mutex // guards what follows
 	compiler *jsonschema.Compiler
 	schemas  map[string]*jsonschema.Schema // by place in the description; compiled when first needed
+	fine     map[[sha256.Size]byte]bool    // long bodies that were right already, at most maxFine: every bot sends its commands
 }
 
 // path is one route of the description.
@@ -52,7 +56,7 @@ func Load() (*Rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read Discord's API description: %w", err)
 	}
-	r := &Rules{compiler: jsonschema.NewCompiler(), schemas: map[string]*jsonschema.Schema{}}
+	r := &Rules{compiler: jsonschema.NewCompiler(), schemas: map[string]*jsonschema.Schema{}, fine: map[[sha256.Size]byte]bool{}}
 	r.compiler.AssertFormat()
 	if err := r.compiler.AddResource(source, doc); err != nil {
 		return nil, fmt.Errorf("read Discord's API description: %w", err)
@@ -151,6 +155,16 @@ func (r *Rules) validate(place string, text []byte) string {
 	if err != nil {
 		return err.Error()
 	}
+	var key [sha256.Size]byte
+	if len(text) >= longBody {
+		key = sha256.Sum256(slices.Concat([]byte(place), []byte{0}, text))
+		r.mu.Lock()
+		known := r.fine[key]
+		r.mu.Unlock()
+		if known {
+			return ""
+		}
+	}
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return err.Error()
@@ -159,6 +173,13 @@ func (r *Rules) validate(place string, text []byte) string {
 	if err := schema.Validate(v); errors.As(err, &invalid) {
 		s := strings.Join(reasons(invalid), "; ")
 		return s[:min(len(s), maxText)]
+	}
+	if len(text) >= longBody {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(r.fine) < maxFine {
+			r.fine[key] = true
+		}
 	}
 	return ""
 }
