@@ -303,7 +303,7 @@ func checkChoices(choices []choice) string {
 			return fmt.Sprintf("choices: name must have 1 to 100 characters, has %d", n)
 		}
 		for locale, text := range c.Names {
-			if !slices.Contains(locales(), locale) || !between(text, 1, 100) {
+			if !slices.Contains(locales(), locale) || !short(text, 100) {
 				return "choices: name_localizations of " + c.Name + ": unknown locale, or not 1 to 100 characters"
 			}
 		}
@@ -319,7 +319,7 @@ func nameOK(s string) bool {
 	strange := func(c rune) bool {
 		return !strings.ContainsRune("-_'", c) && !unicode.IsLetter(c) && !unicode.IsNumber(c)
 	}
-	return between(s, 1, 32) && strings.IndexFunc(s, strange) < 0 && s == lower(s)
+	return short(s, 32) && strings.IndexFunc(s, strange) < 0 && s == lower(s)
 }
 
 func checkCommands(list []*command) string {
@@ -337,7 +337,7 @@ func checkCommands(list []*command) string {
 			if n := utf8.RuneCountInString(c.Name); n < 1 || n > 32 || c.Description != "" || len(c.Options) > 0 {
 				return "context command " + c.Name + ": name must have 1 to 32 characters, and there are no description and options"
 			}
-			if text := checkTexts(c.Name, c.texts, func(s string) bool { return between(s, 1, 32) }); text != "" {
+			if text := checkTexts(c.Name, c.texts, func(s string) bool { return short(s, 32) }); text != "" {
 				return text
 			}
 			if counts[c.Type]++; counts[c.Type] > 15 {
@@ -379,9 +379,9 @@ func locales() []string {
 	return strings.Fields("id da de en-GB en-US es-ES es-419 fr hr it lt hu nl no pl pt-BR ro fi sv-SE vi tr cs el bg ru uk hi th zh-CN ja zh-TW ko")
 }
 
-func between(s string, least, most int) bool {
-	n := utf8.RuneCountInString(s)
-	return n >= least && n <= most
+// short reports whether a text has 1 to most characters.
+func short(s string, most int) bool {
+	return s != "" && utf8.RuneCountInString(s) <= most
 }
 
 // checkTexts checks the texts of a command or an option in other languages.
@@ -392,7 +392,7 @@ func checkTexts(where string, t texts, nameOK func(string) bool) string {
 		}
 	}
 	for locale, text := range t.Descriptions {
-		if !slices.Contains(locales(), locale) || !between(text, 1, 100) {
+		if !slices.Contains(locales(), locale) || !short(text, 100) {
 			return fmt.Sprintf("%s: description_localizations: %q must be a language and its text have 1 to 100 characters", where, locale)
 		}
 	}
