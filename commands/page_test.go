@@ -49,26 +49,12 @@ type option struct {
 func TestCommandsPage(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
-	req, err := http.NewRequestWithContext(r.ctx(), http.MethodGet, r.sand.APIURL()+"/api/v10/applications/"+sandbox.BotID+"/commands", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bot "+r.sand.Token())
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // nothing was written
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
+	list, own := r.registered("commands"), r.registered("guilds/"+sandbox.GuildID+"/commands")
+	if len(list) == 0 || len(own) == 0 {
+		t.Fatalf("%d commands everywhere, %d in the operators' guild", len(list), len(own))
 	}
 	http.DefaultClient.CloseIdleConnections()
-	var list []registered
-	if err := json.Unmarshal(body, &list); err != nil || len(list) == 0 {
-		t.Fatalf("%d commands: %v", len(list), err)
-	}
-	page := commandsPage(list)
+	page := commandsPage(list, own)
 	path := filepath.Join("..", "docs", "commands.md")
 	if os.Getenv("STABLEMATE_WRITE_DOCS") != "" {
 		if err := os.WriteFile(path, []byte(page), 0o600); err != nil {
@@ -85,7 +71,31 @@ func TestCommandsPage(t *testing.T) {
 	}
 }
 
-func commandsPage(list []registered) string {
+// registered asks the sandbox for the commands of a scope.
+func (r *rig) registered(scope string) []registered {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.ctx(), http.MethodGet, r.sand.APIURL()+"/api/v10/applications/"+sandbox.BotID+"/"+scope, nil)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bot "+r.sand.Token())
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing was written
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var list []registered
+	if err := json.Unmarshal(body, &list); err != nil {
+		r.t.Fatalf("%s: %v", scope, err)
+	}
+	return list
+}
+
+func commandsPage(list, own []registered) string {
 	slices.SortStableFunc(list, func(a, b registered) int { return strings.Compare(a.Name, b.Name) })
 	var b strings.Builder
 	b.WriteString("# Commands\n\nEverything the bot offers in Discord. This page is written by `make docs` from the commands that it registers.\n")
@@ -118,6 +128,10 @@ func commandsPage(list []registered) string {
 			c.write(&b)
 		}
 	}
+	b.WriteString("\n## For operators\n\nIn the operators' guild alone, where the configuration names one.\n")
+	for _, c := range own {
+		c.write(&b)
+	}
 	return b.String()
 }
 
@@ -130,7 +144,9 @@ func (c registered) write(b *strings.Builder) {
 	if c.Description != "" {
 		fmt.Fprintf(b, "%s. ", strings.TrimSuffix(c.Description, "."))
 	}
-	fmt.Fprintf(b, "Works in %s.", c.places())
+	if places := c.places(); places != "" { // commands of one guild name none
+		fmt.Fprintf(b, "Works in %s.", places)
+	}
 	if c.Permissions != nil {
 		fmt.Fprintf(b, " Needs %s.", permissions(*c.Permissions))
 	}
