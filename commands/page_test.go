@@ -141,15 +141,17 @@ func (c registered) write(b *strings.Builder) {
 		name = c.Name
 	}
 	fmt.Fprintf(b, "\n### %s\n\n", name)
+	var says []string
 	if c.Description != "" {
-		fmt.Fprintf(b, "%s. ", strings.TrimSuffix(c.Description, "."))
+		says = append(says, strings.TrimSuffix(c.Description, ".")+".")
 	}
 	if places := c.places(); places != "" { // commands of one guild name none
-		fmt.Fprintf(b, "Works in %s.", places)
+		says = append(says, "Works in "+places+".")
 	}
 	if c.Permissions != nil {
-		fmt.Fprintf(b, " Needs %s.", permissions(*c.Permissions))
+		says = append(says, "Needs "+permissions(*c.Permissions)+".")
 	}
+	b.WriteString(strings.Join(says, " "))
 	b.WriteString("\n")
 	if len(c.Options) > 0 && c.Options[0].Type > 2 {
 		writeOptions(b, c.Options)
