@@ -152,6 +152,30 @@ func TestSlowAnswerToCallback(t *testing.T) {
 	r.run("/say text: still here")
 }
 
+// TestAnAcknowledgementWhoseAnswerIsLostCounts shows that nobody is left with "thinking…": Discord did the work, only its
+// answer came after the window.
+func TestAnAcknowledgementWhoseAnswerIsLostCounts(t *testing.T) {
+	t.Parallel()
+	sand := startSandbox(t, sandbox.Options{AnswerWindow: 3 * time.Second})
+	r := startBot(t, sand, discord.Options{AnswerWindow: 2900 * time.Millisecond}, func(rt *discord.Router, _ *discord.Bot) {
+		rt.Define(discord.CommandSpec{Name: "wait", Description: "for a test"})
+		rt.Command("wait", discord.Route{Handle: func(ctx context.Context, _ *discord.Interaction, r *discord.Responder) error {
+			if err := r.Defer(ctx, false); err != nil {
+				return err
+			}
+			return r.Edit(ctx, discord.Message{Content: "at last"})
+		}})
+	})
+	sand.Arm(sandbox.Fault{Kind: sandbox.SlowAnswer, Path: "/callback", Delay: 4 * time.Second})
+	if _, err := sand.RunLine(soon(t), sandbox.Newcomer, sandbox.ChannelID, "/wait", nil); err != nil {
+		t.Fatal(err)
+	}
+	r.see("the end of it", content("at last"))
+	if s := r.bot.Stats(); s.AckFailed != 0 {
+		t.Errorf("stats are %+v", s)
+	}
+}
+
 // TestGatewayFaults shows that the bot comes back after whatever happens to its connection, and that what happened
 // meanwhile is handled when Discord replays it.
 func TestGatewayFaults(t *testing.T) {

@@ -368,6 +368,9 @@ func (r *Responder) callback(ctx context.Context, kind int, data any, ephemeral 
 	if hasCode(err, codeAlreadyAcknowledged) {
 		err = nil // an attempt whose answer was lost had arrived; nobody else acknowledges
 	}
+	if err != nil && (kind == callbackReply || kind == callbackDefer) && r.arrived(ctx, err) {
+		err = nil
+	}
 	took := r.bot.opts.Now().Sub(r.in.Received)
 	r.bot.stats.ackDone(took, err)
 
@@ -388,13 +391,31 @@ func (r *Responder) callback(ctx context.Context, kind int, data any, ephemeral 
 				ResponseMessageID string `json:"response_message_id"`
 			} `json:"interaction"`
 		}
-		if json.Unmarshal(body, &answer) == nil {
+		if json.Unmarshal(body, &answer) == nil { // without it the message is looked up when it is needed
 			r.ref.MessageID = answer.Interaction.ResponseMessageID
 		}
 	case callbackUpdate, callbackDeferUpdate:
 		r.ref.MessageID = r.in.Component.MessageID + r.in.Modal.MessageID // only one is set
 	}
 	return nil
+}
+
+// arrivedTime bounds the question whether an acknowledgement arrived whose answer did not come back.
+const arrivedTime = 3 * time.Second
+
+// arrived asks whether Discord has an acknowledgement although it seems to have failed: then the person is told that we
+// are thinking, and somebody has to end that.
+func (r *Responder) arrived(ctx context.Context, failure error) bool {
+	if api, ok := errors.AsType[*APIError](failure); ok && api.Status < http.StatusInternalServerError {
+		return false // a refusal
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), arrivedTime) // the time for the acknowledgement is over
+	defer cancel()
+	_, err := r.bot.rest.do(ctx, call{
+		method: http.MethodGet, path: webhookPath(r.in.AppID, r.in.Token) + "/messages/@original",
+		route: "GET original reply", bucket: "webhook " + tail(r.in.Token), vital: true, quick: true,
+	})
+	return err == nil
 }
 
 func (s *counters) ackDone(took time.Duration, err error) {
