@@ -46,11 +46,11 @@ func (w *tour) tidy() {
 // says sends a command and waits until the last message holds a text and nothing on the page waits for an answer.
 func (w *tour) says(line, answer string) {
 	w.t.Helper()
-	before := w.value(`document.querySelectorAll('[data-testid="message"]').length`)
+	before := w.value(lastMessage + "?.dataset.id")
 	w.command(line)
 	text, _ := json.Marshal(answer)
-	w.until(fmt.Sprintf(`document.querySelectorAll('[data-testid="message"]').length > %s && !%s.querySelector('[data-testid="thinking"]') && %s.innerText.includes(%s)`,
-		before, lastMessage, lastMessage, text), w.p)
+	w.until(fmt.Sprintf(`%[1]s && %[1]s.dataset.id !== %[2]q && !%[1]s.querySelector('[data-testid="thinking"]') && %[1]s.innerText.includes(%[3]s)`,
+		lastMessage, before, text), w.p)
 }
 
 // press clicks a button of the last message.
