@@ -258,12 +258,12 @@ type PopForms struct{ Pop }
 // FormJob is what an alchemist gets.
 type FormJob struct {
 	Worker  WorkerID
-	Forms   []FormToDo // empty when there is nothing to do
+	Forms   []OpenForm // empty when none fits
 	Skipped map[string]int
 }
 
-// FormToDo is one form to fill in.
-type FormToDo struct {
+// OpenForm is one form that a worker is to fill in.
+type OpenForm struct {
 	ID      FormID
 	Name    string
 	Payload map[string]string // shared, not to be changed
@@ -372,7 +372,7 @@ func (s *State) handOutForm(c *Change, w *Worker, f *Form, job *FormJob) {
 	s.deadlines.push(f.Deadline, deadline{form: f.ID})
 	c.saveRecord(KindAlchemy, a.ID.String())
 	c.emit(Event{Kind: RequestChanged, Request: a.ID, User: a.User})
-	job.Forms = append(job.Forms, FormToDo{ID: f.ID, Name: f.Name, Payload: f.Payload, Source: a.Source, Linked: a.Linked})
+	job.Forms = append(job.Forms, OpenForm{ID: f.ID, Name: f.Name, Payload: f.Payload, Source: a.Source, Linked: a.Linked})
 }
 
 // SubmitForm delivers a form, or reports that it could not be filled in.

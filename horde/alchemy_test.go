@@ -37,7 +37,7 @@ func (w *world) popForms(name string, n int) horde.FormJob {
 	return do(w, horde.PopForms{Pop: horde.Pop{Owner: w.owner, Offer: alchemist(name), Amount: n}})
 }
 
-func (w *world) fill(f horde.FormToDo, result string) horde.Receipt {
+func (w *world) fill(f horde.OpenForm, result string) horde.Receipt {
 	w.t.Helper()
 	return do(w, horde.SubmitForm{Owner: w.owner, Form: f.ID, Result: json.RawMessage(result)})
 }

@@ -40,7 +40,7 @@ func (s *State) handOutFormDecoys(c *Change, w *Worker, owner *User, amount int,
 		s.lab.decoys[d.id] = d
 		s.decoysOf[w.ID]++
 		f.of.decoys = append(f.of.decoys, d)
-		job.Forms = append(job.Forms, FormToDo{ID: d.id, Name: f.Name, Payload: f.Payload, Source: f.of.Source, Linked: f.of.Linked})
+		job.Forms = append(job.Forms, OpenForm{ID: d.id, Name: f.Name, Payload: f.Payload, Source: f.of.Source, Linked: f.of.Linked})
 	}
 	if len(job.Forms) > 0 {
 		clear(job.Skipped)
