@@ -60,15 +60,16 @@ func (s *Set) saveDraft(ctx context.Context, in *discord.Interaction, p params, 
 }
 
 // openDraft reads it back.
-func (s *Set) openDraft(ctx context.Context, in *discord.Interaction) (p params, hidden bool, err error) {
+func (s *Set) openDraft(ctx context.Context, in *discord.Interaction) (p params, hidden bool, e Effective, err error) {
 	d, ok, err := s.drafts.get(ctx, draftKey(in))
 	if err != nil {
-		return p, false, err
+		return p, false, e, err
 	}
 	if !ok || s.now().After(d.At.Add(chat.DraftLife)) || json.Unmarshal(d.Params, &p) != nil {
-		return p, false, tell(s.say(in).T("advanced.gone", "Advanced", s.cmd("advanced")))
+		return p, false, e, tell(s.say(in).T("advanced.gone", "Advanced", s.cmd("advanced")))
 	}
-	return p, d.Private, nil
+	e, err = s.effective(ctx, in)
+	return p, d.Private, e, err
 }
 
 // sweepDrafts forgets drafts that nobody came back to.
@@ -237,11 +238,7 @@ func (s *Set) switchPanel(e Effective, p params) discord.Message {
 
 // pressDraft changes a draft, or does what it says.
 func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	p, hidden, err := s.openDraft(ctx, in)
-	if err != nil {
-		return err
-	}
-	e, err := s.effective(ctx, in)
+	p, hidden, e, err := s.openDraft(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -374,11 +371,7 @@ func draftForm(e Effective, p *params, arg string) discord.Modal {
 
 // submitDraft takes a form of the panel.
 func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	p, hidden, err := s.openDraft(ctx, in)
-	if err != nil {
-		return err
-	}
-	e, err := s.effective(ctx, in)
+	p, hidden, e, err := s.openDraft(ctx, in)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ package commands_test
 import (
 	"context"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,15 +16,8 @@ import (
 // scribe writes what it is told to, always.
 func (r *rig) scribe(text string) {
 	r.t.Helper()
-	owner, err := engine.Do(r.ctx(), r.p.engine, horde.CreateUser{
-		External: "d_997", Name: "Scribe", Key: hashKey("scribe"), Roles: horde.RoleTrusted, Ensure: true,
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() {
+	owner := r.owner("d_997", "Scribe")
+	r.beside(func(ctx context.Context) {
 		for ctx.Err() == nil {
 			job, err := r.p.engine.Pop(ctx, horde.Pop{Owner: owner.ID, Amount: 1, Type: horde.Scribe, Offer: horde.Offer{
 				Name: "Quill", Models: []string{"koboldcpp/tiny"}, BridgeAgent: "KoboldCppEmbedWorker:2:test", Threads: 1, MaxLength: 4096, MaxContext: 1 << 16,
@@ -43,12 +35,6 @@ func (r *rig) scribe(text string) {
 				}
 			}
 		}
-	})
-	before := r.p.stop
-	r.p.stop = sync.OnceFunc(func() {
-		cancel()
-		group.Wait()
-		before()
 	})
 }
 

@@ -20,27 +20,26 @@ import (
 // onMessage begins an entry of the context menu of messages that is about one image.
 func (s *Set) onMessage(verb string) discord.HandlerFunc {
 	return func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-		e, err := s.effective(ctx, in)
+		e, err := s.imageTools(ctx, in)
 		if err != nil {
 			return err
 		}
-		if err := e.admit(chat.Tools); err != nil {
-			return err
-		}
-		if !e.sources {
-			return tell(e.say.T("effective.sources"))
-		}
-		msg := in.Command.TargetMessage
-		all := picturesOf(msg)
-		s.glances.keep(glanceKey(in, msg.ID), all, s.now())
-		switch len(all) {
-		case 0:
-			return tell(e.say.T("tools.noimage"))
-		case 1:
-			return s.onImage(ctx, in, r, e, verb, msg.ID, 0, all[0])
-		}
-		return s.askWhich(ctx, r, e, verb, msg.ID, len(all))
+		return s.onOneImage(ctx, in, r, e, verb)
 	}
+}
+
+// onOneImage does what the entry says with the one image of its message, or asks which one is meant.
+func (s *Set) onOneImage(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, verb string) error {
+	msg := in.Command.TargetMessage
+	all := picturesOf(msg)
+	s.glances.keep(glanceKey(in, msg.ID), all, s.now())
+	switch len(all) {
+	case 0:
+		return tell(e.say.T("tools.noimage"))
+	case 1:
+		return s.onImage(ctx, in, r, e, verb, msg.ID, 0, all[0])
+	}
+	return s.askWhich(ctx, r, e, verb, msg.ID, len(all))
 }
 
 // askWhich lets somebody choose one of several images of a message.
@@ -84,15 +83,9 @@ func remixForm(w words.Words, id discord.CustomID) discord.Modal {
 
 // target reads the message of an earlier menu again: its channel is where the presser is, and Discord says what is in it.
 func (s *Set) target(ctx context.Context, in *discord.Interaction, message, number string) (Effective, *photo, error) {
-	e, err := s.effective(ctx, in)
+	e, err := s.imageTools(ctx, in)
 	if err != nil {
 		return e, nil, err
-	}
-	if err := e.admit(chat.Tools); err != nil {
-		return e, nil, err
-	}
-	if !e.sources {
-		return e, nil, tell(e.say.T("effective.sources"))
 	}
 	var all []*photo
 	if msg, err := s.bot.FetchMessage(ctx, in.ChannelID, message); err == nil {
@@ -227,15 +220,7 @@ func (s *Set) details(ctx context.Context, in *discord.Interaction, r *discord.R
 		}
 		return r.Reply(ctx, m)
 	}
-	all := picturesOf(msg)
-	s.glances.keep(glanceKey(in, msg.ID), all, s.now())
-	switch len(all) {
-	case 0:
-		return tell(e.say.T("tools.noimage"))
-	case 1:
-		return s.fileDetails(ctx, r, e, all[0])
-	}
-	return s.askWhich(ctx, r, e, verbMenuDetails, msg.ID, len(all))
+	return s.onOneImage(ctx, in, r, e, verbMenuDetails)
 }
 
 // fileDetails tells what a file says about itself.

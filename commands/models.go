@@ -147,17 +147,25 @@ func (s *Set) completeAnyModel(ctx context.Context, in *discord.Interaction, r *
 		return r.Autocomplete(ctx, s.completeSize(typed))
 	}
 	liked := s.firsts(ctx, in.User.ID).Models
-	var first, rest []discord.Choice
+	var all []discord.Choice
 	for _, m := range s.allModels() {
-		c := discord.Choice{Name: plain(m.Name), Value: discord.Clip(m.Name, maxModel)}
-		if slices.Contains(liked, m.Name) {
+		all = append(all, discord.Choice{Name: plain(m.Name), Value: discord.Clip(m.Name, maxModel)})
+	}
+	return r.Autocomplete(ctx, suggest(typed, likedFirst(all, liked)))
+}
+
+// likedFirst puts the choices whose values somebody likes in front of the others, with a star.
+func likedFirst(all []discord.Choice, liked []string) []discord.Choice {
+	var first, rest []discord.Choice
+	for _, c := range all {
+		if value, ok := c.Value.(string); ok && slices.Contains(liked, value) {
 			c.Name = "⭐ " + c.Name
 			first = append(first, c)
 		} else {
 			rest = append(rest, c)
 		}
 	}
-	return r.Autocomplete(ctx, suggest(typed, append(first, rest...)))
+	return append(first, rest...)
 }
 
 func (s *Set) modelList(ctx context.Context, in *discord.Interaction, w words.Words, filter string) (sheet, error) {

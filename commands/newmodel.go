@@ -45,20 +45,11 @@ func (s *Set) otherModels(p *params) []horde.ModelStatus {
 
 // mayChangeModel finds a request that the presser may ask for again.
 func (s *Set) mayChangeModel(ctx context.Context, in *discord.Interaction, r *discord.Responder) (row chat.Message, p params, e Effective, ok bool, err error) {
-	row, p, ok, err = s.pressed(ctx, in, r)
-	if err != nil || !ok {
-		return row, p, e, false, err
-	}
-	if e, err = s.effective(ctx, in); err != nil {
-		return row, p, e, false, err
-	}
-	switch {
-	case p.Forms != nil:
+	row, p, e, ok, err = s.remakes(ctx, in, r)
+	if ok && p.Forms != nil {
 		return row, p, e, false, r.Reply(ctx, private(e.say.T("request.old")))
-	case !s.mayPress(ctx, &e, row.Person):
-		return row, p, e, false, tell(e.say.T("effective.strict"))
 	}
-	return row, p, e, true, nil
+	return row, p, e, ok, err
 }
 
 // pressNewModel lists the models that could make it now.

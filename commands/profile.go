@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	"stablemate/commands/chat"
 	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/horde/kudos"
@@ -117,15 +116,9 @@ func (s *Set) showProfile(ctx context.Context, in *discord.Interaction, r *disco
 
 // publishProfile shows everybody what anybody may see of an account.
 func (s *Set) publishProfile(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	e, err := s.effective(ctx, in)
+	e, err := s.publisher(ctx, in)
 	if err != nil {
 		return err
-	}
-	if err := e.admit(""); err != nil {
-		return err
-	}
-	if e.answers == chat.AnswersPrivate {
-		return tell(e.say.T("sheet.private"))
 	}
 	id, err := strconv.ParseInt(in.Component.ID.ID, 10, 64)
 	u, ok := s.engine.User(horde.UserID(id))

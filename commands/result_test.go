@@ -10,7 +10,6 @@ import (
 	"image/png"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -65,15 +64,8 @@ func (r *rig) closed() {
 // alchemist fills in forms: a caption in words, everything else as an image.
 func (r *rig) alchemist() {
 	r.t.Helper()
-	owner, err := engine.Do(r.ctx(), r.p.engine, horde.CreateUser{
-		External: "d_998", Name: "Alchemist", Key: hashKey("alchemist"), Roles: horde.RoleTrusted, Ensure: true,
-	})
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var group sync.WaitGroup
-	group.Go(func() {
+	owner := r.owner("d_998", "Alchemist")
+	r.beside(func(ctx context.Context) {
 		for ctx.Err() == nil {
 			job, err := r.p.engine.PopForms(ctx, horde.PopForms{Pop: horde.Pop{Owner: owner.ID, Amount: 10, Offer: horde.Offer{
 				Name: "Crucible", Forms: horde.AllForms(), MaxTiles: horde.MaxFormTiles, BridgeAgent: horde.PoolAgent + ":1:test", Threads: 1,
@@ -105,12 +97,6 @@ func (r *rig) alchemist() {
 				}
 			}
 		}
-	})
-	before := r.p.stop
-	r.p.stop = sync.OnceFunc(func() {
-		cancel()
-		group.Wait()
-		before()
 	})
 }
 

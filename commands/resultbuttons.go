@@ -125,17 +125,24 @@ func (s *Set) imageRows(w words.Words, id string, there []int) []discord.Row {
 	return []discord.Row{menu(verbUpscale, w.T("image.upscalewhich")), menu(verbVary, w.T("image.varywhich"))}
 }
 
-// usable is pressed for buttons that make something new of a result. It finds the image that the button is about.
-func (s *Set) usable(ctx context.Context, in *discord.Interaction, r *discord.Responder) (row chat.Message, p params, e Effective, number int, ok bool, err error) {
-	row, p, ok, err = s.pressed(ctx, in, r)
-	if err != nil || !ok {
-		return row, p, e, 0, false, err
+// remakes finds the request that a button is about, for somebody who may make something new of it.
+func (s *Set) remakes(ctx context.Context, in *discord.Interaction, r *discord.Responder) (row chat.Message, p params, e Effective, ok bool, err error) {
+	if row, p, ok, err = s.pressed(ctx, in, r); err != nil || !ok {
+		return row, p, e, false, err
 	}
 	if e, err = s.effective(ctx, in); err != nil {
-		return row, p, e, 0, false, err
+		return row, p, e, false, err
 	}
 	if !s.mayPress(ctx, &e, row.Person) {
-		return row, p, e, 0, false, tell(e.say.T("effective.strict"))
+		return row, p, e, false, tell(e.say.T("effective.strict"))
+	}
+	return row, p, e, true, nil
+}
+
+// usable is pressed for buttons that make something new of a result. It finds the image that the button is about.
+func (s *Set) usable(ctx context.Context, in *discord.Interaction, r *discord.Responder) (row chat.Message, p params, e Effective, number int, ok bool, err error) {
+	if row, p, e, ok, err = s.remakes(ctx, in, r); err != nil || !ok {
+		return row, p, e, 0, false, err
 	}
 	arg := in.Component.ID.Arg
 	if in.Type == discord.ModalSubmit {

@@ -511,24 +511,35 @@ type worker struct {
 	gate  chan struct{} // one value for each image it may deliver; nil for all
 }
 
-func (r *rig) worker(gate chan struct{}) *worker {
+// owner is a trusted account for a worker.
+func (r *rig) owner(external, name string) horde.User {
 	r.t.Helper()
-	owner, err := engine.Do(r.ctx(), r.p.engine, horde.CreateUser{
-		External: "d_999", Name: "Owner", Key: hashKey("owner"), Roles: horde.RoleTrusted, Ensure: true,
+	u, err := engine.Do(r.ctx(), r.p.engine, horde.CreateUser{
+		External: external, Name: name, Key: hashKey(name), Roles: horde.RoleTrusted, Ensure: true,
 	})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	w := &worker{r: r, owner: owner, gate: gate}
+	return u
+}
+
+// beside runs work until the process of now stops.
+func (r *rig) beside(work func(ctx context.Context)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var group sync.WaitGroup
-	group.Go(func() { w.work(ctx, r.p.engine) })
+	group.Go(func() { work(ctx) })
 	before := r.p.stop
 	r.p.stop = sync.OnceFunc(func() {
 		cancel()
 		group.Wait()
 		before()
 	})
+}
+
+func (r *rig) worker(gate chan struct{}) *worker {
+	r.t.Helper()
+	w := &worker{r: r, owner: r.owner("d_999", "Owner"), gate: gate}
+	r.beside(func(ctx context.Context) { w.work(ctx, r.p.engine) })
 	return w
 }
 

@@ -122,17 +122,26 @@ func (s *Set) pressSheet(ctx context.Context, in *discord.Interaction, r *discor
 	return r.Update(ctx, m)
 }
 
-// pressSheetOut shows a sheet to everybody, where answers for everybody are allowed.
-func (s *Set) pressSheetOut(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+// publisher resolves what holds for somebody who shows an answer to everybody, and refuses where answers are private.
+func (s *Set) publisher(ctx context.Context, in *discord.Interaction) (Effective, error) {
 	e, err := s.effective(ctx, in)
 	if err != nil {
-		return err
+		return e, err
 	}
 	if err := e.admit(""); err != nil {
-		return err
+		return e, err
 	}
 	if e.answers == chat.AnswersPrivate {
-		return tell(e.say.T("sheet.private"))
+		return e, tell(e.say.T("sheet.private"))
+	}
+	return e, nil
+}
+
+// pressSheetOut shows a sheet to everybody, where answers for everybody are allowed.
+func (s *Set) pressSheetOut(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	e, err := s.publisher(ctx, in)
+	if err != nil {
+		return err
 	}
 	m, err := s.sheetMessage(ctx, in, e.aloud, lookOf(in.Component.ID), true)
 	if err != nil {

@@ -73,22 +73,16 @@ func (s *Set) stats(ctx context.Context, in *discord.Interaction, r *discord.Res
 
 // publishStats shows everybody the statistics of now. What it shows is about the presser, or about what all may see.
 func (s *Set) publishStats(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	e, err := s.effective(ctx, in)
+	e, err := s.publisher(ctx, in)
 	if err != nil {
 		return err
-	}
-	if err := e.admit(""); err != nil {
-		return err
-	}
-	if e.answers == chat.AnswersPrivate {
-		return tell(e.say.T("stats.private"))
 	}
 	kind, span, _ := strings.Cut(in.Component.ID.Arg, ".")
-	m, err := s.statistics(ctx, in, statsView{in.Component.ID.ID, kind, span}, s.sayAloud(in))
+	m, err := s.statistics(ctx, in, statsView{in.Component.ID.ID, kind, span}, e.aloud)
 	if err != nil {
 		return err
 	}
-	m.Content = s.sayAloud(in).T("stats.shownby", "Person", mention(in.User.ID))
+	m.Content = e.aloud.T("stats.shownby", "Person", mention(in.User.ID))
 	return r.Reply(ctx, m)
 }
 

@@ -165,22 +165,16 @@ func (s *Set) suggestStyle(ctx context.Context, in *discord.Interaction, r *disc
 	if in.Command.Path != "styles edit" && in.Command.Path != "styles delete" {
 		all = append(all, s.publicStyles("")...)
 	}
-	var first, rest []discord.Choice
+	var choices []discord.Choice
 	seen := make(map[horde.StyleID]bool, len(all))
 	for _, st := range all {
 		if seen[st.ID] {
 			continue
 		}
 		seen[st.ID] = true
-		c := discord.Choice{Name: plain(st.Name + " · " + st.Creator), Value: st.ID.String()}
-		if slices.Contains(liked, st.ID.String()) {
-			c.Name = "⭐ " + c.Name
-			first = append(first, c)
-		} else {
-			rest = append(rest, c)
-		}
+		choices = append(choices, discord.Choice{Name: plain(st.Name + " · " + st.Creator), Value: st.ID.String()})
 	}
-	return r.Autocomplete(ctx, suggest(typed, append(first, rest...)))
+	return r.Autocomplete(ctx, suggest(typed, likedFirst(choices, liked)))
 }
 
 func (s *Set) styleList(ctx context.Context, in *discord.Interaction, w words.Words, filter string) (sheet, error) {

@@ -255,20 +255,11 @@ func (s *Set) textButtons(row chat.Message, p *params) []discord.Button {
 
 // textPressed finds the text that a button is about.
 func (s *Set) textPressed(ctx context.Context, in *discord.Interaction, r *discord.Responder) (row chat.Message, p params, e Effective, ok bool, err error) {
-	row, p, ok, err = s.pressed(ctx, in, r)
-	if err != nil || !ok {
-		return row, p, e, false, err
+	row, p, e, ok, err = s.remakes(ctx, in, r)
+	if ok && p.Text == nil {
+		return row, p, e, false, r.Reply(ctx, private(e.say.T("request.old")))
 	}
-	if e, err = s.effective(ctx, in); err != nil {
-		return row, p, e, false, err
-	}
-	switch {
-	case p.Text == nil:
-		return row, p, e, false, r.Reply(ctx, private(s.say(in).T("request.old")))
-	case !s.mayPress(ctx, &e, row.Person):
-		return row, p, e, false, tell(e.say.T("effective.strict"))
-	}
-	return row, p, e, true, nil
+	return row, p, e, ok, err
 }
 
 // pressContinue lets the model go on from where a text ends. Whoever presses, pays.

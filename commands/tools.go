@@ -205,17 +205,26 @@ func avatar(u discord.User) *photo {
 	return &photo{url: at + "avatars/" + url.PathEscape(u.ID) + "/" + url.PathEscape(u.Avatar) + ".png?size=1024", width: 1, height: 1}
 }
 
-// tool resolves what holds for a command on an image.
-func (s *Set) tool(ctx context.Context, in *discord.Interaction) (Effective, *photo, error) {
+// imageTools resolves what holds where somebody works on an image that is there already, and refuses where nobody may.
+func (s *Set) imageTools(ctx context.Context, in *discord.Interaction) (Effective, error) {
 	e, err := s.effective(ctx, in)
 	if err != nil {
-		return e, nil, err
+		return e, err
 	}
 	if err := e.admit(chat.Tools); err != nil {
-		return e, nil, err
+		return e, err
 	}
 	if !e.sources {
-		return e, nil, tell(e.say.T("effective.sources"))
+		return e, tell(e.say.T("effective.sources"))
+	}
+	return e, nil
+}
+
+// tool resolves what holds for a command on an image.
+func (s *Set) tool(ctx context.Context, in *discord.Interaction) (Effective, *photo, error) {
+	e, err := s.imageTools(ctx, in)
+	if err != nil {
+		return e, nil, err
 	}
 	pic, err := s.given(ctx, in, e.say)
 	return e, pic, err

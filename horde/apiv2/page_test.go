@@ -20,6 +20,7 @@ import (
 
 	"stablemate/horde"
 	"stablemate/horde/apiv2"
+	"stablemate/internal/browsertest"
 )
 
 func TestTheDoorDescribesItself(t *testing.T) {
@@ -182,32 +183,7 @@ type tab struct {
 
 func browse(t *testing.T, address string) *tab {
 	t.Helper()
-	path := os.Getenv("CHROMIUM")
-	if path == "" {
-		path = "/usr/bin/chromium"
-	}
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no browser: %v", err)
-		}
-		t.Skipf("no browser at %s: install Debian's package chromium to test the page", path)
-	}
-	alloc, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-background-networking", true),
-	)...)
-	ctx, cancelTab := chromedp.NewContext(alloc)
-	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("closing the browser: %v", err)
-		}
-		cancelTab()
-		cancel()
-	})
-	b := &tab{t: t, ctx: ctx}
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start the browser: %v", err)
-	}
+	b := &tab{t: t, ctx: browsertest.Open(t)}
 	b.do(chromedp.EmulateViewport(1180, 820), chromedp.Navigate(address))
 	return b
 }

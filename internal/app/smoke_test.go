@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"stablemate/internal/browsertest"
 )
 
 // patience bounds every wait of the smoke test: two busy cores under the race detector are slow.
@@ -137,24 +139,7 @@ type tab struct {
 
 func openTab(t *testing.T) *tab {
 	t.Helper()
-	path := os.Getenv("CHROMIUM")
-	if path == "" {
-		path = "/usr/bin/chromium"
-	}
-	alloc, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-background-networking", true),
-	)...)
-	ctx, cancelTab := chromedp.NewContext(alloc)
-	t.Cleanup(func() {
-		_ = chromedp.Cancel(ctx)
-		cancelTab()
-		cancel()
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start %s (Debian's package chromium): %v", path, err)
-	}
-	return &tab{t, ctx}
+	return &tab{t, browsertest.Open(t)}
 }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {

@@ -16,6 +16,7 @@ import (
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
+	"stablemate/internal/browsertest"
 	"stablemate/internal/web"
 )
 
@@ -30,32 +31,7 @@ type browser struct {
 
 func openBrowser(t *testing.T, address string) *browser {
 	t.Helper()
-	path := os.Getenv("CHROMIUM")
-	if path == "" {
-		path = "/usr/bin/chromium"
-	}
-	if _, err := os.Stat(path); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no browser: %v", err)
-		}
-		t.Skipf("no browser at %s: install Debian's package chromium to test the pages", path)
-	}
-	alloc, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Flag("no-sandbox", true), chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-background-networking", true),
-	)...)
-	ctx, cancelTab := chromedp.NewContext(alloc)
-	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("closing the browser: %v", err)
-		}
-		cancelTab()
-		cancel()
-	})
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start the browser: %v", err)
-	}
-	b := &browser{t, ctx, address}
+	b := &browser{t, browsertest.Open(t), address}
 	b.do(chromedp.EmulateViewport(1100, 900))
 	return b
 }
