@@ -208,6 +208,7 @@ type Set struct {
 	partyVotes  *memory[chat.PartyVote]
 	partyWins   *memory[chat.PartyWins]
 
+	panels     turns // presses of one panel, by what it is about
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
 	reports    *memory[chat.Report]
