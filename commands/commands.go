@@ -211,6 +211,7 @@ type Set struct {
 	panels     turns // presses of one panel, by what it is about
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
+	offers     *memory[chat.Offer]
 	reports    *memory[chat.Report]
 	glances    *glances
 	sentTwice  *twice
@@ -243,6 +244,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
+	s.offers = newMemory[chat.Offer](deps.Docs, chat.KindOffer)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.glances = newGlances()
 	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)

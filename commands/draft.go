@@ -99,20 +99,10 @@ func (s *Set) openDraft(ctx context.Context, in *discord.Interaction) (p params,
 	return p, d.Private, e, err
 }
 
-// sweepDrafts forgets drafts that nobody came back to.
+// sweepDrafts forgets drafts and offers that nobody came back to.
 func (s *Set) sweepDrafts(ctx context.Context) {
-	const most = 1000
-	list, err := s.drafts.due(ctx, s.now(), most)
-	if err != nil {
-		if ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("cannot read old drafts")
-		}
-		return
-	}
-	for _, d := range list {
-		if _, err := s.drafts.drop(ctx, d.key); err != nil && ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("cannot forget a draft")
-		}
+	if err := errors.Join(sweep(ctx, s.drafts, s.now()), sweep(ctx, s.offers, s.now())); err != nil && ctx.Err() == nil {
+		s.log.Warn().Err(err).Msg("cannot forget old drafts")
 	}
 }
 

@@ -30,14 +30,16 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 		if keyed, ok := errors.AsType[*keyedError](err); ok {
 			err = tell(s.say(in).T(keyed.key, keyed.args...))
 		}
+		var m discord.Message
 		if told, ok := errors.AsType[*toldError](err); ok {
-			return r.Reply(ctx, private(voice{}.refused(told.text)))
-		}
-		refusal, ok := errors.AsType[*horde.Error](err)
-		if !ok {
+			m = private(voice{}.refused(told.text))
+		} else if refusal, ok := errors.AsType[*horde.Error](err); ok {
+			m = private(voice{}.refused(s.refusal(s.say(in), refusal)))
+		} else {
 			return err
 		}
-		return r.Reply(ctx, private(voice{}.refused(s.refusal(s.say(in), refusal))))
+		s.offer(ctx, in, &m, err)
+		return r.Reply(ctx, m)
 	}
 }
 
