@@ -133,7 +133,7 @@ func (s *Set) panel(e Effective, p params, note string) discord.Message {
 		}
 		add("advanced.switches", strings.Join(more, ", "))
 		add("advanced.post", escape(strings.Join(f.Post, ", ")))
-		add("advanced.loras", escape(loraLines(f, ", ")))
+		add("advanced.loras", escape(strings.Trim(loraLines(f, ", ")+", "+tiLines(f, ", "), ", ")))
 	}
 	if p.sourced() {
 		add("advanced.image", imageLine(w, &p))
@@ -230,6 +230,15 @@ func loraLines(f *fine, between string) string {
 			line += ":" + l.InjectTrigger
 		}
 		out = append(out, line)
+	}
+	return strings.Join(out, between)
+}
+
+// tiLines writes textual inversions as embeddings reads them.
+func tiLines(f *fine, between string) string {
+	var out []string
+	for _, t := range f.TIs {
+		out = append(out, t.Name+":"+strconv.FormatFloat(t.Strength, 'f', -1, 64))
 	}
 	return strings.Join(out, between)
 }
@@ -389,6 +398,7 @@ func draftForm(e Effective, p *params, arg string) discord.Modal {
 	case draftLoras:
 		m.Inputs = []discord.Input{
 			{CustomID: "lora", Label: w.T("advanced.loraline"), Value: loraLines(p.detail(), "\n"), Paragraph: true, Max: 1000},
+			{CustomID: "ti", Label: w.T("advanced.tiline"), Value: tiLines(p.detail(), "\n"), Paragraph: true, Max: 1000},
 		}
 	}
 	return m
@@ -453,7 +463,10 @@ func (s *Set) filledDraft(p *params, arg string, v map[string]string) (err error
 			}
 		}
 	case draftLoras:
-		p.detail().Loras, err = loras(v["lora"], 1)
+		f := p.detail()
+		if f.Loras, err = loras(v["lora"], 1); err == nil {
+			f.TIs, err = embeddings(v["ti"])
+		}
 	default:
 		return tellPlain("request.old")
 	}

@@ -116,6 +116,7 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	return p.correctable(s.begin(ctx, in, r, p, hidden), hidden)
 }
 
+// begin is start without what can be done about a refusal.
 func (s *Set) begin(ctx context.Context, in *discord.Interaction, r *discord.Responder, p params, hidden bool) error {
 	if s.follow.full() {
 		return r.Reply(ctx, private(s.say(in).T("request.busy")))
