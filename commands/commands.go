@@ -212,6 +212,7 @@ type Set struct {
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
 	offers     *memory[chat.Offer]
+	waits      *modelWaits
 	reports    *memory[chat.Report]
 	glances    *glances
 	sentTwice  *twice
@@ -259,7 +260,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
 	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
 	s.linkOf = s.linkReader()
-	s.follow = newFollower(s)
+	s.follow, s.waits = newFollower(s), newModelWaits(s)
 	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
 	s.network = newNetwork(deps.Docs)
 	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
@@ -331,6 +332,7 @@ func (s *Set) families() []family {
 		s.rateFamily(),
 		s.resultFamily(),
 		s.newModelFamily(),
+		s.modelWaitFamily(),
 		s.toolFamily(),
 		s.textFamily(),
 		s.jobFamily(),
@@ -401,6 +403,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { s.roles.run(ctx); return nil })
 	group.Go(func() error { s.runAnnouncements(ctx); return nil })
 	group.Go(func() error { s.host.run(ctx); return nil })
+	group.Go(func() error { s.waits.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)

@@ -26,6 +26,9 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 		if err == nil {
 			err = h(ctx, in, r)
 			s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
+			if err == nil && in.Type == discord.CommandRun {
+				s.handNotes(ctx, in, r)
+			}
 		}
 		if keyed, ok := errors.AsType[*keyedError](err); ok {
 			err = tell(s.say(in).T(keyed.key, keyed.args...))
