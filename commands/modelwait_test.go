@@ -79,9 +79,6 @@ func TestPeopleAreToldOnceWhenAModelIsServedAgain(t *testing.T) {
 	if n := r.told(sandbox.Friend, "is served again"); n != 0 {
 		t.Errorf("who wanted to hear no more was told %d times", n)
 	}
-	out := r.run(sandbox.Admin, "models info", map[string]any{"model": "stable_diffusion"}) // known, and served by nobody
-	r.click(sandbox.Admin, out.MessageID, "Notify me")
-	r.whisper(sandbox.Admin, "**stable_diffusion** again")
 	r.click(sandbox.Newcomer, dm.ID, "Stop these messages")
 	r.see(sandbox.Newcomer, "the answer", func(m sandbox.Message) bool { return holds(m, []string{"You no longer wait for 0 models"}) })
 }
