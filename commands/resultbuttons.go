@@ -82,7 +82,8 @@ func (s *Set) resultRows(row chat.Message, p *params) []discord.Row {
 	case len(there) == 0 && p.CancelledBy != "":
 		return []discord.Row{{Buttons: []discord.Button{again, del}}}
 	case len(there) == 0:
-		return []discord.Row{{Buttons: []discord.Button{again, newModelButton(voice{w}, id), del}}}
+		other := append([]discord.Button{again, newModelButton(voice{w}, id)}, s.notifyButtons(voice{w}, p, id)...)
+		return []discord.Row{{Buttons: append(other, del)}}
 	}
 	rows := s.imageRows(w, id, there)
 	return append(rows,
