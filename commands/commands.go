@@ -90,6 +90,9 @@ type Deps struct {
 	// Fetch reads a file at a public address that somebody named, and nothing else; nil means that images come from Discord
 	// alone. It has bounds of its own.
 	Fetch func(ctx context.Context, address string) ([]byte, error)
+	// Link makes an address at which anybody may read a kept image for so long. ok is false where people in chat cannot reach
+	// this horde; nil means that they never can.
+	Link func(key string, life time.Duration) (address string, ok bool)
 	// News lists what happened, newest first; nil leaves /news out.
 	News    func() []NewsPiece
 	Log     zerolog.Logger
