@@ -214,6 +214,8 @@ type Set struct {
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
 	reports    *memory[chat.Report]
+	captions   *memory[chat.Captions]
+	captioner  *captioner
 	glances    *glances
 	sentTwice  *twice
 	shown      *memory[chat.Shown]
@@ -247,6 +249,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.glances = newGlances()
+	s.captions, s.captioner = newMemory[chat.Captions](deps.Docs, chat.KindCaptions), newCaptioner(s)
 	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
@@ -402,6 +405,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { s.runAnnouncements(ctx); return nil })
 	group.Go(func() error { s.host.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
+	group.Go(func() error { s.captioner.run(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)
 	return err

@@ -275,7 +275,7 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 				m = whole
 			}
 		}
-		m.Components = nil
+		e.strayed, m.Components = true, nil
 		for i := range m.Files {
 			m.Files[i].Spoiler = m.Files[i].Spoiler || e.p.Adult
 		}
@@ -316,6 +316,9 @@ func (e *editor) smaller(files []discord.File) {
 func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 	if !e.landed {
 		e.landed, e.tries = true, 0
+	}
+	if err := e.s.captioner.begin(ctx, e); err != nil {
+		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("images will not be described") // the result itself is complete
 	}
 	if err := e.s.host.enter(ctx, e.row, e.p, e.end); err != nil {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("a result is not part of its party yet")

@@ -99,16 +99,9 @@ func (s *Set) pressPNG(ctx context.Context, in *discord.Interaction, r *discord.
 		return err
 	}
 	v := voice{w}
-	alt := v.alt(discord.Clip(plain(p.Prompt), promptShown))
-	if p.NoAlt {
-		alt = v.alt("")
-	}
-	if said := p.Alts[number]; said != "" {
-		alt = said
-	}
 	m := private(w.T("image.pngsays"))
 	m.Files = []discord.File{{
-		Name: short(row) + "-" + strconv.Itoa(number) + ".png", ContentType: "image/png", Data: out, Description: alt, Spoiler: p.Veiled,
+		Name: short(row) + "-" + strconv.Itoa(number) + ".png", ContentType: "image/png", Data: out, Description: v.altOf(&p, number), Spoiler: p.Veiled,
 	}}
 	barred := false
 	if int64(len(out)) <= s.bot.UploadLimit(in.GuildID, in.AttachmentSizeLimit) {

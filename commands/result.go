@@ -235,10 +235,6 @@ type found struct {
 // images reads what was delivered, and makes it as small as Discord wants it here.
 func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.Status, how showing) (out found, err error) {
 	v := s.voiceOf(&p)
-	alt := v.alt(discord.Clip(plain(p.Prompt), promptShown))
-	if p.NoAlt {
-		alt = v.alt("")
-	}
 	var images [][]byte
 	total := 0
 	for i, g := range st.Generations {
@@ -274,7 +270,7 @@ func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.S
 		}
 		kind, ending := imageKind(data)
 		out.files = append(out.files, discord.File{
-			Name: short(row) + "-" + strconv.Itoa(x.number) + ending, ContentType: kind, Data: data, Description: cmp.Or(p.Alts[x.number], alt),
+			Name: short(row) + "-" + strconv.Itoa(x.number) + ending, ContentType: kind, Data: data, Description: v.altOf(&p, x.number),
 			Spoiler: p.Veiled,
 		})
 	}
