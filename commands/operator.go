@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -260,57 +259,6 @@ func (s *Set) opDrain(ctx context.Context, c *operatorCall) error {
 		return c.tell(ctx, c.w.T("operator.drain.ready"))
 	}
 	return c.tell(ctx, c.w.T("operator.drain.on", "Count", n))
-}
-
-func (s *Set) opReload(ctx context.Context, c *operatorCall) error {
-	if err := c.r.Defer(ctx, true); err != nil {
-		return err
-	}
-	if err := s.bot.Reload(ctx); err != nil {
-		s.log.Error().Err(err).Msg("cannot register the commands")
-		return c.tell(ctx, c.w.T("operator.reload.failed"))
-	}
-	s.people.forgetAll()
-	s.guilds.forgetAll()
-	s.blocks.forgetAll()
-	s.book.guilds.forgetAll()
-	s.book.persons.forgetAll()
-	s.roles.rules.forgetAll()
-	s.network.bans.forgetAll()
-	s.network.switches.forgetAll()
-	return c.tell(ctx, c.w.T("operator.reloaded", "Count", len(s.Commands())))
-}
-
-func (s *Set) opStats(ctx context.Context, c *operatorCall) error {
-	st := s.bot.Stats()
-	ops, commits := s.engine.Counters()
-	p := s.engine.Performance()
-	row := func(key string, values ...any) string { return c.w.T("operator.stats."+key, values...) }
-	return c.tell(ctx,
-		row("gateway", "State", mark(st.Connected), "N", st.Connections, "Up", st.ShardsUp, "Shards", st.Shards, "Guilds", s.bot.GuildCount()),
-		row("ack", "Half", st.AckHalf.Round(time.Millisecond).String(), "Most", st.AckMost.Round(time.Millisecond).String(),
-			"Max", st.AckMax.Round(time.Millisecond).String(), "Failed", st.AckFailed, "Deferred", st.AutoDeferred),
-		row("events", "Interactions", st.Interactions, "Reactions", st.Reactions, "Dropped", st.Dropped, "Errors", st.HandlerErrors, "Panics", st.Panics),
-		row("rest", "Requests", st.Requests, "Retries", st.Retries, "Route", st.RouteLimits, "Global", st.GlobalLimits,
-			"Invalid", st.Invalid, "Lately", st.RefusedLately, "Drops", st.BreakerDrops),
-		row("core", "Ops", ops, "Commits", commits, "Ready", mark(s.engine.Ready())),
-		row("queue", "Images", p.QueuedRequests, "Texts", p.QueuedTexts, "Forms", p.QueuedForms),
-		row("followed", "N", s.follow.following(), "Draining", mark(s.network.draining.Load())),
-		row("gifts", "Ends", s.giftEnds(c.w)),
-	)
-}
-
-// giftEnds says how many gifts by emoji ended in which way since the start.
-func (s *Set) giftEnds(w words.Words) string {
-	counts := s.gifts.Counts()
-	var parts []string
-	for _, state := range slices.Sorted(maps.Keys(counts)) {
-		parts = append(parts, w.T("kudosemoji.state."+string(state))+": "+strconv.FormatInt(counts[state], 10))
-	}
-	if len(parts) == 0 {
-		return w.T("common.none")
-	}
-	return strings.Join(parts, " · ")
 }
 
 func (s *Set) opAnnounce(ctx context.Context, c *operatorCall) error {

@@ -50,6 +50,7 @@ type live struct {
 	again       bool      // news came meanwhile
 	request     horde.RequestID
 	cancelledBy string
+	ended       time.Time // what has ended waits to be shown since then; zero while it runs
 
 	// These never change.
 	guild, person string
@@ -376,6 +377,9 @@ func (f *follower) look(ctx context.Context, l *live) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	l.busy = false
+	if l.end != nil && !l.landed {
+		l.ended = l.end.at
+	}
 	if over {
 		delete(f.byKey, l.row.Key)
 		delete(f.byRequest, l.request)
