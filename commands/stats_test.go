@@ -95,5 +95,5 @@ func TestStatisticsOfOtherPlaces(t *testing.T) {
 	r.pick(sandbox.Admin, panel, "Answers", "private")
 	r.message(sandbox.Admin, panel, "only the person sees them")
 	r.click(sandbox.Admin, m.ID, "Publish")
-	r.whisper(sandbox.Admin, "In this place answers stay private")
+	r.whisper(sandbox.Admin, "Answers are private here")
 }
