@@ -37,6 +37,10 @@ type Messages interface {
 	MessageByKey(ctx context.Context, key string) (chat.Message, bool, error)
 	// MessageByDiscord finds the row of a message in a channel.
 	MessageByDiscord(ctx context.Context, channel, message string) (chat.Message, bool, error)
+	// MessagesBetween lists a person's rows made from one time until before another, oldest first, at most limit.
+	MessagesBetween(ctx context.Context, person string, from, until time.Time, limit int) ([]chat.Message, error)
+	// ReplaceParams gives a row that is not open other parameters, if it has the old ones. It reports whether.
+	ReplaceParams(ctx context.Context, key string, old, params []byte) (bool, error)
 	// PruneMessages forgets rows that are not open and older than a time, and tells how many.
 	PruneMessages(ctx context.Context, before time.Time) (int64, error)
 }
@@ -196,6 +200,7 @@ type Set struct {
 	made        *memory[chat.KeyMade]
 	fuses       *memory[chat.Fuse]
 	farewells   *memory[chat.Farewell]
+	erasures    *memory[chat.Erase]
 	left        *memory[chat.LeftGuild]
 	parents     *parents
 	diary       *diary
@@ -255,6 +260,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
 	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
+	s.erasures = newMemory[chat.Erase](deps.Docs, chat.KindErase)
 	s.linkOf = s.linkReader()
 	s.follow = newFollower(s)
 	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)

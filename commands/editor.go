@@ -318,7 +318,13 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("a result is not part of its party yet")
 		return e.retry(), false
 	}
-	if e.close(ctx, e.row) {
+	row := e.row
+	if q := e.p; e.s.tooOld(ctx, row) && q.erase() {
+		if params, err := json.Marshal(q); err == nil {
+			row.Params = params
+		}
+	}
+	if e.close(ctx, row) {
 		e.s.tellDone(ctx, e.row, &e.p, e.end)
 		e.s.tallies.count(e.row, e.end)
 		return next, true

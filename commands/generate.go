@@ -116,6 +116,10 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if s.follow.full() {
 		return r.Reply(ctx, private(s.say(in).T("request.busy")))
 	}
+	if p.Erased && p.Prompt == "" {
+		return tell(s.say(in).T("privacy.erased", "Consent", s.cmd("privacy consent")))
+	}
+	p.Erased = false
 	a, err := s.prepare(ctx, in, p, hidden)
 	if err != nil {
 		return err

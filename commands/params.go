@@ -56,6 +56,8 @@ type params struct {
 
 	Alts map[int]string `json:"alts,omitempty"` // what images show, in somebody's words, by their number from 1
 
+	Erased bool `json:"erased,omitempty"` // its words, since its person wants them kept no longer
+
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way

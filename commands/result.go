@@ -176,7 +176,7 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	if made == 0 && st.Kudos > 0 {
 		state = append(state, v.spent(st.Kudos))
 	}
-	title := "**" + shown(p.Prompt) + "**"
+	title := p.title(v.Words)
 	if how.noWords {
 		title = v.T("request.blocked")
 		for i := range files {
@@ -208,7 +208,7 @@ func (s *Set) handOver(row chat.Message, p params) discord.Message {
 		key = "request.handoverhere"
 	}
 	return discord.Message{
-		Content:    lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T(key), "-# "+p.look()),
+		Content:    lines(p.title(s.voiceOf(&p).Words), s.voiceOf(&p).T(key), "-# "+p.look()),
 		Components: []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}},
 	}
 }

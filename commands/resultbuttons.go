@@ -360,6 +360,9 @@ func (s *Set) info(w words.Words, row chat.Message, p *params) (discord.Message,
 		return discord.Message{}, fmt.Errorf("encode parameters: %w", err)
 	}
 	e := discord.Embed{Title: w.T("image.infotitle"), Description: codeBlock(p.Prompt, 3500)}
+	if p.Erased {
+		e.Description = p.title(w)
+	}
 	add := func(key, value string, inline bool) {
 		if value != "" && len(e.Fields) < discord.MaxEmbedFields {
 			e.Fields = append(e.Fields, discord.Field{Name: w.T(key), Value: discord.Clip(value, discord.MaxFieldValue), Inline: inline})
@@ -472,6 +475,11 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	}
 	_, err = s.favourites.change(ctx, key, about{person: in.User.ID}, func(f *chat.Favourite) error {
 		row.Sealed = nil
+		if q := p; row.Person != in.User.ID && s.wantsErased(ctx, row.Person) && q.erase() {
+			if row.Params, err = json.Marshal(q); err != nil {
+				return fmt.Errorf("encode parameters: %w", err)
+			}
+		}
 		f.Message, f.At = row, s.now()
 		return nil
 	})

@@ -191,7 +191,7 @@ func (a *assembly) schedule() error {
 		}),
 		s.Add("@every 1h", "monthly kudos and trust", a.upkeep),
 		s.Add("@every 1h", "prune messages", func(ctx context.Context) error {
-			_, err := a.store.PruneMessages(ctx, systemClock.Now().Add(-30*24*time.Hour))
+			_, err := a.store.PruneMessages(ctx, systemClock.Now().Add(-a.keep()))
 			return err
 		}),
 	)
@@ -200,6 +200,11 @@ func (a *assembly) schedule() error {
 	}
 	a.add(1, "schedule", s.Run)
 	return nil
+}
+
+// keep is how long the messages of finished requests are known.
+func (a *assembly) keep() time.Duration {
+	return time.Duration(a.cfg.Discord.KeepDays) * 24 * time.Hour
 }
 
 // pool starts the worker of this machine: one runner for pictures and one for the safety check.
@@ -252,6 +257,7 @@ func (a *assembly) chat() (page string, err error) {
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
 		EmojiMost: kudos.Whole(int64(a.cfg.Discord.EmojiMost)), OperatorGuild: a.cfg.Discord.Operators,
+		Keep: a.keep(),
 		Ceiling: commands.Ceiling{
 			Limits: chat.Limits{AtOnce: a.cfg.Discord.AtOnce}, Adult: a.cfg.Discord.Adult, NoSources: !a.cfg.Discord.Sources,
 			Youth: time.Duration(a.cfg.Discord.YoungDays) * 24 * time.Hour,
