@@ -216,6 +216,8 @@ type Set struct {
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
 	reports    *memory[chat.Report]
+	strikes    *memory[chat.Strikes]
+	storms     *memory[chat.Storm]
 	glances    *glances
 	sentTwice  *twice
 	shown      *memory[chat.Shown]
@@ -248,6 +250,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
+	s.strikes, s.storms = newMemory[chat.Strikes](deps.Docs, chat.KindStrikes), newMemory[chat.Storm](deps.Docs, chat.KindStorm)
 	s.glances = newGlances()
 	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)

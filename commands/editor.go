@@ -125,7 +125,8 @@ func (e *editor) place(ctx context.Context) (next time.Time, ok bool) {
 		e.end = &ending{kind: endLost, at: e.now}
 		return next, true
 	}
-	id, err := e.s.enqueue(ctx, e.p, e.row.Key, from, false)
+	out, err := e.s.enqueue(ctx, e.p, e.row.Key, from, false)
+	id := out.id
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused:

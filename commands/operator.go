@@ -171,6 +171,10 @@ func (s *Set) opUnblock(ctx context.Context, c *operatorCall) error {
 	if err != nil {
 		return fmt.Errorf("let somebody in again: %w", err)
 	}
+	pardoned, err := s.pardon(ctx, guild, person)
+	if err != nil {
+		return err
+	}
 	addresses, err := s.standIns(ctx, guild, person)
 	if err != nil {
 		return err
@@ -179,7 +183,7 @@ func (s *Set) opUnblock(ctx context.Context, c *operatorCall) error {
 	if err := s.setPauses(ctx, c, guild, person, 0); err != nil {
 		return err
 	}
-	if !banned && len(paused) == 0 {
+	if !banned && !pardoned && len(paused) == 0 {
 		return c.tell(ctx, c.w.T("operator.free", "Whom", sayTarget(guild, person)))
 	}
 	s.log.Warn().Int64("by", int64(c.by.ID)).Bool("guild", person == "").Msg("an operator lets somebody in again")
@@ -202,16 +206,28 @@ func (s *Set) opPauses(ctx context.Context, c *operatorCall) error {
 	}
 	paused, longest := s.pauses(addresses)
 	var rows []string
-	if banned && s.now().Before(ban.Until) {
+	switch {
+	case !banned || !s.now().Before(ban.Until):
+		banned = false
+	case ban.Review:
+		rows = append(rows, "⛔ "+upperFirst(c.w.T("strikes.state.review")))
+	case ban.By == "":
+		rows = append(rows, "⏸ "+upperFirst(c.w.T("strikes.state.paused", "Until", stamp(ban.Until))))
+	default:
 		rows = append(rows, c.w.T("operator.pauses.ban", "Until", stamp(ban.Until), "By", mention(ban.By), "Reason", escape(ban.Reason)))
 	}
+	struck, err := s.strikeRows(ctx, c.w, guild, person)
+	if err != nil {
+		return fmt.Errorf("read strikes: %w", err)
+	}
+	rows = append(rows, struck...)
 	if len(paused) > 0 {
 		rows = append(rows, c.w.T("operator.pauses.core", "Count", len(paused), "Until", stamp(s.now().Add(longest))))
 	}
 	if u, ok := s.find(person); ok && person != "" {
 		rows = append(rows, c.w.T("operator.pauses.suspicion", "Alias", escape(u.Alias()), "N", u.Suspicion))
 	}
-	if len(rows) == 0 || !banned && len(paused) == 0 {
+	if len(rows) == 0 || !banned && len(paused) == 0 && len(struck) == 0 {
 		rows = append([]string{c.w.T("operator.free", "Whom", sayTarget(guild, person))}, rows...)
 	}
 	return c.tell(ctx, rows...)

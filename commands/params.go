@@ -56,6 +56,7 @@ type params struct {
 
 	Alts map[int]string `json:"alts,omitempty"` // what images show, in somebody's words, by their number from 1
 
+	Tamed  bool `json:"tamed,omitempty"`  // the safety filter changed the prompt
 	Erased bool `json:"erased,omitempty"` // its words, since its person wants them kept no longer
 
 	// What happened to the request, beside its parameters.
@@ -89,7 +90,7 @@ type outcome struct {
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
-	p.Alts = nil
+	p.Alts, p.Tamed = nil, false
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""
 	}

@@ -363,6 +363,7 @@ func (f *follower) prune(ctx context.Context) {
 	f.s.sweepDrafts(ctx)
 	f.s.sweepReports(ctx)
 	f.s.sweepPrompts(ctx)
+	f.s.sweepStrikes(ctx)
 	n, err := f.s.deps.Messages.PruneMessages(ctx, f.s.now().Add(-f.s.opts.Keep))
 	switch {
 	case err != nil && ctx.Err() == nil:

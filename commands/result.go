@@ -71,6 +71,9 @@ func (s *Set) notes(p *params) string {
 	if p.Paid != nil {
 		through = "-# " + s.bundle.For(p.Locale).T("sharedkey.paid", "Name", escape(p.Paid.Name))
 	}
+	if p.Tamed {
+		through = lines("-# "+s.bundle.For(p.Locale).T("request.tamed"), through)
+	}
 	switch {
 	case p.Opened != nil:
 		return lines(s.voiceOf(p).opened(*p.Opened, s.cmd("login")), through)
