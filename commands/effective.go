@@ -94,6 +94,7 @@ type Effective struct {
 	answers     chat.Answers
 	shut        []chat.Feature // switched off by the operators
 	draining    bool           // no new work is taken
+	storm       time.Time      // until then the guild has no images: many of its people have strikes
 	young       time.Time      // when the person's Discord account is old enough for everything; zero when it is
 
 	say   words.Words // in the person's language
@@ -253,6 +254,9 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	e.say, e.aloud = s.say(in), s.sayAloud(in)
 	e.draining = s.network.draining.Load()
 	if e.shut, err = s.shut(ctx); err != nil {
+		return Effective{}, err
+	}
+	if err := s.stormAt(ctx, &e); err != nil {
 		return Effective{}, err
 	}
 	e.sources = e.sources && !slices.Contains(e.shut, chat.Sources)

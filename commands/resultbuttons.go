@@ -361,6 +361,9 @@ func (s *Set) info(w words.Words, row chat.Message, p *params) (discord.Message,
 		return discord.Message{}, fmt.Errorf("encode parameters: %w", err)
 	}
 	e := discord.Embed{Title: w.T("image.infotitle"), Description: codeBlock(p.Prompt, 3500)}
+	if p.Erased {
+		e.Description = p.title(w)
+	}
 	add := func(key, value string, inline bool) {
 		if value != "" && len(e.Fields) < discord.MaxEmbedFields {
 			e.Fields = append(e.Fields, discord.Field{Name: w.T(key), Value: discord.Clip(value, discord.MaxFieldValue), Inline: inline})
@@ -482,10 +485,14 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 		return r.Reply(ctx, private(w.T("image.toomany", "Most", chat.MaxFavourites)))
 	}
 	row.Sealed = nil
-	if row.Params, err = json.Marshal(p); err != nil { // with what was made, which the row may not have yet
+	kept := p // with what was made, which the row may not have yet
+	if row.Person != in.User.ID && s.wantsErased(ctx, row.Person) {
+		kept.erase()
+	}
+	if row.Params, err = json.Marshal(kept); err != nil {
 		return fmt.Errorf("encode parameters: %w", err)
 	}
-	_, err = s.favourites.change(ctx, key, aboutFavourite(in.User.ID, s.now()), func(f *chat.Favourite) error {
+	_, err = s.favourites.change(ctx, key, s.aboutFavourite(in.User.ID), func(f *chat.Favourite) error {
 		f.Message, f.At = row, s.now()
 		return nil
 	})

@@ -278,7 +278,7 @@ func (s *Set) changeSetting(ctx context.Context, in *discord.Interaction, r *dis
 		// What somebody agreed to, and what they keep others from, is no default to go back to. That they are of age has to be
 		// said again.
 		if _, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
-			*p = chat.Person{Agreed: p.Agreed, NoGifts: p.NoGifts, NoAvatar: p.NoAvatar, Unlisted: p.Unlisted, Strict: p.Strict}
+			*p = chat.Person{Prompts: p.Prompts, Agreed: p.Agreed, NoGifts: p.NoGifts, NoAvatar: p.NoAvatar, Unlisted: p.Unlisted, Strict: p.Strict}
 			return nil
 		}); err != nil {
 			return err

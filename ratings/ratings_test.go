@@ -63,9 +63,16 @@ type rig struct {
 
 func newRig(t *testing.T, opts ratings.Options) *rig {
 	t.Helper()
+	return newRigOn(t, opts, store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db")})
+}
+
+// newRigOn has its rows in the store of a kind.
+func newRigOn(t *testing.T, opts ratings.Options, on store.Options) *rig {
+	t.Helper()
 	r := &rig{t: t, clock: clock.NewFake(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)), random: &random{src: rand.NewPCG(1, 2)}}
+	on.Now = r.clock.Now
 	var err error
-	if r.store, err = store.Open(t.Context(), store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db"), Now: r.clock.Now}); err != nil {
+	if r.store, err = store.Open(t.Context(), on); err != nil {
 		t.Fatal(err)
 	}
 	r.engine, err = engine.Open(t.Context(), r.store, engine.Options{

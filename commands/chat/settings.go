@@ -15,6 +15,7 @@ const (
 	KindFarewell DocKind = "farewell" // Farewell, by person; it is due when the account goes, and about nobody
 	KindMade     DocKind = "made"     // Tally, by "p" and a person's ID or "g" and a guild's
 	KindLeft     DocKind = "left"     // LeftGuild, by guild; it is due when the guild is forgotten, and about nobody
+	KindErase    DocKind = "erase"    // Erase, by person; it is due when their prompts are looked at again
 	KindFuse     DocKind = "fuse"     // Fuse, by interaction; it is due when the message goes
 )
 
@@ -131,6 +132,45 @@ const (
 	NoticeNone   Notice = "none"
 )
 
+// Retention says how long the prompts of somebody's own finished requests are kept. The names are stored.
+type Retention string
+
+// The choices. Empty keeps them for as long as the operator keeps requests.
+const (
+	KeepWeek Retention = "week"
+	KeepDay  Retention = "day"
+	KeepNone Retention = "none" // they go as soon as the result is shown
+)
+
+// Span is how long that is; false when the operator's time holds.
+func (r Retention) Span() (time.Duration, bool) {
+	switch r {
+	case KeepWeek:
+		return 7 * 24 * time.Hour, true
+	case KeepDay:
+		return 24 * time.Hour, true
+	case KeepNone:
+		return 0, true
+	}
+	return 0, false
+}
+
+// Retentions lists the choices that are shorter than the operator's time, the longest first.
+func Retentions(operator time.Duration) []Retention {
+	var out []Retention
+	for _, r := range []Retention{KeepWeek, KeepDay, KeepNone} {
+		if span, _ := r.Span(); span < operator {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Erase remembers how far somebody's prompts are erased: in all of their requests that are older than Until.
+type Erase struct {
+	Until time.Time `json:"until,omitzero"`
+}
+
 // Defaults are the parameters somebody starts from, and those of a preset. Empty ones are left to the bot.
 type Defaults struct {
 	Model    string  `json:"model,omitempty"`
@@ -160,6 +200,8 @@ type Person struct {
 	Unlisted bool `json:"unlisted,omitempty"`  // leaderboards do not name them
 	Public   bool `json:"public,omitempty"`    // everybody may see whose account theirs is
 	Strict   bool `json:"strict,omitempty"`    // nobody else may press what makes more of their images
+
+	Prompts Retention `json:"prompts,omitempty"` // how long those of their finished requests are kept
 
 	Adult time.Time `json:"adult,omitzero"` // when they said that they are of age; zero: never
 
