@@ -270,7 +270,7 @@ func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.R
 		return r.Reply(ctx, private(s.say(in).T("common.needsaccount", "Login", s.cmd("login"))))
 	}
 	if err == nil {
-		_, _, err = s.moveGift(early, from.ID, d, "gift:"+keyOf(key), true)
+		_, _, err = s.moveGift(early, from.ID, d, giftKey(d, key), true)
 	}
 	if slow := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil; err != nil && !slow {
 		return err
@@ -311,7 +311,7 @@ func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.Gift
 	case !ok:
 		return private(w.T("common.needsaccount", "Login", s.cmd("login"))), nil
 	}
-	given, person, err := s.moveGift(ctx, from.ID, d, "gift:"+keyOf(key), false)
+	given, person, err := s.moveGift(ctx, from.ID, d, giftKey(d, key), false)
 	if err != nil {
 		return discord.Message{}, err
 	}
@@ -320,15 +320,8 @@ func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.Gift
 	if d.Anonymous {
 		line.From = ""
 	}
-	switch {
-	case given.Repeated:
-	case given.Waiting != nil:
-		err = s.gifts.Invite(ctx, d.To, emojikudos.Gift{Person: line.From, Amount: amount})
-	case person != "" && (d.Anonymous || in.GuildID == "" || d.To == ""):
-		err = s.gifts.Note(ctx, person, line)
-	}
-	if err != nil { // the kudos have moved: that is what counts
-		s.log.Warn().Err(err).Msg("cannot tell somebody about a gift")
+	if !given.Repeated {
+		s.tellGift(ctx, person, line, given.Waiting != nil)
 	}
 	note := ""
 	if d.Note != "" {
@@ -347,6 +340,33 @@ func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.Gift
 	return discord.Message{Content: lines("🙏 "+aloud.T("kudos.gave", values...), note, s.welcome(w, from, opened))}, nil
 }
 
+// unnamedGift begins the ledger's keys of gifts whose recipients do not learn who gave them.
+const unnamedGift = "gift:unnamed:"
+
+// giftKey is the ledger's key of a gift by command.
+func giftKey(d chat.GiftDraft, key string) string {
+	if d.Anonymous {
+		return unnamedGift + keyOf(key)
+	}
+	return "gift:" + keyOf(key)
+}
+
+// tellGift tells a person privately of a gift that was not given by emoji, as far as they want to hear of gifts. The kudos
+// have moved: that is what counts, and a word that cannot be kept is only logged.
+func (s *Set) tellGift(ctx context.Context, person string, line emojikudos.Line, waits bool) {
+	var err error
+	switch {
+	case person == "": // the account is nobody's in Discord
+	case waits:
+		err = s.gifts.Invite(ctx, person, emojikudos.Gift{Person: line.From, Amount: line.Amount})
+	default:
+		err = s.gifts.Note(ctx, person, line)
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Msg("cannot tell somebody about a gift")
+	}
+}
+
 // moveGift moves kudos to whom a draft names, or sets them aside for them; with try it only finds out whether that is
 // refused. person is the recipient in Discord, if known.
 func (s *Set) moveGift(ctx context.Context, from horde.UserID, d chat.GiftDraft, key string, try bool) (given horde.Given, person string, err error) {
@@ -355,7 +375,7 @@ func (s *Set) moveGift(ctx context.Context, from horde.UserID, d chat.GiftDraft,
 	if d.To != "" {
 		u, has := s.find(d.To)
 		if !has {
-			given, err = s.engine.Give(ctx, horde.Give{From: from, To: external(d.To), Amount: amount, Key: key, Note: d.Note, DryRun: try})
+			given, err = s.engine.Give(ctx, horde.Give{From: from, To: external(d.To), Amount: amount, Key: key, Note: d.Note, Unnamed: d.Anonymous, DryRun: try})
 			return given, d.To, err
 		}
 		to = u.ID
@@ -539,6 +559,9 @@ func (s *Set) pendingPanel(ctx context.Context, in *discord.Interaction) (discor
 	m := private("")
 	m.Embeds = []discord.Embed{{Title: w.T("kudos.pending.title"), Color: embedColor, Fields: []discord.Field{
 		{Name: w.T("kudos.pending.for", "Amount", sumGifts(mine).String()), Value: list(mine, func(g horde.Gift) string {
+			if g.Unnamed {
+				return w.T("gifts.somebody")
+			}
 			u, _ := s.engine.User(g.From)
 			return escape(u.Alias())
 		})},

@@ -287,8 +287,9 @@ func TestGiftByCommand(t *testing.T) {
 	r.balance(sandbox.Friend, start+42*kudos.One)
 	r.restart(2 * time.Minute)
 	r.see(sandbox.Friend, "word of a gift", func(m sandbox.Message) bool {
-		return m.ChannelID == sandbox.DMChannel(sandbox.Friend) && holds(m, []string{"thanked you with 2 kudos", "somebody", "guess"}) &&
-			!holds(m, []string{sandbox.Newcomer})
+		return m.ChannelID == sandbox.DMChannel(sandbox.Friend) && holds(m, []string{
+			"thanked 2 times, with 42 kudos", "<@" + sandbox.Newcomer + "> · 40 · thank", "somebody · 2 · guess",
+		})
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
+	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/horde/kudos"
 	"stablemate/internal/discord"
@@ -198,7 +199,8 @@ func (o *rounds) give(ctx context.Context, key string, g chat.RoleGift) (time.Ti
 		return o.end(ctx, key, g)
 	}
 	amount := roleShare(g)
-	_, _, err := o.s.moveGift(ctx, from.ID, chat.GiftDraft{To: who, Amount: int64(amount)}, "role:"+key+":"+who, false)
+	once := "role:" + key + ":" + who
+	given, person, err := o.s.moveGift(ctx, from.ID, chat.GiftDraft{To: who, Amount: int64(amount)}, once, false)
 	why, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused && why.Code == horde.CodeTooFastTransfers && o.s.now().Sub(g.Created) < roleLife:
@@ -207,6 +209,10 @@ func (o *rounds) give(ctx context.Context, key string, g chat.RoleGift) (time.Ti
 		refused = false
 	case err != nil && !refused:
 		return o.s.now(), fmt.Errorf("give to a member: %w", err)
+	case err == nil: // also when it was given just before a crash
+		o.s.tellGift(ctx, person, emojikudos.Line{
+			Key: once, From: g.Person, Amount: amount, Guild: g.Guild, Channel: g.Channel, Message: g.Message,
+		}, given.Waiting != nil)
 	}
 	last := g.Given+1 >= len(g.To)
 	return o.save(ctx, key, !last && (g.Given+1)%tellEvery == 0, func(x *chat.RoleGift) {

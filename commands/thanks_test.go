@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"stablemate/commands"
+	"stablemate/commands/chat"
+	"stablemate/horde/kudos"
+	"stablemate/internal/sandbox"
+)
+
+// letter waits for a direct message from the bot.
+func (r *rig) letter(who string, texts ...string) sandbox.Message {
+	r.t.Helper()
+	return r.see(who, "a direct message", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.DMChannel(who) && holds(m, texts)
+	})
+}
+
+// known makes the bot remember people as members of the first guild.
+func (r *rig) known(people ...string) {
+	r.t.Helper()
+	for _, who := range people {
+		_, err := r.p.store.SaveDoc(r.ctx(), chat.Doc{
+			Kind: chat.KindMember, Key: sandbox.GuildID + ":" + who, Person: who, Guild: sandbox.GuildID, Value: []byte("{}"),
+		})
+		if err != nil && !errors.Is(err, chat.ErrChanged) {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+func TestAnUnnamedGiftThatWaitsDoesNotTellItsGiver(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Friend)
+	r.gift(sandbox.Friend, map[string]any{"user": sandbox.Newcomer, "amount": 5, "anonymous": true})
+	r.whisper(sandbox.Friend, "You set **5 kudos** aside")
+	r.restart(time.Second) // what is stored keeps the secret too
+	r.run(sandbox.Newcomer, "kudos pending", nil)
+	if m := r.whisper(sandbox.Newcomer, "For you: 5 kudos", "somebody: 5 kudos"); holds(m, []string{"Friend"}) {
+		t.Errorf("the giver is told: %+v", m.Embeds)
+	}
+}
+
+func TestGiftsByCommandReachTheirRecipients(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Friend, sandbox.Newcomer)
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 4, "note": "for the apple"})
+	r.balance(sandbox.Friend, start+4*kudos.One)
+	r.restart(2 * time.Minute)
+	r.letter(sandbox.Friend, "thanked you with 4 kudos", "<@"+sandbox.Newcomer+">", "for the apple")
+}
+
+func TestAGiftToARoleTellsItsRecipients(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.Welcome = 1000 * kudos.One })
+	r.login(sandbox.Friend, sandbox.Admin)
+	r.known(sandbox.Friend)
+	if err := r.p.bot.AddRole(r.ctx(), sandbox.GuildID, sandbox.Friend, sandbox.RoleWorker, "test"); err != nil {
+		t.Fatal(err)
+	}
+	had := r.user(sandbox.Friend).Balance
+	r.run(sandbox.Admin, "kudos giftrole", map[string]any{"role": sandbox.RoleWorker, "amount": 30})
+	m := r.see(sandbox.Newcomer, "a preview", func(m sandbox.Message) bool { return holds(m, []string{"give 30 kudos to one person"}) })
+	r.click(sandbox.Admin, m.ID, "Give")
+	r.message(sandbox.Newcomer, m.ID, "gave 30 kudos to 1 of 1 people")
+	r.balance(sandbox.Friend, had+30*kudos.One)
+	r.restart(2 * time.Minute)
+	r.letter(sandbox.Friend, "thanked you with 30 kudos", "<@"+sandbox.Admin+">", "/"+m.ID)
+}
