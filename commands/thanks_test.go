@@ -74,3 +74,20 @@ func TestAGiftToARoleTellsItsRecipients(t *testing.T) {
 	r.restart(2 * time.Minute)
 	r.letter(sandbox.Friend, "thanked you with 30 kudos", "<@"+sandbox.Admin+">", "/"+m.ID)
 }
+
+func TestAReactionWhereGiftsAreForOthersIsExplained(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend, sandbox.Admin)
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "access")
+	r.click(sandbox.Admin, panel, "Gifts")
+	r.pick(sandbox.Admin, panel, "Who may use: Gifts", sandbox.RoleWorker)
+	r.message(sandbox.Admin, panel, "Gifts: <@&"+sandbox.RoleWorker+">")
+	m := r.post(sandbox.Newcomer)
+	r.react(sandbox.Friend, m, "🙏")
+	r.letter(sandbox.Friend, "Your kudos emoji gave nothing", "<@&"+sandbox.RoleWorker+">")
+	r.react(sandbox.Admin, m, "🙏") // who manages the server may
+	r.balance(sandbox.Newcomer, start+10*kudos.One)
+	r.stays(sandbox.Friend, start)
+}

@@ -231,7 +231,7 @@ func (r *Ratings) Undo(ctx context.Context, who Person, seq int64) (View, error)
 	if err != nil {
 		return View{}, err
 	}
-	if !found || !there || v.Kind == Undone || v.Own {
+	if !found || !there || v.Kind == Undone || v.Own || img.NSFW && !who.Adult { // the desk may be elsewhere by now
 		return View{}, ErrNothing
 	}
 	data, err := r.deps.Shelf.Read(ctx, img.Blob, maxImage)

@@ -592,3 +592,27 @@ func TestImportsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestAVoteOnAnImageForAdultsIsNotTakenBackWhereTheyAreNotShown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ratings.Options{Probes: -1})
+	ann := r.account("ann", 0)
+	r.fill(2, "old", func(n *ratings.NewImage) { n.NSFW = true })
+	here := person(ann)
+	here.Adult = true
+	v, err := r.Show(t.Context(), here, ratings.Wish{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.clock.Advance(5 * time.Second)
+	out, err := r.Rate(t.Context(), here, ratings.Answer{Seq: v.Seq, Rating: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := r.Undo(t.Context(), person(ann), out.Next.Seq); !errors.Is(err, ratings.ErrNothing) {
+		t.Errorf("taken back elsewhere: %d bytes, %v, want ErrNothing", len(v.Data), err)
+	}
+	if v, err := r.Undo(t.Context(), here, out.Next.Seq); err != nil || len(v.Data) == 0 {
+		t.Errorf("taken back here: %d bytes, %v", len(v.Data), err)
+	}
+}
