@@ -233,16 +233,21 @@ func (s *Set) beginGift(ctx context.Context, in *discord.Interaction, r *discord
 	if err := s.checkGift(in, d); err != nil {
 		return err
 	}
-	p, err := s.book.Person(ctx, in.User.ID)
-	if err != nil {
+	if asked, err := s.askBack(ctx, in, r, &e, d, key); asked || err != nil {
 		return err
 	}
-	limit := p.Confirm
-	if limit == 0 {
-		limit = confirmAbove
+	return s.giveNow(ctx, in, r, d, key, d.Anonymous || e.answers == chat.AnswersPrivate)
+}
+
+// askBack asks whether kudos shall really be given when they are more than their person gives without being asked. What
+// was asked is answered by pressGiftConfirm.
+func (s *Set) askBack(ctx context.Context, in *discord.Interaction, r *discord.Responder, e *Effective, d chat.GiftDraft, key string) (asked bool, err error) {
+	limit := confirmAbove
+	if e.person.GiftConfirm > 0 {
+		limit = kudos.Whole(e.person.GiftConfirm)
 	}
 	if kudos.Amount(d.Amount) <= limit {
-		return s.giveNow(ctx, in, r, d, key, d.Anonymous || e.answers == chat.AnswersPrivate)
+		return false, nil
 	}
 	d.Due = s.now().Add(draftLife)
 	_, err = s.giftDrafts.change(ctx, key, about{person: in.User.ID, guild: in.GuildID, due: d.Due}, func(v *chat.GiftDraft) error {
@@ -250,14 +255,14 @@ func (s *Set) beginGift(ctx context.Context, in *discord.Interaction, r *discord
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("keep a gift to confirm: %w", err)
+		return false, fmt.Errorf("keep a gift to confirm: %w", err)
 	}
 	w := s.say(in)
 	m := private(w.T("kudos.sure", "Amount", kudos.Amount(d.Amount).String(), "To", s.recipientText(d)))
 	m.Components = []discord.Row{{Buttons: []discord.Button{
 		button(w.T("kudos.give"), "🙏", verbGiftConfirm, key, discord.Primary), button(w.T("common.cancel"), "", verbGiftDrop, key, discord.Secondary),
 	}}}
-	return r.Reply(ctx, m)
+	return true, r.Reply(ctx, m)
 }
 
 // giveNow gives when somebody will see it: what is refused is refused first, and kudos move only once the interaction is
@@ -293,7 +298,10 @@ func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.R
 
 // recipientText names who a gift is for.
 func (s *Set) recipientText(d chat.GiftDraft) string {
-	if d.To != "" {
+	switch {
+	case d.Name != "":
+		return "**" + escape(d.Name) + "**"
+	case d.To != "":
 		return mention(d.To)
 	}
 	u, _ := s.engine.User(horde.UserID(d.Account))
@@ -421,14 +429,26 @@ func (s *Set) pressGiftConfirm(ctx context.Context, in *discord.Interaction, r *
 	if err := r.DeferUpdate(ctx); err != nil { // as in giveNow
 		return err
 	}
-	m, err := s.sendGift(ctx, in, d, in.Component.ID.ID, false) // the first interaction's key: a second press gives nothing more
+	key := in.Component.ID.ID // the first interaction's: a second press gives nothing more
+	var m discord.Message
+	if d.Party != "" {
+		// What a party has is counted beside the ledger: only who takes the draft away counts it.
+		if there, err := s.giftDrafts.drop(ctx, key); err != nil || !there {
+			return err
+		}
+		m, err = s.fillParty(ctx, in, d, key)
+	} else if d.Sealed != nil {
+		m, err = s.fillKey(ctx, in, d, key)
+	} else {
+		m, err = s.sendGift(ctx, in, d, key, false)
+	}
 	if err != nil {
 		return err
 	}
-	if _, err := s.giftDrafts.drop(ctx, in.Component.ID.ID); err != nil {
+	if _, err := s.giftDrafts.drop(ctx, key); err != nil {
 		s.log.Warn().Err(err).Msg("cannot forget a gift that was given")
 	}
-	if m.Ephemeral || e.answers == chat.AnswersPrivate {
+	if m.Ephemeral || d.Party == "" && e.answers == chat.AnswersPrivate {
 		return r.Update(ctx, m)
 	}
 	if err := r.Update(ctx, private(s.say(in).T("kudos.done"))); err != nil {

@@ -161,7 +161,7 @@ func (c reactions) Find(_ context.Context, person string) (id horde.UserID, ok b
 // Limits reads what a person decided in their settings.
 func (c reactions) Limits(ctx context.Context, person string) (emojikudos.Limits, error) {
 	p, _, err := c.s.people.get(ctx, person)
-	l := emojikudos.Limits{Off: p.NoGifts, PerDay: kudos.Whole(p.GiftLimit)}
+	l := emojikudos.Limits{Off: p.NoGifts, PerGift: kudos.Whole(p.GiftOne), PerDay: kudos.Whole(p.GiftLimit)}
 	if p.NoticeGifts == chat.NoticeDigest {
 		l.NewsGap = digestTime
 	}

@@ -12,6 +12,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
+	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
@@ -295,13 +296,54 @@ func (s *Set) keyTopUp(ctx context.Context, in *discord.Interaction, r *discord.
 	if amount < 1 || amount > maxKeyBudget {
 		return horde.Refuse(horde.CodeInvalidTransferAmount, "a gift is 1 to %d kudos", maxKeyBudget)
 	}
-	done, err := s.engine.Transfer(ctx, horde.Transfer{
-		From: u.ID, To: owner.ID, SharedKey: k.ID, Amount: kudos.Whole(amount), Key: "topup:" + keyOf(in.ID),
-	})
+	e, err := s.effective(ctx, in)
 	if err != nil {
 		return err
 	}
-	return r.Reply(ctx, private(w.T("sharedkey.toppedup", "Name", escape(k.Name), "Amount", done.Amount.String(), "Owner", escape(owner.Alias()))))
+	if err := e.admit(chat.Gifts); err != nil {
+		return err
+	}
+	d := chat.GiftDraft{Person: in.User.ID, Amount: int64(kudos.Whole(amount)), Name: k.Name}
+	if d.Sealed, err = s.deps.Seal([]byte(k.ID.String()), []byte(topUpUse+in.ID)); err != nil {
+		return fmt.Errorf("seal a shared key: %w", err)
+	}
+	if asked, err := s.askBack(ctx, in, r, &e, d, in.ID); asked || err != nil {
+		return err
+	}
+	m, err := s.fillKey(ctx, in, d, in.ID)
+	if err != nil {
+		return err
+	}
+	return r.Reply(ctx, m)
+}
+
+// topUpUse begins the name that the seal of a shared key in a draft is bound to; the draft's key follows.
+const topUpUse = "topup:"
+
+// fillKey gives kudos to the owner of a shared key, which may spend as much more, once for a key, and tells the owner.
+func (s *Set) fillKey(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string) (discord.Message, error) {
+	w := s.say(in)
+	id, err := s.unsealKey(&paidBy{Use: topUpUse + key, Sealed: d.Sealed})
+	if err != nil {
+		return discord.Message{}, fmt.Errorf("unseal a shared key: %w", err)
+	}
+	u, err := s.keyOwner(in)
+	if err != nil {
+		return discord.Message{}, err
+	}
+	k, owner, ok := s.engine.SharedKey(id)
+	if !ok {
+		return discord.Message{}, tell(w.T("sharedkey.unknown"))
+	}
+	once := topUpUse + keyOf(key)
+	done, err := s.engine.Transfer(ctx, horde.Transfer{From: u.ID, To: owner.ID, SharedKey: k.ID, Amount: kudos.Amount(d.Amount), Key: once})
+	if err != nil {
+		return discord.Message{}, err
+	}
+	if person, ours := strings.CutPrefix(owner.External, external("")); ours && !done.Repeated {
+		s.tellGift(ctx, person, emojikudos.Line{Key: once, From: in.User.ID, Amount: done.Amount, Title: k.Name}, false)
+	}
+	return private(w.T("sharedkey.toppedup", "Name", escape(k.Name), "Amount", done.Amount.String(), "Owner", escape(owner.Alias()))), nil
 }
 
 // Where a shared key pays.

@@ -4,6 +4,7 @@ package commands_test
 
 import (
 	"errors"
+	"regexp"
 	"testing"
 	"time"
 
@@ -90,4 +91,68 @@ func TestAReactionWhereGiftsAreForOthersIsExplained(t *testing.T) {
 	r.react(sandbox.Admin, m, "🙏") // who manages the server may
 	r.balance(sandbox.Newcomer, start+10*kudos.One)
 	r.stays(sandbox.Friend, start)
+}
+
+// shareKey makes a shared key and returns it.
+func (r *rig) shareKey(who, name string) string {
+	r.t.Helper()
+	r.run(who, "sharedkey create", map[string]any{"name": name, "kudos": 60, "days": 2})
+	created := r.whisper(who, "**"+name+"** is ||`")
+	return regexp.MustCompile("\\|\\|`([^`]+)`\\|\\|").FindStringSubmatch(created.Content)[1]
+}
+
+func TestPeopleSetTheLimitsOfTheirGifts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	panel := r.run(sandbox.Newcomer, "login", nil).MessageID
+	limits := map[string]string{"limit": "15", "one": "9", "confirm": "20"}
+	r.fillIn(sandbox.Newcomer, r.click(sandbox.Newcomer, panel, "Limits of my gifts"), limits)
+	r.run(sandbox.Newcomer, "settings show", nil)
+	r.whisper(sandbox.Newcomer, "Most kudos of one reaction: 9", "Asked before a command gives more than: 20")
+
+	r.react(sandbox.Newcomer, r.post(sandbox.Friend), "🙏") // gives ten
+	r.letter(sandbox.Newcomer, "more than your limit of 9 kudos for one reaction")
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 20})
+	r.balance(sandbox.Newcomer, start-20*kudos.One)
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 21})
+	r.whisper(sandbox.Newcomer, "Give **21 kudos**")
+	r.stays(sandbox.Friend, start+20*kudos.One)
+}
+
+func TestToppingUpIsAGiftLikeOthers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.Welcome = 5000 * kudos.One })
+	r.login(sandbox.Newcomer, sandbox.Friend, sandbox.Admin)
+	had := r.user(sandbox.Friend).Balance
+	key := r.shareKey(sandbox.Newcomer, "open day")
+	thread := r.party(sandbox.Newcomer, map[string]any{"name": "Feast", "budget": 30, "award": 10})
+
+	r.run(sandbox.Friend, "sharedkey topup", map[string]any{"key": key, "amount": 1001})
+	sure := r.whisper(sandbox.Friend, "Give **1001 kudos** to **open day**?")
+	r.stays(sandbox.Friend, had)
+	r.restart(time.Second)
+	r.click(sandbox.Friend, sure.ID, "Give")
+	r.message(sandbox.Friend, sure.ID, "1001 kudos went to Newcomer#1")
+	r.balance(sandbox.Friend, had-1001*kudos.One)
+
+	ask := r.runIn(sandbox.Friend, thread, "party topup", map[string]any{"kudos": 1002}).MessageID
+	r.message(sandbox.Friend, ask, "Give **1002 kudos** to **Feast**?")
+	r.click(sandbox.Friend, ask, "Give")
+	r.inThread(sandbox.Admin, thread, "adds 1002 kudos")
+	r.balance(sandbox.Friend, had-2003*kudos.One)
+
+	r.restart(2 * time.Minute)
+	r.letter(sandbox.Newcomer, "thanked you with 1001 kudos", "<@"+sandbox.Friend+">", "open day")
+
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "access")
+	r.click(sandbox.Admin, panel, "Gifts")
+	r.pick(sandbox.Admin, panel, "Who may use: Gifts", sandbox.RoleWorker)
+	r.message(sandbox.Admin, panel, "Gifts: <@&"+sandbox.RoleWorker+">")
+	r.run(sandbox.Friend, "sharedkey topup", map[string]any{"key": key, "amount": 3})
+	r.whisper(sandbox.Friend, "only some people may do that")
+	no := r.runIn(sandbox.Friend, thread, "party topup", map[string]any{"kudos": 3}).MessageID
+	r.message(sandbox.Friend, no, "only some people may do that")
+	r.stays(sandbox.Friend, had-2003*kudos.One)
 }

@@ -425,25 +425,6 @@ func (g *Gifts) Consent(ctx context.Context, person, locale string, answer Conse
 	return gifts, nil
 }
 
-// SetLimits notes a person's own limits; zero leaves one as it is.
-func (g *Gifts) SetLimits(ctx context.Context, person string, perGift, perDay, confirm kudos.Amount) error {
-	_, err := g.deps.Book.ChangePerson(ctx, person, func(p *Person) error {
-		for _, x := range []struct {
-			at  *kudos.Amount
-			set kudos.Amount
-		}{{&p.PerGift, perGift}, {&p.PerDay, perDay}, {&p.Confirm, confirm}} {
-			if x.set > 0 {
-				*x.at = x.set
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("note a person's limits: %w", err)
-	}
-	return nil
-}
-
 // Unreact takes a reaction back. It reports whether that was in time.
 func (g *Gifts) Unreact(ctx context.Context, message, emojiID, emojiName, person string) (bool, error) {
 	now := g.deps.Now()
