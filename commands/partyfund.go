@@ -126,7 +126,7 @@ func (s *Set) makePartyKey(ctx context.Context, w words.Words, p *chat.Party, dr
 	k, err := engine.Do(ctx, s.engine, horde.CreateSharedKey{
 		Owner: horde.UserID(p.User), SharedKeyTerms: horde.SharedKeyTerms{Name: &name, Budget: &budget, Days: &days},
 	})
-	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeForbidden {
+	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeManySharedKeys {
 		return tell(w.T("party.nokey", "List", s.cmd("sharedkey list")))
 	}
 	if err != nil {

@@ -290,7 +290,7 @@ func (s *Set) why(ctx context.Context, w words.Words, person string, e *horde.Er
 		return e.Message
 	case codeYoung:
 		return w.T("effective.young", "Until", stamp(s.youngUntil(person)))
-	case horde.CodeForbidden:
+	case emojikudos.CodeNoConsent:
 		return w.T("gifts.noconsent")
 	default:
 		return s.refusal(w, e)

@@ -48,6 +48,7 @@ const (
 
 // Codes of refusals by what a person or guild set, not by the core.
 const (
+	CodeNoConsent horde.Code = "GiftNoConsent"    // the person has not agreed to gifts by emoji
 	CodeOverGift  horde.Code = "GiftOverLimit"    // more than the person's own limit for one reaction
 	CodeOverDay   horde.Code = "GiftOverDay"      // more than the person's own limit for a day
 	CodeOverGuild horde.Code = "GiftOverGuildDay" // more than what reactions of a guild give on a day

@@ -210,7 +210,7 @@ func (s *State) giver(op Give) (*User, error) {
 	case from.Available() < op.Amount:
 		return nil, refuse(CodeTransferNotEnough, "you can give %s kudos at most", from.Available())
 	case len(s.gifts.from[from.ID]) >= MaxGiftsFrom:
-		return nil, refuse(CodeForbidden, "%d of your gifts wait for their recipients already; more would be too many", MaxGiftsFrom)
+		return nil, refuse(CodeManyGifts, "%d of your gifts wait for their recipients already; more would be too many", MaxGiftsFrom)
 	case len(s.gifts.to[op.To]) >= MaxGiftsFor:
 		return nil, refuse(CodeFaultWhenReceiving, "very many gifts wait for this person already")
 	}

@@ -86,7 +86,7 @@ func (r *Ratings) check(who Person) (horde.User, error) {
 	case u.Has(horde.RoleDeleted):
 		return u, horde.Refuse(horde.CodeDeletedUser, "this account is marked as deleted")
 	case u.Has(horde.RoleFlagged), u.Suspicious():
-		return u, horde.Refuse(horde.CodeForbidden, "this account cannot rate images at the moment")
+		return u, horde.Refuse(horde.CodeMayNotRate, "this account cannot rate images at the moment")
 	}
 	return u, nil
 }

@@ -396,7 +396,7 @@ func TestWhoMayNotRate(t *testing.T) {
 	}{
 		"anonymous": {horde.Anonymous, horde.CodeAnonForbidden},
 		"unknown":   {4711, horde.CodeUserNotFound},
-		"flagged":   {r.account("flagged", horde.RoleFlagged), horde.CodeForbidden},
+		"flagged":   {r.account("flagged", horde.RoleFlagged), horde.CodeMayNotRate},
 		"deleted":   {r.account("deleted", horde.RoleDeleted), horde.CodeDeletedUser},
 	} {
 		_, err := r.Show(t.Context(), person(c.id), ratings.Wish{})
