@@ -79,12 +79,13 @@ func (s *Set) sharedKeyFamily() family {
 			sub("edit", append([]discord.OptionSpec{key, name}, terms...)...),
 			sub("delete", key),
 			sub("topup", typed, amount),
+			sub("show"),
 			sub("use", scope, opt("off", discord.OptionSpec{Type: discord.OptionBoolean})),
 		},
 	}
 	return family{specs: []discord.CommandSpec{spec}, register: func(rt *discord.Router) {
 		for path, h := range map[string]discord.HandlerFunc{
-			"create": s.keyCreate, "list": s.keyList, "info": s.sharedKeyInfo, "edit": s.keyEdit, "delete": s.keyDelete, "topup": s.keyTopUp, "use": s.keyUse,
+			"create": s.keyCreate, "list": s.keyList, "info": s.sharedKeyInfo, "edit": s.keyEdit, "delete": s.keyDelete, "topup": s.keyTopUp, "use": s.keyUse, "show": s.keyShow,
 		} {
 			rt.Command("sharedkey "+path, discord.Route{Handle: s.answered(h), Autocomplete: s.completeKey, Private: true})
 		}
@@ -413,6 +414,9 @@ func (s *Set) submitKeyUse(ctx context.Context, in *discord.Interaction, r *disc
 	if k.Expired(s.now()) {
 		return horde.Refuse(horde.CodeSharedKeyExpired, "this shared key has expired")
 	}
+	if k.Budget == 0 {
+		return horde.Refuse(horde.CodeSharedKeyEmpty, "this shared key has no kudos left")
+	}
 	sealed, err := s.deps.Seal([]byte(k.ID.String()), []byte(use))
 	if err != nil {
 		return fmt.Errorf("seal a shared key: %w", err)
@@ -449,18 +453,54 @@ func (s *Set) payThrough(ctx context.Context, in *discord.Interaction, p *params
 			continue
 		}
 		paid := &paidBy{Use: use, Sealed: u.Sealed}
-		id, err := s.unsealKey(paid)
-		if err != nil {
-			s.log.Warn().Err(err).Msg("a shared key cannot be read")
-			continue
-		}
-		if k, _, ok := s.engine.SharedKey(id); ok && !k.Expired(s.now()) && k.Budget != 0 {
+		if k, ok := s.paying(paid); ok {
 			paid.Name = k.Name
-			p.Paid, p.shared = paid, id
+			p.Paid, p.shared = paid, k.ID
 			return nil
 		}
 	}
 	return nil
+}
+
+// paying finds the shared key of a use, if it can pay.
+func (s *Set) paying(paid *paidBy) (horde.SharedKey, bool) {
+	id, err := s.unsealKey(paid)
+	if err != nil {
+		s.log.Warn().Err(err).Msg("a shared key cannot be read")
+		return horde.SharedKey{}, false
+	}
+	k, _, ok := s.engine.SharedKey(id)
+	return k, ok && !k.Expired(s.now()) && k.Budget != 0
+}
+
+// keyShow tells which shared keys are in use here. The first one that can pay does.
+func (s *Set) keyShow(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	w := s.say(in)
+	var out []string
+	paid := false
+	for _, use := range usesOf(in) {
+		u, found, err := s.keyUses.get(ctx, use)
+		if err != nil {
+			return fmt.Errorf("use of a shared key: %w", err)
+		}
+		if !found {
+			continue
+		}
+		kind, id, _ := strings.Cut(use, ":")
+		where := map[string]string{"person": w.T("sharedkey.scope.me"), "channel": "<#" + id + ">", "guild": w.T("sharedkey.scope.guild")}[kind]
+		line := "• " + w.T("sharedkey.show.line", "Scope", where, "Name", escape(u.Name), "Who", mention(u.By), "When", stamp(u.At))
+		switch _, can := s.paying(&paidBy{Use: use, Sealed: u.Sealed}); {
+		case !can:
+			line += " · " + w.T("sharedkey.show.idle")
+		case !paid:
+			line, paid = line+" · "+w.T("sharedkey.show.pays"), true
+		}
+		out = append(out, line)
+	}
+	if len(out) == 0 {
+		out = append(out, w.T("sharedkey.show.none", "Use", s.cmd("sharedkey use")))
+	}
+	return r.Reply(ctx, private(lines(out...)))
 }
 
 // unsealKey reads the key of a use.

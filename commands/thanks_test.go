@@ -5,6 +5,7 @@ package commands_test
 import (
 	"errors"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -155,4 +156,39 @@ func TestToppingUpIsAGiftLikeOthers(t *testing.T) {
 	no := r.runIn(sandbox.Friend, thread, "party topup", map[string]any{"kudos": 3}).MessageID
 	r.message(sandbox.Friend, no, "only some people may do that")
 	r.stays(sandbox.Friend, had-2003*kudos.One)
+}
+
+// useKey chooses the shared key for a scope.
+func (r *rig) useKey(who, scope, key string) {
+	r.t.Helper()
+	r.fillIn(who, r.run(who, "sharedkey use", map[string]any{"scope": scope}), map[string]string{"key": key})
+}
+
+func TestSharedKeysInUseAreShownAndEmptyOnesAreNone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Admin)
+	r.run(sandbox.Newcomer, "sharedkey show", nil)
+	r.whisper(sandbox.Newcomer, "No shared key is in use here", "</sharedkey use:")
+	key := r.shareKey(sandbox.Admin, "open day")
+	r.useKey(sandbox.Admin, "guild", key)
+	r.whisper(sandbox.Admin, "for: this server")
+	r.run(sandbox.Newcomer, "sharedkey show", nil)
+	r.whisper(sandbox.Newcomer, "this server: **open day**, chosen by <@"+sandbox.Admin+">", "this one is used")
+
+	r.run(sandbox.Admin, "sharedkey edit", map[string]any{"key": key[:8], "kudos": 0})
+	r.whisper(sandbox.Admin, "left 0")
+	r.useKey(sandbox.Admin, "channel", key)
+	r.whisper(sandbox.Admin, "has not enough kudos left", "</sharedkey topup:")
+	r.run(sandbox.Newcomer, "sharedkey show", nil)
+	r.whisper(sandbox.Newcomer, "used up, expired or gone")
+	if strings.Contains(r.logs.String(), key) {
+		t.Error("the log contains a shared key")
+	}
+
+	for range 2 {
+		r.shareKey(sandbox.Admin, "another day")
+	}
+	r.run(sandbox.Admin, "sharedkey create", map[string]any{"name": "one more"})
+	r.whisper(sandbox.Admin, "as many shared keys as you may have", "</sharedkey list:")
 }
