@@ -186,7 +186,7 @@ func TestAGiftWaitsForWhoHasNoAccount(t *testing.T) {
 	r.run(sandbox.Newcomer, "kudos history", map[string]any{"type": "transfer"})
 	r.whisper(sandbox.Newcomer, "+10", "a gift that waited for you")
 	r.run(sandbox.Friend, "kudos history", nil)
-	r.whisper(sandbox.Friend, "-10", "https://discord.com/channels/"+sandbox.GuildID, "a gift that came back")
+	r.whisper(sandbox.Friend, "-10", "https://discord.com/channels/"+sandbox.GuildID, "kudos that came back")
 }
 
 func TestTheKudosEmojiOnAnImageThanksWhoAskedForIt(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 
 	"stablemate/commands"
 	"stablemate/commands/chat"
+	"stablemate/horde"
+	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
 	"stablemate/internal/sandbox"
 )
@@ -191,4 +193,30 @@ func TestSharedKeysInUseAreShownAndEmptyOnesAreNone(t *testing.T) {
 	}
 	r.run(sandbox.Admin, "sharedkey create", map[string]any{"name": "one more"})
 	r.whisper(sandbox.Admin, "as many shared keys as you may have", "</sharedkey list:")
+}
+
+func TestTheHistoryNamesWhatMovedAndWithWhom(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 4})
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Friend, "amount": 3, "anonymous": true})
+	r.gift(sandbox.Newcomer, map[string]any{"user": sandbox.Admin, "amount": 2})
+	r.balance(sandbox.Friend, start+7*kudos.One)
+	if _, err := engine.Do(r.ctx(), r.p.engine, horde.RewardRating{User: r.user(sandbox.Friend).ID, Amount: 5 * kudos.One, Key: "rate:1"}); err != nil {
+		t.Fatal(err)
+	}
+	r.party(sandbox.Newcomer, map[string]any{"name": "Feast", "budget": 30, "award": 10})
+
+	r.run(sandbox.Newcomer, "kudos history", map[string]any{"type": "transfer"})
+	r.whisper(sandbox.Newcomer,
+		"**-30** · set aside for a party", "**-2** · a gift that waits · to <@"+sandbox.Admin+">", "**-3** · a gift · to Friend#2", "**-4** · a gift · to Friend#2")
+	r.run(sandbox.Friend, "kudos history", nil)
+	all := r.whisper(sandbox.Friend, "**+5** · images you rated", "**+3** · a gift · from somebody", "**+4** · a gift · from Newcomer#1", "opening of the account")
+	r.run(sandbox.Friend, "kudos history", map[string]any{"type": "rating"})
+	r.see(sandbox.Friend, "ratings alone", func(m sandbox.Message) bool {
+		return m.ID != all.ID && m.Ephemeral && holds(m, []string{"images you rated"}) && !holds(m, []string{"a gift"})
+	})
+	r.run(sandbox.Friend, "kudos history", map[string]any{"type": "adjustment"})
+	r.whisper(sandbox.Friend, "nothing of this kind")
 }
