@@ -534,9 +534,5 @@ func (s *Set) completeKey(ctx context.Context, in *discord.Interaction, r *disco
 			}
 		}
 	}
-	err := r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)])
-	if errors.Is(err, discord.ErrTooLate) {
-		return nil
-	}
-	return err
+	return late(r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]))
 }

@@ -220,3 +220,33 @@ func TestTheHistoryNamesWhatMovedAndWithWhom(t *testing.T) {
 	r.run(sandbox.Friend, "kudos history", map[string]any{"type": "adjustment"})
 	r.whisper(sandbox.Friend, "nothing of this kind")
 }
+
+func TestAKudosEmojiIsEditedWithAWarningAndLosesItsTexts(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	id, err := r.sand.AddEmoji(sandbox.GuildID, "kudos5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	emoji := "<:kudos5:" + id + ">"
+	r.run(sandbox.Admin, "kudosemoji add", map[string]any{"emoji": emoji, "amount": 5, "title": "Bravo", "message": "well done"})
+	r.whisper(sandbox.Admin, "Bravo", "well done")
+	edit := func(options map[string]any, texts ...string) sandbox.Message {
+		t.Helper()
+		options["emoji"] = "c:" + id
+		out := r.run(sandbox.Admin, "kudosemoji edit", options)
+		return r.message(sandbox.Admin, out.MessageID, texts...)
+	}
+	edit(map[string]any{"amount": 7}, "Its name says 5, but it gives 7", "Bravo")
+	edit(map[string]any{"amount": 5, "silent": true}, "Bravo")
+	if m := edit(map[string]any{"untitled": true}, "Changed"); holds(m, []string{"Bravo"}) || holds(m, []string{"well done"}) || holds(m, []string{"Its name says"}) {
+		t.Errorf("after losing its texts: %q", m.Content)
+	}
+	for i := range 25 {
+		r.run(sandbox.Admin, "kudosemoji add", map[string]any{"emoji": string(rune('🐀' + i)), "amount": 1})
+	}
+	r.run(sandbox.Admin, "kudosemoji list", nil)
+	r.whisper(sandbox.Admin, "Kudos emoji", emoji+" **5**")
+	r.run(sandbox.Admin, "kudosemoji list", map[string]any{"page": 2})
+	r.whisper(sandbox.Admin, "Kudos emoji", string(rune('🐀'+24))+" **1**")
+}
