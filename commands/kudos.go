@@ -115,7 +115,11 @@ func (s *Set) balance(ctx context.Context, in *discord.Interaction, r *discord.R
 	case !ok:
 		return r.Reply(ctx, private(w.T("common.needsaccount", "Login", s.cmd("login"))))
 	}
-	if !in.Command.Options.Bool("private", true) {
+	e, err := s.effective(ctx, in)
+	if err != nil {
+		return err
+	}
+	if !in.Command.Options.Bool("private", true) && e.answers != chat.AnswersPrivate {
 		return r.Reply(ctx, discord.Message{Content: s.sayAloud(in).T("kudos.public", "Who", mention(in.User.ID), "Amount", u.Balance.String())})
 	}
 	out := []string{w.T("kudos.balance", "Amount", u.Balance.String())}

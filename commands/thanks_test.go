@@ -250,3 +250,22 @@ func TestAKudosEmojiIsEditedWithAWarningAndLosesItsTexts(t *testing.T) {
 	r.run(sandbox.Admin, "kudosemoji list", map[string]any{"page": 2})
 	r.whisper(sandbox.Admin, "Kudos emoji", string(rune('🐀'+24))+" **1**")
 }
+
+func TestWhereAnswersArePrivateKudosAreToo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "content")
+	r.pick(sandbox.Admin, panel, "Answers", "private")
+	r.message(sandbox.Admin, panel, "only the person sees them")
+	r.run(sandbox.Newcomer, "kudos balance", map[string]any{"private": false})
+	r.whisper(sandbox.Newcomer, "You have **125 kudos**")
+	r.run(sandbox.Newcomer, "kudos leaderboard", nil)
+	r.whisper(sandbox.Newcomer, "1. Newcomer#1")
+	r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 4})
+	r.whisper(sandbox.Newcomer, "gave <@"+sandbox.Friend+"> **4 kudos**")
+	r.balance(sandbox.Friend, start+4*kudos.One)
+	r.restart(2 * time.Minute)
+	r.letter(sandbox.Friend, "thanked you with 4 kudos", "<@"+sandbox.Newcomer+">")
+}
