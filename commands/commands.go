@@ -88,8 +88,9 @@ type Deps struct {
 	// NewKey makes a fresh API key; HashKey is the fingerprint that the core keeps of one.
 	NewKey  func() string
 	HashKey func(key string) horde.KeyHash
-	// History lists the last movements of an account of the ledger, newest first, at most limit.
-	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
+	// History lists the last movements of an account of the ledger, newest first, at most limit: all of them, or those of
+	// some kinds.
+	History func(ctx context.Context, account kudos.Account, kinds []kudos.Kind, limit int) ([]Movement, error)
 	// Ranks lists who has most of what a board compares since a time, most first; all of time when it is zero. It is not asked
 	// for balances.
 	Ranks func(ctx context.Context, board Board, since time.Time) ([]Rank, error)

@@ -208,6 +208,9 @@ type Person struct {
 	NoGifts   bool  `json:"no_gifts,omitempty"`   // their reactions give nothing
 	GiftLimit int64 `json:"gift_limit,omitempty"` // most kudos a day that their reactions give; 0: no limit of their own
 
+	GiftOne     int64 `json:"gift_one,omitempty"`     // most kudos that one reaction gives; 0: no limit of their own
+	GiftConfirm int64 `json:"gift_confirm,omitempty"` // gifts by command above it are asked back; 0: above the usual
+
 	NoticeGifts Notice `json:"notice_gifts,omitempty"`
 	QuietJobs   bool   `json:"quiet_jobs,omitempty"` // no message when something that took long is done
 	TellRoles   bool   `json:"tell_roles,omitempty"` // a message when they are given a role, or it is taken back
