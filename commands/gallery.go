@@ -112,6 +112,14 @@ func (s *Set) takeDown(ctx context.Context, row chat.Message) {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot take an image out of the gallery")
 		return
 	}
+	copied, there, err := s.deps.Messages.MessageByKey(ctx, galleryPrefix+row.Key)
+	if err == nil && there && !isGone(copied) {
+		copied.Params = []byte(chat.Deleted)
+		err = s.deps.Messages.SaveMessage(ctx, copied)
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget what is in the gallery")
+	}
 	if found {
 		if _, err := s.shown.drop(ctx, row.Key); err != nil {
 			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget who keeps an image")

@@ -491,7 +491,7 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 	}
 	s.takeDown(ctx, row)
 	s.discardImages(ctx, row, p)
-	row.Params, row.Sealed = []byte(gone), []byte{}
+	row.Params, row.Sealed = []byte(chat.Deleted), []byte{}
 	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget a request")
 	}
@@ -521,10 +521,8 @@ func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
 	}
 }
 
-// gone are the parameters of a request that was deleted.
-const gone = `{"prompt":"","width":0,"height":0,"steps":0,"amount":0,"cfg":0,"sampler":"","user":0}`
-
-func isGone(row chat.Message) bool { return bytes.Equal(row.Params, []byte(gone)) }
+// isGone reports whether a row is of a request that was deleted.
+func isGone(row chat.Message) bool { return bytes.Equal(row.Params, []byte(chat.Deleted)) }
 
 // showMade answers privately with a result that was made before.
 func (s *Set) showMade(ctx context.Context, r *discord.Responder, row chat.Message, p params) error {

@@ -74,6 +74,17 @@ func testDocs(t *testing.T, opts store.Options) {
 	if m, err := s.MessagesOfPerson(ctx, "ann", 5); err != nil || len(m) != 1 {
 		t.Errorf("ann's messages: %v, %v", m, err)
 	}
+	for _, m := range []chat.Message{
+		{Key: "open", Open: true}, {Key: "deleted", Params: []byte(chat.Deleted)}, {Key: "past", Params: []byte(`{"prompt":"a"}`)},
+	} {
+		m.Person, m.Created = "bob", noon
+		if err := s.SaveMessage(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := s.PastMessages(ctx, "bob", 5); err != nil || len(m) != 1 || m[0].Key != "past" {
+		t.Errorf("bob's past messages: %v, %v", m, err)
+	}
 	if n, err := s.ForgetPerson(ctx, "ann"); err != nil || n != 2 {
 		t.Errorf("forgot %d rows, %v, want 2", n, err)
 	}
