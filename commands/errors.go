@@ -37,6 +37,7 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 		if !ok {
 			return err
 		}
+		s.struck(ctx, in.GuildID, in.User.ID, refusal)
 		return r.Reply(ctx, private(voice{}.refused(s.refusal(s.say(in), refusal))))
 	}
 }

@@ -125,6 +125,8 @@ func (s *Set) serverRows(w words.Words, g chat.Guild, rules chat.Rules, scope, s
 		}
 		if scope != wholeGuild {
 			rows[2].Buttons = append(rows[2].Buttons, toggle("server.f.off", "content/off", rules.Off, false))
+		} else {
+			rows[2].Buttons = append(rows[2].Buttons, toggle("server.f.installed", "content/installed", rules.Installed, true))
 		}
 		return rows
 	case sectionPlaces:
@@ -222,6 +224,8 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 			}
 			return r.Update(ctx, s.serverPanel(w, g, wholeGuild, sectionGeneral))
 		}
+	case pressLift:
+		return s.liftPauses(ctx, in, r)
 	case sectionPlaces:
 		return s.pressPlace(ctx, in, r, tail)
 	}
@@ -277,6 +281,8 @@ func serverChange(in *discord.Interaction, head, tail string) (change func(*chat
 		return does(func(r *chat.Rules) { r.Strict = flip(r.Strict, false) }), sectionAccess
 	case "content/strange":
 		return does(func(r *chat.Rules) { r.Strange = flip(r.Strange, true) }), sectionAccess
+	case "content/installed":
+		return does(func(r *chat.Rules) { r.Installed = flip(r.Installed, true) }), sectionAccess
 	case "content/off":
 		return does(func(r *chat.Rules) { r.Off = flip(r.Off, false) }), sectionAccess
 	case "general/language":
