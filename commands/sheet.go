@@ -28,7 +28,7 @@ const (
 const (
 	sheetRows   = 10  // on a page
 	sheetRow    = 350 // characters of a row
-	maxFilter   = 60  // bytes that a button carries about what is looked for
+	maxFilter   = 72  // bytes that a button carries about what is looked for
 	maxSheets   = 500 // rows that are looked at
 	sheetFields = 20
 )
