@@ -334,12 +334,18 @@ func serverForm(w words.Words, rules chat.Rules, scope, section, which string) d
 	} else {
 		input.Value, input.Placeholder, input.Max = rules.Negative, w.T("server.negative"), maxNegative/2
 	}
-	if utf8.RuneCountInString(input.Value) > discord.MaxInputValue {
-		input.Value = "" // longer than a form holds: it can only be written anew
+	if tooLongToShow(input.Value) {
+		input.Value, input.Placeholder = "", discord.Clip(w.T("server.longlist"), 100)
 	}
 	form.Inputs = []discord.Input{input}
 	return form
 }
+
+// tooLongToShow reports whether a text is longer than a form holds: it can only be written anew.
+func tooLongToShow(text string) bool { return utf8.RuneCountInString(text) > discord.MaxInputValue }
+
+// emptied is what somebody writes to empty a list that is too long to be shown.
+const emptied = "-"
 
 // listOf finds a list of the rules; nil where there is no such list.
 func listOf(r *chat.Rules, which string) *[]string {
@@ -371,6 +377,12 @@ func (s *Set) submitServer(ctx context.Context, in *discord.Interaction, r *disc
 		}
 		text := in.Modal.Values["list"]
 		if list := listOf(rules, which); list != nil {
+			switch long := tooLongToShow(strings.Join(*list, "\n")); {
+			case long && strings.TrimSpace(text) == "":
+				return tell(w.T("server.longkept"))
+			case long && strings.TrimSpace(text) == emptied:
+				text = ""
+			}
 			entries, err := readList(w, text)
 			*list = entries
 			return err
