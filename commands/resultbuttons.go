@@ -462,7 +462,7 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 		if err := r.Reply(ctx, private(w.T("image.unfavoured"))); err != nil {
 			return err
 		}
-		return s.prize(ctx, in, row, p, false)
+		return s.noteFavourite(ctx, in, row, p, false)
 	}
 	mine, err := s.favourites.ofPerson(ctx, in.User.ID)
 	if err != nil {
@@ -482,7 +482,7 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	if err := r.Reply(ctx, private(w.T("image.favoured", "History", s.cmd("history list")))); err != nil {
 		return err
 	}
-	return s.prize(ctx, in, row, p, true)
+	return s.noteFavourite(ctx, in, row, p, true)
 }
 
 // discard removes the files of a result and what was asked for. Images that help research stay there.
