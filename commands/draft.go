@@ -39,6 +39,7 @@ const (
 	draftGenerate = "generate"
 	draftDiscard  = "discard"
 	draftSave     = "save"
+	draftQR       = "qr"
 )
 
 // anyModel is the value of the choice of any model.
@@ -117,6 +118,9 @@ func (s *Set) panel(e Effective, p params, note string) discord.Message {
 		add("advanced.switches", strings.Join(more, ", "))
 		add("advanced.post", escape(strings.Join(f.Post, ", ")))
 		add("advanced.loras", escape(loraLines(f, ", ")))
+		if f.QR != "" {
+			add("advanced.qr", codeBlock(f.QR, maxQR))
+		}
 	}
 	if p.sourced() {
 		add("advanced.image", imageLine(w, &p))
@@ -133,7 +137,8 @@ func (s *Set) panel(e Effective, p params, note string) discord.Message {
 			}},
 			{Buttons: []discord.Button{
 				press("advanced.estimate", "🧮", draftEstimate, discord.Secondary), press("advanced.generate", "🎨", draftGenerate, discord.Primary),
-				press("advanced.save", "⭐", draftSave, discord.Secondary), press("advanced.discard", "🗑️", draftDiscard, discord.Secondary),
+				press("advanced.save", "⭐", draftSave, discord.Secondary), press("advanced.qr", "🔳", draftQR, discord.Secondary),
+				press("advanced.discard", "🗑️", draftDiscard, discord.Secondary),
 			}},
 		},
 	}
@@ -278,7 +283,7 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 			return tell(w.T("effective.sources"))
 		}
 		return r.Modal(ctx, imageForm(w, &p))
-	case draftPrompt, draftNumbers, draftLoras, draftSave:
+	case draftPrompt, draftNumbers, draftLoras, draftSave, draftQR:
 		return r.Modal(ctx, draftForm(e, &p, arg))
 	case draftSwitches:
 		return r.Update(ctx, s.switchPanel(e, p))
@@ -361,6 +366,10 @@ func draftForm(e Effective, p *params, arg string) discord.Modal {
 			strength = strconv.Itoa(int(p.Strength*100 + 0.5))
 		}
 		line("strength", w.T("advanced.strength"), strength, 4)
+	case draftQR:
+		m.Inputs = []discord.Input{
+			{CustomID: "qr", Label: discord.Clip(w.T("advanced.qrtext"), discord.MaxInputLabel), Value: p.detail().QR, Paragraph: true, Max: maxQR},
+		}
 	case draftLoras:
 		m.Inputs = []discord.Input{
 			{CustomID: "lora", Label: w.T("advanced.loraline"), Value: loraLines(p.detail(), "\n"), Paragraph: true, Max: 1000},
@@ -402,6 +411,8 @@ func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *disco
 				_, err = s.pasted(&p, flag{name, value})
 			}
 		}
+	case draftQR:
+		p.detail().QR = discord.Clip(strings.TrimSpace(v["qr"]), maxQR)
 	case draftLoras:
 		p.detail().Loras, err = loras(v["lora"], 1)
 	case draftSave:
