@@ -74,6 +74,9 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 		model: p.Model, style: p.Style, texts: []string{p.Prompt, p.Negative}, width: p.Width, height: p.Height, steps: p.Steps,
 		amount: p.Amount, source: p.sourced(),
 	}
+	if p.Fine != nil {
+		a.texts = append(a.texts, p.Fine.QR)
+	}
 	if p.Styled != nil {
 		a.styleModels, a.styleTag = p.Styled.Models, append(slices.Clone(p.Styled.Tags), p.Styled.Name) // it may have been drawn
 	}
