@@ -24,6 +24,7 @@ import (
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
+	"stablemate/internal/contain"
 	"stablemate/internal/discord"
 	"stablemate/ratings"
 )
@@ -176,6 +177,7 @@ type Set struct {
 	rounds *rounds
 
 	giftDrafts *memory[chat.GiftDraft]
+	giftOrders *memory[chat.GiftOrder]
 	keyUses    *memory[chat.KeyUse]
 
 	bundle  *words.Bundle
@@ -271,6 +273,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.book, s.rounds = newGiftBook(deps.Docs), newRounds(s)
 	s.keyUses = newMemory[chat.KeyUse](deps.Docs, chat.KindKeyUse)
 	s.giftDrafts = newMemory[chat.GiftDraft](deps.Docs, chat.KindGiftDraft)
+	s.giftOrders = newMemory[chat.GiftOrder](deps.Docs, chat.KindGiftOrder)
 	gifts, err := emojikudos.New(
 		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
 		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, Agreed: opts.GiftsAgreed},
@@ -402,6 +405,11 @@ func (s *Set) Run(ctx context.Context) error {
 	err := group.Wait()
 	s.tallies.last(outer)
 	return err
+}
+
+// contained does one thing among others: what goes wrong with it, a panic too, is logged and returned, and the others go on.
+func (s *Set) contained(ctx context.Context, what string, f func() error) error {
+	return contain.Call(ctx, s.log, what, f)
 }
 
 // say picks the language of the person who sent an interaction: the one they chose, or Discord's.

@@ -278,17 +278,10 @@ func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.R
 	if err := r.Defer(ctx, hidden); err != nil {
 		return err
 	}
-	m, err := s.sendGift(ctx, in, d, key, opened)
-	if err != nil {
-		return err
-	}
-	m.Ephemeral = m.Ephemeral || hidden
-	if err := r.Reply(ctx, m); err != nil {
-		// The kudos have moved: that must not look like a failure.
-		s.log.Warn().Err(err).Str("interaction", in.ID).Msg("cannot show a gift, writing to its giver")
-		return s.dm(ctx, in.User.ID, discord.Message{Content: m.Content})
-	}
-	return nil
+	return s.fulfil(ctx, in, r, d, key, opened, func(m discord.Message) error {
+		m.Ephemeral = m.Ephemeral || hidden
+		return r.Reply(ctx, m)
+	})
 }
 
 // recipientText names who a gift is for.
@@ -300,8 +293,9 @@ func (s *Set) recipientText(d chat.GiftDraft) string {
 	return "**" + escape(u.Alias()) + "**"
 }
 
-// sendGift gives, once for a key, and says what to answer; opened tells that the giver's account is new.
-func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string, opened bool) (discord.Message, error) {
+// sendGift gives, once for a key, and says what to answer; opened tells that the giver's account is new, and again that it
+// was given before, perhaps without a word to anybody.
+func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string, opened, again bool) (discord.Message, error) {
 	w, aloud := s.say(in), s.sayAloud(in)
 	from, fresh, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
 	opened = opened || fresh
@@ -321,7 +315,7 @@ func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.Gift
 		line.From = ""
 	}
 	switch {
-	case given.Repeated:
+	case given.Repeated && !again:
 	case given.Waiting != nil:
 		err = s.gifts.Invite(ctx, d.To, emojikudos.Gift{Person: line.From, Amount: amount})
 	case person != "" && (d.Anonymous || in.GuildID == "" || d.To == ""):
@@ -401,21 +395,25 @@ func (s *Set) pressGiftConfirm(ctx context.Context, in *discord.Interaction, r *
 	if err := r.DeferUpdate(ctx); err != nil { // as in giveNow
 		return err
 	}
-	m, err := s.sendGift(ctx, in, d, in.Component.ID.ID, false) // the first interaction's key: a second press gives nothing more
-	if err != nil {
+	key := in.Component.ID.ID // the first interaction's: a second press gives nothing more
+	return s.fulfil(ctx, in, r, d, key, false, func(m discord.Message) error {
+		done := private(s.say(in).T("kudos.done"))
+		mine, err := s.giftDrafts.drop(ctx, key)
+		switch {
+		case err != nil:
+			s.log.Warn().Err(err).Msg("cannot forget a gift that was given")
+		case !mine: // it was pressed twice, and the other press tells
+			return r.Update(ctx, done)
+		}
+		if m.Ephemeral || e.answers == chat.AnswersPrivate {
+			return r.Update(ctx, m)
+		}
+		if err := r.Update(ctx, done); err != nil {
+			return err
+		}
+		_, err = r.Followup(ctx, m)
 		return err
-	}
-	if _, err := s.giftDrafts.drop(ctx, in.Component.ID.ID); err != nil {
-		s.log.Warn().Err(err).Msg("cannot forget a gift that was given")
-	}
-	if m.Ephemeral || e.answers == chat.AnswersPrivate {
-		return r.Update(ctx, m)
-	}
-	if err := r.Update(ctx, private(s.say(in).T("kudos.done"))); err != nil {
-		return err
-	}
-	_, err = r.Followup(ctx, m)
-	return err
+	})
 }
 
 func (s *Set) pressGiftDrop(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
