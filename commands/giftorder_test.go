@@ -136,17 +136,53 @@ func TestAGiftThatARestartBreaksOffIsToldAfterIt(t *testing.T) {
 			Draft: chat.GiftDraft{Person: sandbox.Newcomer, To: sandbox.Friend, Amount: int64(40 * kudos.One)}, Guild: sandbox.GuildID,
 			Made: r.now(), Due: r.now().Add(time.Minute),
 		}
-		value, err := json.Marshal(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.p.store.SaveDoc(r.ctx(), chat.Doc{Kind: chat.KindGiftOrder, Key: "123", Person: sandbox.Newcomer, Due: o.Due, Value: value}); err != nil {
-			t.Fatal(err)
-		}
+		r.put(chat.Doc{Kind: chat.KindGiftOrder, Key: "123", Person: sandbox.Newcomer, Due: o.Due}, o)
 		r.restart(time.Second)
 		r.see(sandbox.Newcomer, "word that nothing was given", func(m sandbox.Message) bool {
 			return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && holds(m, []string{"gift of **40 kudos** to <@" + sandbox.Friend + "> did not happen"})
 		})
 		r.stays(sandbox.Friend, start)
 	})
+}
+
+// put writes a document that another process may have left.
+func (r *rig) put(d chat.Doc, value any) {
+	r.t.Helper()
+	var err error
+	if d.Value, err = json.Marshal(value); err != nil {
+		r.t.Fatal(err)
+	}
+	if _, err := r.p.store.SaveDoc(r.ctx(), d); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func TestOneGiftToARoleThatDoesNotGetOnStallsNoOther(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.Welcome = 1000 * kudos.One })
+	r.login(sandbox.Admin, sandbox.Friend)
+	r.put(chat.Doc{Kind: chat.KindMember, Key: sandbox.GuildID + ":" + sandbox.Friend, Person: sandbox.Friend, Guild: sandbox.GuildID}, struct{}{})
+	if err := r.p.bot.AddRole(r.ctx(), sandbox.GuildID, sandbox.Friend, sandbox.RoleWorker, "test"); err != nil {
+		t.Fatal(err)
+	}
+	long := r.now().Add(-time.Hour)
+	for key, g := range map[string]chat.RoleGift{
+		"1": {Guild: "999999999999999999", Stage: chat.RoleLooking, Look: []string{sandbox.Newcomer, sandbox.Friend}}, // we have left it
+		"2": {Guild: sandbox.GuildID, Stage: chat.RoleGiving, To: []string{sandbox.Friend}, Given: -1},                // a row that makes us panic
+	} {
+		g.Person, g.Due, g.Created = sandbox.Newcomer, long, long
+		r.put(chat.Doc{Kind: chat.KindRoleGift, Key: key, Due: long}, g)
+	}
+	had := r.user(sandbox.Friend).Balance
+	r.run(sandbox.Admin, "kudos giftrole", map[string]any{"role": sandbox.RoleWorker, "amount": 30})
+	m := r.see(sandbox.Newcomer, "a preview", func(m sandbox.Message) bool { return holds(m, []string{"give 30 kudos to one person"}) })
+	r.click(sandbox.Admin, m.ID, "Give")
+	r.balance(sandbox.Friend, had+30*kudos.One)
+	r.eventually("who is in a guild without us is no member", func() bool {
+		_, found, err := r.p.store.Doc(r.ctx(), chat.KindRoleGift, "1")
+		return err == nil && !found
+	})
+	if !strings.Contains(r.logs.String(), "a gift to a role panicked") {
+		t.Error("the panic is not logged")
+	}
 }
