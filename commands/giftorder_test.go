@@ -186,3 +186,15 @@ func TestOneGiftToARoleThatDoesNotGetOnStallsNoOther(t *testing.T) {
 		t.Error("the panic is not logged")
 	}
 }
+
+// readDoc reads a document that is there.
+func (r *rig) readDoc(kind chat.DocKind, key string, into any) {
+	r.t.Helper()
+	d, found, err := r.p.store.Doc(r.ctx(), kind, key)
+	if err != nil || !found {
+		r.t.Fatalf("read %s %s: %v, %v", kind, key, found, err)
+	}
+	if err := json.Unmarshal(d.Value, into); err != nil {
+		r.t.Fatal(err)
+	}
+}

@@ -115,6 +115,7 @@ type rig struct {
 	harsh    atomic.Bool // processes end in the middle of what they do
 	unsafe   atomic.Bool // rows of messages cannot be saved
 	slow     atomic.Int64
+	trip     tripwire
 	keys     chan string // API keys that were made
 	news     atomic.Pointer[[]commands.NewsPiece]
 	tune     []tuning
@@ -137,6 +138,7 @@ type messages struct {
 type docs struct {
 	*store.Store
 	slow *atomic.Int64 // nanoseconds that a read takes longer
+	trip *tripwire
 }
 
 func (d docs) Doc(ctx context.Context, kind chat.DocKind, key string) (chat.Doc, bool, error) {
@@ -264,7 +266,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eng, err := engine.Open(ctx, st, engine.Options{
+	eng, err := engine.Open(ctx, ledger{st, &r.trip}, engine.Options{
 		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hashKey("0000000000"), TransfersAllowed: true, Sharing: true},
 		Now:      r.now, IDs: ids{}, Log: log,
 	})
@@ -309,7 +311,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			}
 			return out, err
 		},
-		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow}, Images: r.images, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
+		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow, &r.trip}, Images: r.images, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
 		News: func() []commands.NewsPiece {
 			if list := r.news.Load(); list != nil {
 				return slices.Clone(*list)

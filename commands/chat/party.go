@@ -77,6 +77,7 @@ type Party struct {
 	Ended  string      `json:"ended,omitempty"`  // who ended it early
 
 	Stage   PartyStage   `json:"stage"`
+	Begins  bool         `json:"begins,omitempty"` // its purse may end before it, or its rules are not posted
 	Asked   time.Time    `json:"asked,omitzero"` // when the host was asked to pick, or everybody to vote
 	Told    bool         `json:"told,omitempty"` // the results
 	Hours   int          `json:"hours"`
