@@ -55,6 +55,8 @@ type Docs interface {
 	DocsAfter(ctx context.Context, kind chat.DocKind, after string, limit int) ([]chat.Doc, error)
 	DueDocs(ctx context.Context, kind chat.DocKind, now time.Time, limit int) ([]chat.Doc, error)
 	DeleteDoc(ctx context.Context, kind chat.DocKind, key string) (bool, error)
+	// DeleteDocAt forgets a document if it still has a version.
+	DeleteDocAt(ctx context.Context, kind chat.DocKind, key string, version int64) (bool, error)
 	ForgetPerson(ctx context.Context, person string) (int64, error)
 	ForgetGuild(ctx context.Context, guild string) (int64, error)
 	MessagesOfPerson(ctx context.Context, person string, limit int) ([]chat.Message, error)
@@ -233,7 +235,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Ranks == nil, deps.Now == nil:
 		return nil, errors.New("commands: seal, keys, history, ranks and clock are needed")
 	}
-	deps.Docs = &watchedDocs{Docs: deps.Docs}
+	deps.Docs = &watchedDocs{Docs: deps.Docs, log: deps.Log}
 	s := &Set{
 		deps: deps, opts: opts, engine: deps.Engine, bot: deps.Bot, log: deps.Log, now: deps.Now, deaf: make(map[string]time.Time),
 		ranking: ranking{kept: make(map[string]keptRanks)},

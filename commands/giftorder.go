@@ -103,8 +103,8 @@ func (o *rounds) tellOrders(ctx context.Context, now time.Time) (next time.Time,
 			v.Tries++
 			return nil
 		})
-		if err != nil {
-			return next, fmt.Errorf("put off telling of a gift: %w", err)
+		if err != nil && ctx.Err() == nil {
+			o.s.log.Warn().Err(err).Msg("telling of a gift is not put off")
 		}
 	}
 	return next, nil

@@ -507,7 +507,44 @@ func (s *Set) pendingGifts(ctx context.Context, in *discord.Interaction, r *disc
 	if err != nil {
 		return err
 	}
-	return r.Reply(ctx, m)
+	seen, err := s.untold(ctx, in, &m)
+	if err != nil {
+		return err
+	}
+	if err := r.Reply(ctx, m); err != nil {
+		return err
+	}
+	return seen(ctx)
+}
+
+// untold adds what its reader could not be told to a panel; seen is for when they have it.
+func (s *Set) untold(ctx context.Context, in *discord.Interaction, m *discord.Message) (seen func(context.Context) error, err error) {
+	w := s.say(in)
+	list, err := s.book.untold(ctx, in.User.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read what somebody was not told: %w", err)
+	}
+	var out []string
+	for _, d := range list {
+		back := d.To.Kind == emojikudos.NewsBack
+		if d.To.Kind == emojikudos.NewsRefused {
+			out = append(out, w.T("gifts.nothing"))
+			out = append(out, s.whys(ctx, w, in.User.ID, d.News)...)
+			continue
+		}
+		out = append(append(out, newsHead(w, d.News, back)), newsLines(w, d.News, back)...)
+	}
+	if len(out) > 0 {
+		m.Embeds = append(m.Embeds, discord.Embed{
+			Title: w.T("kudos.pending.untold"), Color: embedColor, Description: discord.Clip(strings.Join(out, "\n"), discord.MaxEmbedDescription),
+		})
+	}
+	return func(ctx context.Context) (err error) {
+		for _, d := range list {
+			err = errors.Join(err, s.gifts.Heard(ctx, d.To, d.News))
+		}
+		return err
+	}, nil
 }
 
 // shownGifts is how many waiting gifts of a kind are listed.

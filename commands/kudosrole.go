@@ -99,9 +99,7 @@ func (o *rounds) pass(ctx context.Context) (time.Time, error) {
 	for _, d := range docs {
 		due := d.Due
 		if !due.After(now) {
-			if due, err = o.advance(ctx, d.Key); err != nil {
-				return next, err
-			}
+			due = o.advance(ctx, d.Key)
 		}
 		next = earlier(next, due)
 	}
@@ -116,27 +114,27 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// advance takes a row one step further, or puts it off. An error says that not even that works.
-func (o *rounds) advance(ctx context.Context, key string) (due time.Time, err error) {
-	failed := o.s.contained(ctx, "a gift to a role", func() error {
+// advance takes a row one step further, or puts it off.
+func (o *rounds) advance(ctx context.Context, key string) (due time.Time) {
+	failed := o.s.contained(ctx, "a gift to a role", func() (err error) {
 		due, err = o.step(ctx, key)
 		return err
 	})
-	if failed == nil || ctx.Err() != nil {
-		return due, nil
+	if failed == nil {
+		return due
 	}
 	due = o.s.now().Add(roleRetry)
-	_, err = o.change(ctx, key, func(x *chat.RoleGift) error {
+	_, err := o.change(ctx, key, func(x *chat.RoleGift) error {
 		if x.Created.IsZero() {
 			return errStale // it is gone
 		}
 		x.Due = due
 		return nil
 	})
-	if err != nil && !errors.Is(err, errStale) {
-		return due, fmt.Errorf("put off a gift to a role: %w", err)
+	if err != nil && !errors.Is(err, errStale) && ctx.Err() == nil {
+		o.s.log.Warn().Err(err).Msg("a gift to a role is not put off")
 	}
-	return due, nil
+	return due
 }
 
 var errStale = errors.New("somebody was faster")

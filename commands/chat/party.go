@@ -78,8 +78,8 @@ type Party struct {
 
 	Stage   PartyStage   `json:"stage"`
 	Begins  bool         `json:"begins,omitempty"` // its purse may end before it, or its rules are not posted
-	Asked   time.Time    `json:"asked,omitzero"` // when the host was asked to pick, or everybody to vote
-	Told    bool         `json:"told,omitempty"` // the results
+	Asked   time.Time    `json:"asked,omitzero"`   // when the host was asked to pick, or everybody to vote
+	Told    bool         `json:"told,omitempty"`   // the results
 	Hours   int          `json:"hours"`
 	Begun   time.Time    `json:"begun"`
 	Ends    time.Time    `json:"ends"`
