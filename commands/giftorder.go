@@ -36,9 +36,9 @@ func (s *Set) fulfil(
 	if err := s.noteOrder(ctx, in, r, d, key); err != nil {
 		return err
 	}
-	m, err := s.sendGift(ctx, in, d, key, opened, false)
+	m, err := s.give(ctx, in, d, key, opened, false)
 	if err != nil {
-		if _, refused := errors.AsType[*horde.Error](err); refused {
+		if refusing(err) {
 			s.forgetOrder(ctx, key)
 		} // otherwise nobody knows yet whether kudos moved
 		return err
@@ -52,6 +52,67 @@ func (s *Set) fulfil(
 	}
 	s.forgetOrder(ctx, key)
 	return nil
+}
+
+// give gives as a draft says, once for a key, and says what to answer.
+func (s *Set) give(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string, opened, again bool) (discord.Message, error) {
+	switch {
+	case d.Party != "":
+		return s.fillParty(ctx, in, d, key)
+	case d.Sealed != nil:
+		return s.fillKey(ctx, in, d, key, again)
+	}
+	return s.sendGift(ctx, in, d, key, opened, again)
+}
+
+// postingOf is the ledger's key of what a draft gives.
+func postingOf(d chat.GiftDraft, key string) string {
+	switch {
+	case d.Party != "":
+		return partyUse + key
+	case d.Sealed != nil:
+		return topUpUse + keyOf(key)
+	}
+	return giftKey(d, key)
+}
+
+// topUp gives to a party or a shared key, or asks back. As with gifts, what is refused is refused first, and kudos move only
+// once somebody will see it.
+func (s *Set) topUp(ctx context.Context, in *discord.Interaction, r *discord.Responder, d chat.GiftDraft, hidden bool) error {
+	e, err := s.effective(ctx, in)
+	if err != nil {
+		return err
+	}
+	if err := e.admit(chat.Gifts); err != nil {
+		return err
+	}
+	u, opened, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return tell(s.say(in).T("common.needsaccount", "Login", s.cmd("login")))
+	}
+	early, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	try := horde.Give{From: u.ID, To: external(""), Amount: kudos.Amount(d.Amount), Key: postingOf(d, in.ID), DryRun: true} // to nobody yet
+	if _, err := s.engine.Give(early, try); err != nil && !(errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil) {
+		return err
+	}
+	if asked, err := s.askBack(ctx, in, r, &e, d, in.ID); asked || err != nil {
+		return err
+	}
+	if err := r.Defer(ctx, hidden); err != nil {
+		return err
+	}
+	return s.fulfil(ctx, in, r, d, in.ID, opened, func(m discord.Message) error { return r.Reply(ctx, m) })
+}
+
+// refusing reports that an error is an answer, not a fault.
+func refusing(err error) bool {
+	_, refused := errors.AsType[*horde.Error](err)
+	_, told := errors.AsType[*toldError](err)
+	return refused || told
 }
 
 // noteOrder writes down what will be given.
@@ -117,7 +178,7 @@ func (s *Set) tellOrder(ctx context.Context, key string, o chat.GiftOrder) error
 		s.forgetOrder(ctx, key)
 		return nil
 	}
-	_, moved, err := s.engine.Posted(ctx, "gift:"+keyOf(key))
+	_, moved, err := s.engine.Posted(ctx, postingOf(o.Draft, key))
 	if err != nil {
 		return err
 	}
@@ -126,12 +187,11 @@ func (s *Set) tellOrder(ctx context.Context, key string, o chat.GiftOrder) error
 	}
 	m := discord.Message{Content: s.say(in).T("kudos.notgiven", "Amount", kudos.Amount(o.Draft.Amount).String(), "To", s.recipientText(o.Draft))}
 	if moved {
-		m, err = s.sendGift(ctx, in, o.Draft, key, false, true)
-		if _, refused := errors.AsType[*horde.Error](err); refused { // by now it looks like another gift; the ledger has it
-			s.forgetOrder(ctx, key)
-			return nil
-		}
-		if err != nil {
+		m, err = s.give(ctx, in, o.Draft, key, false, true)
+		switch {
+		case refusing(err): // what it was for is gone by now, but the ledger has it
+			m = discord.Message{Content: s.say(in).T("kudos.done")}
+		case err != nil:
 			return err
 		}
 	}

@@ -28,7 +28,7 @@ func (s *Set) partyTopUp(ctx context.Context, in *discord.Interaction, r *discor
 		return err
 	}
 	w, n := s.say(in), in.Command.Options.Int("kudos", 0)
-	id, perr := horde.ParseUUID(p.Purse)
+	_, perr := horde.ParseUUID(p.Purse)
 	toPrize := in.Command.Options.Bool("prize", p.Award == 0)
 	switch {
 	case p.Stage != chat.PartyRunning:
@@ -36,27 +36,44 @@ func (s *Set) partyTopUp(ctx context.Context, in *discord.Interaction, r *discor
 	case n < 1 || n > maxPartyBudget || perr != nil, toPrize && p.Picks == chat.WinnerNone, !toPrize && p.Award == 0:
 		return tell(w.T("party.notopup"))
 	}
+	return s.topUp(ctx, in, r, chat.GiftDraft{Person: in.User.ID, Amount: int64(kudos.Whole(n)), Party: in.ChannelID, Prize: toPrize, Name: p.Name}, false)
+}
+
+// fillParty sets kudos aside for a party and counts them, once for a key.
+func (s *Set) fillParty(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string) (discord.Message, error) {
+	w := s.say(in)
+	p, found, err := s.parties.get(ctx, d.Party)
+	if err != nil {
+		return discord.Message{}, fmt.Errorf("party: %w", err)
+	}
+	id, perr := horde.ParseUUID(p.Purse)
+	if !found || p.Stage != chat.PartyRunning || perr != nil {
+		return discord.Message{}, tell(w.T("party.isover"))
+	}
 	u, _, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
 	switch {
 	case err != nil:
-		return err
+		return discord.Message{}, err
 	case !ok:
-		return tell(w.T("common.needsaccount", "Login", s.cmd("login")))
+		return discord.Message{}, tell(w.T("common.needsaccount", "Login", s.cmd("login")))
 	}
-	more, key := kudos.Whole(n), partyUse+in.ID
+	more := kudos.Amount(d.Amount)
 	if u.ID == horde.UserID(p.User) {
 		_, err = s.engine.FillPurse(ctx, horde.FillPurse{
-			Owner: u.ID, Purse: horde.PurseID{UUID: id}, Amount: more, Life: p.Ends.Sub(s.now()) + partySpare, Key: key,
+			Owner: u.ID, Purse: horde.PurseID{UUID: id}, Amount: more, Life: p.Ends.Sub(s.now()) + partySpare, Key: partyUse + key,
 		})
 	} else {
-		_, err = s.engine.JoinPurse(ctx, horde.JoinPurse{From: u.ID, Purse: horde.PurseID{UUID: id}, Amount: more, Key: key})
+		_, err = s.engine.JoinPurse(ctx, horde.JoinPurse{From: u.ID, Purse: horde.PurseID{UUID: id}, Amount: more, Key: partyUse + key})
 	}
 	if err != nil {
-		return err
+		return discord.Message{}, err
 	}
-	p, err = s.changeParty(ctx, in.ChannelID, func(x *chat.Party) error {
+	p, err = s.changeParty(ctx, d.Party, func(x *chat.Party) error {
+		if !x.Fill(key) {
+			return nil
+		}
 		x.Budget += int64(more)
-		if toPrize {
+		if d.Prize {
 			x.Prize += int64(more)
 		}
 		if u.ID != horde.UserID(x.User) {
@@ -65,14 +82,14 @@ func (s *Set) partyTopUp(ctx context.Context, in *discord.Interaction, r *discor
 		return nil
 	})
 	if err != nil {
-		return err
+		return discord.Message{}, err
 	}
 	aloud := s.partyWords(&p)
 	text := aloud.T("party.toppedup", "Person", mention(in.User.ID), "Amount", more.String(), "Left", hundredths(p.Left()))
-	if toPrize {
+	if d.Prize {
 		text = aloud.T("party.prizeup", "Person", mention(in.User.ID), "Amount", more.String(), "Prize", hundredths(p.Prize))
 	}
-	return r.Reply(ctx, discord.Message{Content: text})
+	return discord.Message{Content: text}, nil
 }
 
 // partyStyle checks the style that all pictures of a party shall be made in, and tells its models and tags.
@@ -97,7 +114,7 @@ func (s *Set) makePartyKey(ctx context.Context, w words.Words, p *chat.Party, dr
 	k, err := engine.Do(ctx, s.engine, horde.CreateSharedKey{
 		Owner: horde.UserID(p.User), SharedKeyTerms: horde.SharedKeyTerms{Name: &name, Budget: &budget, Days: &days},
 	})
-	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeForbidden {
+	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeManySharedKeys {
 		return tell(w.T("party.nokey", "List", s.cmd("sharedkey list")))
 	}
 	if err != nil {

@@ -64,7 +64,7 @@ func TestAPartyWithAStyleAndAnInvitation(t *testing.T) {
 	if got, ok := m.Raw["mention_roles"].([]string); !ok || !slices.Equal(got, []string{role}) {
 		t.Errorf("it pings %v", m.Raw["mention_roles"])
 	}
-	id := r.runIn(sandbox.Friend, thread, "generate", map[string]any{"prompt": "a red apple", "size": "64x64"}).MessageID
+	id := r.runIn(sandbox.Friend, thread, "generate", map[string]any{"prompt": "a red apple"}).MessageID
 	if m := r.result(sandbox.Friend, id, 1); !holds(m, []string{"256×256", "oil"}) {
 		t.Errorf("not in the style: %q", m.Content)
 	}

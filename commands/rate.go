@@ -154,10 +154,7 @@ func (s *Set) completeDataset(ctx context.Context, in *discord.Interaction, r *d
 			choices = append(choices, discord.Choice{Name: name, Value: d.Name})
 		}
 	}
-	if err := r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]); !errors.Is(err, discord.ErrTooLate) {
-		return err
-	}
-	return nil
+	return late(r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]))
 }
 
 // datasetTitle is a data set's name for people.
