@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,9 +27,13 @@ type memory[V any] struct {
 	docs Docs
 	kind chat.DocKind
 
-	mu     sync.Mutex // guards atHand
-	atHand map[string]remembered[V]
+	mu      sync.Mutex // guards what follows
+	atHand  map[string]remembered[V]
+	waiting map[string][]*word // for the store's word about a document
 }
+
+// word is what the store is about to say of a document. It is stale when something else was heard of that meanwhile.
+type word struct{ stale bool }
 
 // remembered is a document, or that there is none.
 type remembered[V any] struct {
@@ -38,7 +43,7 @@ type remembered[V any] struct {
 }
 
 func newMemory[V any](docs Docs, kind chat.DocKind) *memory[V] {
-	m := &memory[V]{docs: docs, kind: kind, atHand: make(map[string]remembered[V])}
+	m := &memory[V]{docs: docs, kind: kind, atHand: make(map[string]remembered[V]), waiting: make(map[string][]*word)}
 	if w, ok := docs.(*watchedDocs); ok {
 		w.watch(m.forgetGone)
 	}
@@ -50,6 +55,33 @@ func (m *memory[V]) forgetGone(gone func(chat.Doc) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	maps.DeleteFunc(m.atHand, func(_ string, r remembered[V]) bool { return r.found && gone(r.doc) })
+	for key := range m.waiting {
+		m.overtake(key)
+	}
+}
+
+// ask announces that the store will say something about a document; keep or letGo ends that.
+func (m *memory[V]) ask(key string) *word {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := &word{}
+	m.waiting[key] = append(m.waiting[key], w)
+	return w
+}
+
+// letGo ends the waiting for a word. The caller holds mu.
+func (m *memory[V]) letGo(key string, w *word) {
+	m.waiting[key] = slices.DeleteFunc(m.waiting[key], func(x *word) bool { return x == w })
+	if len(m.waiting[key]) == 0 {
+		delete(m.waiting, key)
+	}
+}
+
+// overtake makes what others wait for stale. The caller holds mu.
+func (m *memory[V]) overtake(key string) {
+	for _, w := range m.waiting[key] {
+		w.stale = true
+	}
 }
 
 // get reads a document; the zero value and false when there is none. What it returns is shared: nobody changes maps or
@@ -74,23 +106,25 @@ func (m *memory[V]) read(ctx context.Context, key string) (remembered[V], error)
 	if ok {
 		return r, nil
 	}
+	w := m.ask(key)
 	d, found, err := m.docs.Doc(ctx, m.kind, key)
-	if err != nil {
-		return r, err
-	}
 	r = remembered[V]{doc: d, found: found}
-	if found {
-		if err := json.Unmarshal(d.Value, &r.value); err != nil {
-			return r, fmt.Errorf("read %s %s: %w", m.kind, key, err)
+	if err == nil && found {
+		if err = json.Unmarshal(d.Value, &r.value); err != nil {
+			err = fmt.Errorf("read %s %s: %w", m.kind, key, err)
 		}
 	}
-	m.keep(key, r)
-	return r, nil
-}
-
-func (m *memory[V]) keep(key string, r remembered[V]) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.letGo(key, w)
+	if err == nil && !w.stale {
+		m.keep(key, r)
+	}
+	return r, err
+}
+
+// keep has a document at hand. The caller holds mu.
+func (m *memory[V]) keep(key string, r remembered[V]) {
 	if len(m.atHand) >= maxAtHand {
 		for k := range m.atHand { // any tenth will do
 			delete(m.atHand, k)
@@ -106,6 +140,7 @@ func (m *memory[V]) forget(key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.atHand, key)
+	m.overtake(key)
 }
 
 // about says whom a new document is about and when it is due.
@@ -138,19 +173,32 @@ func (m *memory[V]) changeAs(ctx context.Context, key string, who func(v *V) abo
 		}
 		a := who(&v)
 		d := chat.Doc{Kind: m.kind, Key: key, Person: a.person, Guild: a.guild, Due: a.due, Value: value, Version: r.doc.Version}
-		d.Version, err = m.docs.SaveDoc(ctx, d)
-		switch {
+		switch err := m.write(ctx, key, d, v); {
 		case errors.Is(err, chat.ErrChanged):
-			m.forget(key)
 			continue
 		case err != nil:
-			m.forget(key)
 			return r.value, err
 		}
-		m.keep(key, remembered[V]{doc: d, value: v, found: true})
 		return v, nil
 	}
 	return *new(V), fmt.Errorf("change %s %s: %w", m.kind, key, chat.ErrChanged)
+}
+
+// write saves a document and has it at hand, unless something else was heard of it before the store answered: then the
+// store knows best.
+func (m *memory[V]) write(ctx context.Context, key string, d chat.Doc, v V) error {
+	w := m.ask(key)
+	var err error
+	d.Version, err = m.docs.SaveDoc(ctx, d)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.letGo(key, w)
+	m.overtake(key)
+	delete(m.atHand, key)
+	if err == nil && !w.stale {
+		m.keep(key, remembered[V]{doc: d, value: v, found: true})
+	}
+	return err
 }
 
 // drop forgets a document for good. It reports whether there was one.
@@ -211,4 +259,7 @@ func (m *memory[V]) forgetAll() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clear(m.atHand)
+	for key := range m.waiting {
+		m.overtake(key)
+	}
 }
