@@ -67,6 +67,7 @@ type live struct {
 	tries    int // in a row that went wrong
 	end      *ending
 	how      showing
+	mute     bool // Discord refuses its progress here: only the end is tried
 	known    bool // the core had it when this process looked
 	landed   bool // the result is shown, or never will be; only the row is left to close
 }

@@ -84,7 +84,7 @@ func (s *Set) notes(p *params) string {
 
 // progress is the message of a request that is not finished. ready is when it should be; a time that has passed shows no
 // countdown.
-func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.Time, hasFiles bool) discord.Message {
+func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.Time, hasFiles bool, how showing) discord.Message {
 	v := s.voiceOf(&p)
 	countdown := v.T("request.soon")
 	if ready.After(s.now().Add(time.Second)) {
@@ -105,8 +105,12 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 	if p.Forms != nil && len(p.Forms.Names) > 1 {
 		state = lines(state, discord.Clip(s.formStates(v.Words, st), maxFormStates))
 	}
+	title := "**" + shown(p.Prompt) + "**"
+	if how.noWords {
+		title = v.T("request.blocked")
+	}
 	m := discord.Message{
-		Content:   lines("**"+shown(p.Prompt)+"**", state, "-# "+p.look()+" · "+mention(row.Person), s.notes(&p)),
+		Content:   lines(title, state, "-# "+p.look()+" · "+mention(row.Person), s.notes(&p)),
 		KeepFiles: hasFiles,
 	}
 	if p.CancelledBy == "" {
@@ -179,9 +183,7 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	title := "**" + shown(p.Prompt) + "**"
 	if how.noWords {
 		title = v.T("request.blocked")
-		for i := range files {
-			files[i].Description = v.alt("")
-		}
+		wordless(v, files)
 	}
 	parts := []string{title, strings.Join(state, "\n")}
 	if made > 0 {
@@ -199,6 +201,13 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	return discord.Message{
 		Content: lines(append(parts, s.notes(&p))...), Files: files, Components: rows,
 	}, nil
+}
+
+// wordless gives images a text without the prompt.
+func wordless(v voice, files []discord.File) {
+	for i := range files {
+		files[i].Description = v.alt("")
+	}
 }
 
 // handOver is the last state of a message that cannot be edited much longer.

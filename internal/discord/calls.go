@@ -132,7 +132,7 @@ func (b *Bot) DeleteMessage(ctx context.Context, ref MessageRef) error {
 // token turns out to be dead.
 func (b *Bot) withMessage(ref MessageRef, do func(call) error) error {
 	var first error
-	if ref.Token != "" && b.opts.Now().Before(ref.Expires) {
+	if now := b.opts.Now(); ref.Token != "" && now.Before(ref.Expires) && !b.dead.has(ref.Token) {
 		first = do(call{
 			path:  webhookPath(ref.AppID, ref.Token) + "/messages/" + pathEscape(ref.MessageID),
 			route: "interaction message", bucket: "webhook " + tail(ref.Token),
@@ -140,6 +140,7 @@ func (b *Bot) withMessage(ref MessageRef, do func(call) error) error {
 		if first == nil || !IsExpiredToken(first) {
 			return first
 		}
+		b.dead.note(ref, first, now)
 	}
 	if ref.Ephemeral || ref.ChannelID == "" || ref.MessageID == "" || ref.MessageID == "@original" {
 		return errors.Join(ErrUnreachable, first)

@@ -93,6 +93,7 @@ type Bot struct {
 	up         atomic.Int32 // and how many of them are connected
 	guilds     guilds
 	uploads    uploads
+	dead       deadTokens
 	commandIDs atomic.Pointer[map[string]string]
 	nonces     atomic.Uint64
 
