@@ -290,12 +290,10 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	case discord.IsUnknownMessage(err):
 		return e.finish(ctx)
 	case errors.Is(err, discord.ErrUnreachable), discord.IsMissingPermission(err), api != nil && api.Code == codeArchived:
-		// The message cannot be reached any more; its person can. The buttons belong to the channel.
-		m.Components = nil
-		for i := range m.Files {
-			m.Files[i].Spoiler = m.Files[i].Spoiler || e.p.Adult
+		// The message cannot be reached any more; its person can.
+		if m, err = e.s.direct(limited, e.row.Person, &e.p, m); err == nil {
+			err = e.s.dm(limited, e.row.Person, m)
 		}
-		err = e.s.dm(limited, e.row.Person, m)
 	case api != nil && api.Code == codeOldMessage:
 		var ref discord.MessageRef
 		if ref, err = e.s.bot.SendMessage(limited, e.row.Channel, m); err == nil {

@@ -210,6 +210,37 @@ func wordless(v voice, files []discord.File) {
 	}
 }
 
+// direct is a result as a direct message to its person. The buttons belong to the channel; what is for adults goes only to
+// whom it may, and hidden.
+func (s *Set) direct(ctx context.Context, person string, p *params, m discord.Message) (discord.Message, error) {
+	m.Components = nil
+	if !p.Adult {
+		return m, nil
+	}
+	may, err := s.adultDirectly(ctx, person)
+	if err != nil {
+		return m, err
+	}
+	if !may {
+		w := s.wordsFor(ctx, person)
+		return discord.Message{Content: w.T("request.adultdirect", "Settings", s.cmd("settings panel"), "History", s.cmd("history list"))}, nil
+	}
+	for i := range m.Files {
+		m.Files[i].Spoiler = true
+	}
+	return m, nil
+}
+
+// adultDirectly reports whether somebody may get what is for adults as a direct message: between the two of us other rules
+// hold than in a channel.
+func (s *Set) adultDirectly(ctx context.Context, person string) (bool, error) {
+	mine, _, err := s.people.get(ctx, person)
+	if err != nil {
+		return false, fmt.Errorf("settings of a person: %w", err)
+	}
+	return !mine.Adult.IsZero() && !mine.Mild && s.opts.Ceiling.Adult, nil
+}
+
 // handOver is the last state of a message that cannot be edited much longer.
 func (s *Set) handOver(row chat.Message, p params) discord.Message {
 	key := "request.handover"
