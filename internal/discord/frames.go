@@ -21,6 +21,7 @@ type frames struct {
 	want    int    // bytes of the frame that are wanted
 	body    []byte
 	zipped  bool
+	again   bool // the packet that ended the session says that it may be resumed
 }
 
 // ends reports whether the bytes complete a packet that ends the session.
@@ -96,7 +97,12 @@ func (f *frames) invalid() bool {
 		}
 	}
 	var packet struct {
-		Op int `json:"op"`
+		Op   int             `json:"op"`
+		Data json.RawMessage `json:"d"`
 	}
-	return json.Unmarshal(text, &packet) == nil && packet.Op == 9
+	if json.Unmarshal(text, &packet) != nil || packet.Op != 9 {
+		return false
+	}
+	f.again = string(packet.Data) == "true"
+	return true
 }

@@ -78,7 +78,8 @@ type wire struct {
 	net.Conn
 	silence time.Duration
 	frames  frames
-	ended   func() // called when Discord ends the session; nil when the bytes cannot be read
+	// ended is called when Discord ends the session, and told whether it may be resumed; nil when the bytes cannot be read.
+	ended func(again bool)
 }
 
 // Read implements net.Conn.
@@ -89,7 +90,8 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	n, err := w.Conn.Read(p)
 	if w.ended != nil && w.frames.ends(p[:n]) {
-		w.ended()
+		w.ended(w.frames.again)
+		_ = w.Conn.Close() // or the library says goodbye, which ends what may be resumed
 		return 0, errInvalid
 	}
 	return n, err
@@ -98,7 +100,7 @@ func (w *wire) Read(p []byte) (int, error) {
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // dial opens the gateway's TCP connections; with a stand-in it refuses to leave this machine.
-func (b *shard) dial(ended func()) dialFunc {
+func (b *shard) dial(ended func(bool)) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := b.connect(ctx, network, addr)
 		if err != nil {
@@ -109,7 +111,7 @@ func (b *shard) dial(ended func()) dialFunc {
 }
 
 // dialTLS does the same for encrypted ones.
-func (b *shard) dialTLS(ended func()) dialFunc {
+func (b *shard) dialTLS(ended func(bool)) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := b.connect(ctx, network, addr)
 		if err != nil {
@@ -134,7 +136,7 @@ func (b *shard) connect(ctx context.Context, network, addr string) (net.Conn, er
 	return d.DialContext(ctx, network, addr)
 }
 
-func (b *shard) watch(conn net.Conn, ended func()) *wire {
+func (b *shard) watch(conn net.Conn, ended func(bool)) *wire {
 	w := &wire{Conn: conn, silence: b.opts.GatewaySilence, ended: ended}
 	b.conn.Store(w)
 	return w
