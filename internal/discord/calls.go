@@ -388,11 +388,11 @@ func (b *Bot) Download(ctx context.Context, address string, limit int64) ([]byte
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("download: %w", err)
+		return nil, errors.New("download: unreadable address")
 	}
 	resp, err := b.files.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("download: %w", err)
+		return nil, fmt.Errorf("download: %w", bare(err))
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing was written
 	if resp.StatusCode != http.StatusOK {
