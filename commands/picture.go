@@ -89,6 +89,7 @@ func (s *Set) sourceOption(o discord.OptionValues, p *params) error {
 func (p *params) takeShape() {
 	if pic := p.from; pic != nil && pic.width > 0 && pic.height > 0 {
 		p.Width, p.Height = shape(pic.width, pic.height, p.Width*p.Height)
+		p.says("size")
 	}
 }
 
@@ -135,7 +136,7 @@ func (s *Set) keepPictures(ctx context.Context, interaction string, p *params) e
 		if p.Forms != nil {
 			sum := sha256.Sum256(raw)
 			p.Forms.Identity = "sha256:" + hex.EncodeToString(sum[:])
-			p.Forms.Tiles = ((w + tileSide - 1) / tileSide) * ((h + tileSide - 1) / tileSide)
+			p.Forms.Tiles = tilesOf(w, h)
 		}
 	}
 	return nil

@@ -27,6 +27,8 @@ type memory[V any] struct {
 	docs Docs
 	kind chat.DocKind
 
+	changing turns // by key
+
 	mu      sync.Mutex // guards what follows
 	atHand  map[string]remembered[V]
 	waiting map[string][]*word // for the store's word about a document
@@ -60,7 +62,7 @@ func (m *memory[V]) forgetGone(gone func(chat.Doc) bool) {
 	}
 }
 
-// ask announces that the store will say something about a document; keep or letGo ends that.
+// ask announces that the store will say something about a document; letGo ends that.
 func (m *memory[V]) ask(key string) *word {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -81,6 +83,19 @@ func (m *memory[V]) letGo(key string, w *word) {
 func (m *memory[V]) overtake(key string) {
 	for _, w := range m.waiting[key] {
 		w.stale = true
+	}
+}
+
+// wrote ends the waiting for the store's word about a change: r is at hand from now on, unless something else was heard of
+// the document before the store answered. Then the store knows best, as it does after an error.
+func (m *memory[V]) wrote(key string, w *word, r remembered[V], err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.letGo(key, w)
+	m.overtake(key)
+	delete(m.atHand, key)
+	if err == nil && !w.stale {
+		m.put(key, r)
 	}
 }
 
@@ -107,24 +122,39 @@ func (m *memory[V]) read(ctx context.Context, key string) (remembered[V], error)
 		return r, nil
 	}
 	w := m.ask(key)
-	d, found, err := m.docs.Doc(ctx, m.kind, key)
-	r = remembered[V]{doc: d, found: found}
-	if err == nil && found {
-		if err = json.Unmarshal(d.Value, &r.value); err != nil {
-			err = fmt.Errorf("read %s %s: %w", m.kind, key, err)
-		}
-	}
+	r, err := m.load(ctx, key)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.letGo(key, w)
-	if err == nil && !w.stale {
-		m.keep(key, r)
+	now, ok := m.atHand[key]
+	switch {
+	case err != nil:
+		return r, err
+	case ok:
+		return now, nil // somebody changed it while the store was asked
+	case !w.stale:
+		m.put(key, r)
 	}
-	return r, err
+	return r, nil
 }
 
-// keep has a document at hand. The caller holds mu.
-func (m *memory[V]) keep(key string, r remembered[V]) {
+// load asks the store. What it returns is nobody else's.
+func (m *memory[V]) load(ctx context.Context, key string) (r remembered[V], err error) {
+	d, found, err := m.docs.Doc(ctx, m.kind, key)
+	if err != nil {
+		return r, err
+	}
+	r = remembered[V]{doc: d, found: found}
+	if found {
+		if err := json.Unmarshal(d.Value, &r.value); err != nil {
+			return r, fmt.Errorf("read %s %s: %w", m.kind, key, err)
+		}
+	}
+	return r, nil
+}
+
+// put has a document at hand. The caller holds mu.
+func (m *memory[V]) put(key string, r remembered[V]) {
 	if len(m.atHand) >= maxAtHand {
 		for k := range m.atHand { // any tenth will do
 			delete(m.atHand, k)
@@ -136,30 +166,28 @@ func (m *memory[V]) keep(key string, r remembered[V]) {
 	m.atHand[key] = r
 }
 
-func (m *memory[V]) forget(key string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.atHand, key)
-	m.overtake(key)
-}
-
 // about says whom a new document is about and when it is due.
 type about struct {
 	person, guild string
 	due           time.Time
 }
 
-// change reads a document, or its zero value, lets f change it, and saves it. It starts over when another change came
-// in between; f may then run again. An error of f stops it.
+// change reads a document, or its zero value, lets f change it, and saves it. Changes of one document come one after the
+// other, so f changes no further document of this kind; it may run again when another process was quicker. What f gets is
+// nobody else's. An error of f stops it.
 func (m *memory[V]) change(ctx context.Context, key string, a about, f func(v *V) error) (V, error) {
 	return m.changeAs(ctx, key, func(*V) about { return a }, f)
 }
 
 // changeAs is change for documents whose content says whom they are about and when they are due.
 func (m *memory[V]) changeAs(ctx context.Context, key string, who func(v *V) about, f func(v *V) error) (V, error) {
+	done, err := m.changing.take(ctx, key)
+	if err != nil {
+		return *new(V), fmt.Errorf("change %s: %w", m.kind, err)
+	}
+	defer done()
 	for range changeTries {
-		m.forget(key)
-		r, err := m.read(ctx, key)
+		r, err := m.load(ctx, key)
 		if err != nil {
 			return r.value, err
 		}
@@ -173,7 +201,10 @@ func (m *memory[V]) changeAs(ctx context.Context, key string, who func(v *V) abo
 		}
 		a := who(&v)
 		d := chat.Doc{Kind: m.kind, Key: key, Person: a.person, Guild: a.guild, Due: a.due, Value: value, Version: r.doc.Version}
-		switch err := m.write(ctx, key, d, v); {
+		w := m.ask(key)
+		d.Version, err = m.docs.SaveDoc(ctx, d)
+		m.wrote(key, w, remembered[V]{doc: d, value: v, found: true}, err)
+		switch {
 		case errors.Is(err, chat.ErrChanged):
 			continue
 		case err != nil:
@@ -184,27 +215,11 @@ func (m *memory[V]) changeAs(ctx context.Context, key string, who func(v *V) abo
 	return *new(V), fmt.Errorf("change %s %s: %w", m.kind, key, chat.ErrChanged)
 }
 
-// write saves a document and has it at hand, unless something else was heard of it before the store answered: then the
-// store knows best.
-func (m *memory[V]) write(ctx context.Context, key string, d chat.Doc, v V) error {
-	w := m.ask(key)
-	var err error
-	d.Version, err = m.docs.SaveDoc(ctx, d)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.letGo(key, w)
-	m.overtake(key)
-	delete(m.atHand, key)
-	if err == nil && !w.stale {
-		m.keep(key, remembered[V]{doc: d, value: v, found: true})
-	}
-	return err
-}
-
 // drop forgets a document for good. It reports whether there was one.
 func (m *memory[V]) drop(ctx context.Context, key string) (bool, error) {
+	w := m.ask(key)
 	there, err := m.docs.DeleteDoc(ctx, m.kind, key)
-	m.forget(key)
+	m.wrote(key, w, remembered[V]{}, err)
 	return there, err
 }
 

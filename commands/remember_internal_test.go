@@ -3,6 +3,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"path/filepath"
 	"testing"
@@ -17,12 +18,12 @@ import (
 // lateDocs are the store, whose answers take so long that something happens before they arrive.
 type lateDocs struct {
 	*store.Store
-	saves     bool   // the answers to saves, not to reads
+	to        string // whose answers are late: "read", "save" or "deletion"
 	meanwhile func() // once
 }
 
-func (d *lateDocs) wait(save bool) {
-	if f := d.meanwhile; f != nil && save == d.saves {
+func (d *lateDocs) wait(to string) {
+	if f := d.meanwhile; f != nil && to == d.to {
 		d.meanwhile = nil
 		f()
 	}
@@ -30,16 +31,22 @@ func (d *lateDocs) wait(save bool) {
 
 func (d *lateDocs) Doc(ctx context.Context, kind chat.DocKind, key string) (chat.Doc, bool, error) {
 	doc, found, err := d.Store.Doc(ctx, kind, key)
-	d.wait(false)
+	d.wait("read")
 	return doc, found, err
 }
 
 func (d *lateDocs) SaveDoc(ctx context.Context, doc chat.Doc) (int64, error) {
 	v, err := d.Store.SaveDoc(ctx, doc)
 	if err == nil {
-		d.wait(true)
+		d.wait("save")
 	}
 	return v, err
+}
+
+func (d *lateDocs) DeleteDoc(ctx context.Context, kind chat.DocKind, key string) (bool, error) {
+	there, err := d.Store.DeleteDoc(ctx, kind, key)
+	d.wait("deletion")
+	return there, err
 }
 
 // What is at hand is what the store has, however late the store's answers come.
@@ -54,7 +61,7 @@ func TestNothingStaleStaysAtHand(t *testing.T) {
 	cases := map[string]struct {
 		slow      func(p parts)
 		meanwhile func(p parts) error
-		saves     bool
+		to        string // the late answer; empty for a read
 		want      string // empty for no document
 	}{
 		"a read that a change overtakes": {
@@ -77,13 +84,13 @@ func TestNothingStaleStaysAtHand(t *testing.T) {
 				return err
 			},
 		},
-		"a change that another change overtakes": {
-			slow:      func(p parts) { p.change("new") },
-			meanwhile: func(p parts) error { p.change("newer"); return nil }, saves: true, want: "newer",
+		"a deletion that a change overtakes": {
+			slow:      func(p parts) { _, _ = p.m.drop(context.Background(), key) },
+			meanwhile: func(p parts) error { p.change("new"); return nil }, to: "deletion", want: "new",
 		},
 		"a change that a deletion overtakes": {
 			slow:      func(p parts) { p.change("new") },
-			meanwhile: func(p parts) error { _, err := p.m.drop(context.Background(), key); return err }, saves: true,
+			meanwhile: func(p parts) error { _, err := p.m.drop(context.Background(), key); return err }, to: "save",
 		},
 	}
 	for name, c := range cases {
@@ -94,7 +101,7 @@ func TestNothingStaleStaysAtHand(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = st.Close() })
-			late := &lateDocs{Store: st, saves: c.saves}
+			late := &lateDocs{Store: st, to: cmp.Or(c.to, "read")}
 			p := parts{docs: &watchedDocs{Docs: late}}
 			p.m = newMemory[string](p.docs, chat.KindPreset)
 			p.change = func(to string) {
