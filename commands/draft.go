@@ -399,7 +399,7 @@ func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *disco
 		p.Seed, p.detail().ClipSkip = "", 0
 		for _, name := range []string{"steps", "cfg", "seed", "clipskip", "strength"} {
 			if value := strings.TrimSpace(v[name]); value != "" && err == nil {
-				_, err = s.pasted(&p, flag{name, value})
+				_, err = s.set(&p, flag{name, value}, name)
 			}
 		}
 	case draftLoras:

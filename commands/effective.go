@@ -496,16 +496,22 @@ func (e *Effective) hidden(o discord.OptionValues) bool {
 // may reports whether somebody may press the buttons of another person's image.
 func (e *Effective) may(owner string) bool { return !e.strict || owner == e.who || e.manager }
 
-// mayPress is may, and what the image's person decided.
-func (s *Set) mayPress(ctx context.Context, e *Effective, owner string) bool {
+// mayPress refuses a press on another person's image where the rules here, or what its person decided, are against it.
+func (s *Set) mayPress(ctx context.Context, e *Effective, owner string) error {
 	if !e.may(owner) {
-		return false
+		return tell(e.say.T("effective.strict"))
 	}
 	if owner == e.who || e.manager {
-		return true
+		return nil
 	}
 	p, _, err := s.people.get(ctx, owner)
-	return err != nil || !p.Strict
+	if err != nil {
+		return fmt.Errorf("settings of a person: %w", err)
+	}
+	if p.Strict {
+		return tell(e.say.T("effective.ownstrict"))
+	}
+	return nil
 }
 
 // words speaks to whoever sees an answer.

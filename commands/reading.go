@@ -42,9 +42,6 @@ func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (para
 	}
 	if o.Has("model") {
 		p.Model = strings.TrimSpace(o.String("model"))
-		if strings.EqualFold(p.Model, choiceAny) || strings.EqualFold(p.Model, "any") {
-			p.Model = ""
-		}
 	}
 	p.Style = strings.TrimSpace(o.String("style"))
 	if !o.Has("style") {
@@ -56,6 +53,9 @@ func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (para
 	p.Spoil = o.Bool("spoiler", false)
 	if err := p.bounds(w); err != nil {
 		return p, err
+	}
+	if p.Model != "" {
+		p.Model = s.modelNamed(p.Model)
 	}
 	size, err := s.sizeOption(w, o, d)
 	if err != nil {

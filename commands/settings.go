@@ -357,7 +357,7 @@ func (s *Set) submitSettings(ctx context.Context, in *discord.Interaction, r *di
 			p.Defaults = d
 			return nil
 		}
-		d.Model, d.Negative, d.Width, d.Height = plain(get("model")), get("negative"), 0, 0
+		d.Model, d.Negative, d.Width, d.Height = s.modelNamed(plain(get("model"))), get("negative"), 0, 0
 		if d.Steps, err = number("steps", horde.MaxSteps); err != nil {
 			return err
 		}

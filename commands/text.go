@@ -90,9 +90,7 @@ func (s *Set) text(ctx context.Context, in *discord.Interaction, r *discord.Resp
 		Prompt: strings.TrimSpace(o.String("prompt")), Style: strings.TrimSpace(o.String("style")), Amount: int(o.Int("amount", 1)),
 		Text: &textAsk{Length: int(o.Int("length", usualLength)), Format: o.String("format")},
 	}
-	if m := strings.TrimSpace(o.String("model")); !strings.EqualFold(m, "any") && !strings.EqualFold(m, choiceAny) {
-		p.Model = m
-	}
+	p.Model = named(s.engine.ModelsOf(horde.Scribe), o.String("model"))
 	if o.Has("temperature") {
 		t := o.Number("temperature", 1)
 		p.Text.Temperature = &t
@@ -128,25 +126,21 @@ func checkText(w words.Words, p *params) error {
 func (t *textAsk) wrapped(prompt string) (text string, stops []string) {
 	switch t.Format {
 	case formatInstruct:
-		return "### Instruction:\n" + prompt + "\n\n### Response:\n" + t.SoFar, []string{"### Instruction:"}
+		return "### Instruction:\n" + prompt + "\n\n### Response:\n", []string{"### Instruction:"}
 	case formatChat:
-		return "You: " + prompt + "\nAssistant:" + t.SoFar, []string{"\nYou:"}
+		return "You: " + prompt + "\nAssistant:", []string{"\nYou:"}
 	}
-	return prompt + t.SoFar, nil
+	return prompt, nil
 }
 
-// newText is the core's form of a request.
+// newText is the core's form of a request. A style comes first, over it what the person says, and what is written already
+// stands behind both.
 func (p *params) newText(key string, from origin.Origin) horde.NewText {
 	prompt, stops := p.Text.wrapped(p.Prompt)
-	room := leastContext
-	for room < utf8.RuneCountInString(prompt)/charsPerToken+p.Text.Length {
-		room *= 2
-	}
 	n := horde.NewText{
 		User: p.User, Origin: from, Client: clientAgent, Key: key, N: p.Amount, SlowWorkers: true, Models: p.Models,
-		Text: horde.Text{Prompt: prompt, MaxLength: p.Text.Length, MaxContext: min(room, horde.MaxTextContext)},
+		Text: horde.Text{Prompt: prompt, MaxLength: p.Text.Length},
 	}
-	n.Text.Settings.Temperature, n.Text.Settings.StopSequence = p.Text.Temperature, stops
 	if p.Model != "" {
 		n.Models = []string{p.Model}
 	}
@@ -156,6 +150,16 @@ func (p *params) newText(key string, from origin.Origin) horde.NewText {
 			n.Models = p.Models
 		}
 	}
+	if t := p.Text.Temperature; t != nil {
+		n.Text.Settings.Temperature = t
+	}
+	n.Text.Settings.StopSequence = slices.Concat(n.Text.Settings.StopSequence, stops)
+	n.Text.Prompt += p.Text.SoFar
+	n.Text.MaxContext = leastContext
+	for n.Text.MaxContext < utf8.RuneCountInString(n.Text.Prompt)/charsPerToken+p.Text.Length {
+		n.Text.MaxContext *= 2
+	}
+	n.Text.MaxContext = min(n.Text.MaxContext, horde.MaxTextContext)
 	return n
 }
 
