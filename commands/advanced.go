@@ -88,7 +88,7 @@ func (s *Set) advanced(ctx context.Context, in *discord.Interaction, r *discord.
 	if err != nil {
 		return err
 	}
-	d, err := s.presetOr(ctx, in, e.person.Defaults)
+	d, err := s.presetOr(ctx, in, e.person.Defaults, horde.StyleImage)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *Set) readFine(o discord.OptionValues, p *params) (unknown []string, err
 	case "simple":
 		p.Karras = false
 	}
-	f.ClipSkip, f.Hires = int(o.Int("clip_skip", 0)), o.Bool("hires_fix", false)
+	f.ClipSkip, f.Hires = int(o.Int("clip_skip", int64(f.ClipSkip))), o.Bool("hires_fix", f.Hires)
 	if f.Mode = o.String("mode"); f.Mode != "" && !slices.Contains(modes(), f.Mode) {
 		return nil, tellPlain("refused.mode", "Mode", escape(discord.Clip(f.Mode, 50)))
 	}
@@ -150,14 +150,20 @@ func (s *Set) readFine(o discord.OptionValues, p *params) (unknown []string, err
 		}
 		p.mask = pic
 	}
-	if f.Loras, err = loras(o.String("lora"), o.Number("lora_strength", 1)); err != nil {
-		return nil, err
+	if o.Has("lora") {
+		if f.Loras, err = loras(o.String("lora"), o.Number("lora_strength", 1)); err != nil {
+			return nil, err
+		}
 	}
-	if f.TIs, err = embeddings(o.String("embeddings")); err != nil {
-		return nil, err
+	if o.Has("embeddings") {
+		if f.TIs, err = embeddings(o.String("embeddings")); err != nil {
+			return nil, err
+		}
 	}
-	if f.Post, err = postProcessors(o.String("post")); err != nil {
-		return nil, err
+	if o.Has("post") {
+		if f.Post, err = postProcessors(o.String("post")); err != nil {
+			return nil, err
+		}
 	}
 	if text := strings.TrimSpace(o.String("parameters")); text != "" {
 		return s.paste(p, text)

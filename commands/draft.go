@@ -423,11 +423,11 @@ func (s *Set) savePreset(ctx context.Context, in *discord.Interaction, r *discor
 	if name = discord.Clip(strings.TrimSpace(name), maxPresetName); name == "" {
 		return tell(e.say.T("advanced.noname"))
 	}
-	made := chat.Preset{Name: name, Made: s.now(), Defaults: chat.Defaults{
-		Model: p.Model, Style: p.Style, Negative: p.Negative, Width: p.Width, Height: p.Height, Steps: p.Steps,
-		Amount: p.Amount, CFG: p.CFG, Sampler: p.Sampler,
-	}}
-	if err := s.storePreset(ctx, in, made); err != nil {
+	d, err := p.defaults()
+	if err != nil {
+		return err
+	}
+	if err := s.storePreset(ctx, in, chat.Preset{Name: name, Made: s.now(), Defaults: d}); err != nil {
 		return err
 	}
 	return r.Update(ctx, s.panel(e, *p, e.say.T("advanced.saved", "Name", escape(name))))

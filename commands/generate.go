@@ -48,13 +48,13 @@ func (s *Set) generate(ctx context.Context, in *discord.Interaction, r *discord.
 	}
 	defaults := e.person.Defaults
 	if name := in.Command.Options.String("preset"); name != "" {
-		preset, err := s.preset(ctx, in, name)
+		preset, err := s.presetFor(ctx, in, name, horde.StyleImage)
 		if err != nil {
 			return err
 		}
 		defaults = over(defaults, preset.value.Defaults)
 	}
-	if defaults, err = s.presetOr(ctx, in, defaults); err != nil {
+	if defaults, err = s.presetOr(ctx, in, defaults, horde.StyleImage); err != nil {
 		return err
 	}
 	p, err := s.read(e.say, in.Command.Options, defaults)

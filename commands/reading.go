@@ -36,6 +36,11 @@ func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (para
 	setIf(&p.Amount, d.Amount)
 	setIf(&p.CFG, d.CFG)
 	setIf(&p.Sampler, d.Sampler)
+	replace(&p.Karras, d.Karras)
+	var err error
+	if p.Fine, err = fineOf(d); err != nil {
+		return p, err
+	}
 	p.Steps, p.Amount = int(o.Int("steps", int64(p.Steps))), int(o.Int("amount", int64(p.Amount)))
 	if !o.Has("negative") {
 		p.Negative = d.Negative

@@ -106,12 +106,12 @@ func named(models []horde.ModelStatus, text string) string {
 const presetMark = "★ "
 
 // presetOr is the preset that the option "style" names, over somebody's defaults; or these alone.
-func (s *Set) presetOr(ctx context.Context, in *discord.Interaction, d chat.Defaults) (chat.Defaults, error) {
+func (s *Set) presetOr(ctx context.Context, in *discord.Interaction, d chat.Defaults, kind horde.StyleKind) (chat.Defaults, error) {
 	name, ok := strings.CutPrefix(in.Command.Options.String("style"), presetMark)
 	if !ok {
 		return d, nil
 	}
-	found, err := s.preset(ctx, in, name)
+	found, err := s.presetFor(ctx, in, name, kind)
 	if err != nil {
 		return d, err
 	}
@@ -198,10 +198,9 @@ func (s *Set) completeStyle(ctx context.Context, in *discord.Interaction, kind h
 		seen[value] = true
 		out = append(out, discord.Choice{Name: discord.Clip(plain(label), 100), Value: value})
 	}
-	if kind == horde.StyleImage {
-		docs, err := s.presetsOf(ctx, in.User.ID)
-		if err == nil {
-			for _, d := range docs {
+	if docs, err := s.presetsOf(ctx, in.User.ID); err == nil {
+		for _, d := range docs {
+			if suits(d.value, kind) {
 				add(presetMark+d.value.Name, presetMark+d.value.Name)
 			}
 		}

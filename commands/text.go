@@ -50,6 +50,8 @@ type textAsk struct {
 	Temperature *float64 `json:"temperature,omitempty"`
 	Format      string   `json:"format,omitempty"`
 	SoFar       string   `json:"so_far,omitempty"` // what was written before, to go on from
+
+	Details map[string]float64 `json:"details,omitempty"` // of sampling, see textDetails
 }
 
 // textFamily is /text and what stands under its answers.
@@ -86,18 +88,26 @@ func (s *Set) text(ctx context.Context, in *discord.Interaction, r *discord.Resp
 		return err
 	}
 	o := in.Command.Options
+	d, err := s.presetOr(ctx, in, chat.Defaults{}, horde.StyleText)
+	if err != nil {
+		return err
+	}
 	p := params{
-		Prompt: strings.TrimSpace(o.String("prompt")), Style: strings.TrimSpace(o.String("style")), Amount: int(o.Int("amount", 1)),
-		Text: &textAsk{Length: int(o.Int("length", usualLength)), Format: o.String("format")},
+		Prompt: strings.TrimSpace(o.String("prompt")), Style: strings.TrimSpace(o.String("style")), Model: d.Model,
+		Amount: int(o.Int("amount", int64(max(d.Amount, 1)))), Text: &textAsk{Length: int(o.Int("length", 0)), Format: o.String("format")},
 	}
-	p.Model = named(s.engine.ModelsOf(horde.Scribe), o.String("model"))
+	if o.Has("model") {
+		p.Model = strings.TrimSpace(o.String("model"))
+	}
 	if o.Has("temperature") {
-		t := o.Number("temperature", 1)
-		p.Text.Temperature = &t
+		p.Text.Temperature = new(o.Number("temperature", 1))
 	}
+	p.Text.take(d.Text)
+	p.Text.Length = cmp.Or(p.Text.Length, usualLength)
 	if err := checkText(e.say, &p); err != nil {
 		return err
 	}
+	p.Model = named(s.engine.ModelsOf(horde.Scribe), p.Model)
 	return s.start(ctx, in, r, p, e.hidden(o))
 }
 
@@ -153,6 +163,7 @@ func (p *params) newText(key string, from origin.Origin) horde.NewText {
 	if t := p.Text.Temperature; t != nil {
 		n.Text.Settings.Temperature = t
 	}
+	takeDetails(&n.Text.Settings, p.Text.Details)
 	n.Text.Settings.StopSequence = slices.Concat(n.Text.Settings.StopSequence, stops)
 	n.Text.Prompt += p.Text.SoFar
 	n.Text.MaxContext = leastContext

@@ -28,9 +28,9 @@ func TestAStyleOfTextsComesBeforeWhatThePersonSays(t *testing.T) {
 			},
 		},
 		"with a temperature, a format, and what is written already": {
-			params{Prompt: "apple", Text: &textAsk{Length: 50, Temperature: new(0.2), Format: formatChat, SoFar: " Once"}, Styled: styled}, horde.Text{
+			params{Prompt: "apple", Text: &textAsk{Length: 50, Temperature: new(0.2), Format: formatChat, SoFar: " Once", Details: map[string]float64{"top_p": 0.5, "top_k": 9}}, Styled: styled}, horde.Text{
 				Prompt:   "Tell a tale: You: apple\nAssistant:. Go!\n Once",
-				Settings: horde.TextSettings{Temperature: new(0.2), TopP: new(0.9), StopSequence: []string{"END", "\nYou:"}},
+				Settings: horde.TextSettings{Temperature: new(0.2), TopP: new(0.5), TopK: new(9), StopSequence: []string{"END", "\nYou:"}},
 			},
 		},
 		"without a style": {

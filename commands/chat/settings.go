@@ -2,7 +2,10 @@
 
 package chat
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Kinds of documents about guilds and people. The key of a guild's is its ID, of a person's theirs.
 const (
@@ -142,6 +145,18 @@ type Defaults struct {
 	Amount   int     `json:"amount,omitempty"`
 	CFG      float64 `json:"cfg,omitempty"`
 	Sampler  string  `json:"sampler,omitempty"`
+
+	Karras *bool           `json:"karras,omitempty"`
+	Fine   json.RawMessage `json:"fine,omitempty"` // what most people never need, as requests keep it
+	Text   *TextDefaults   `json:"text,omitempty"` // of presets for texts, which alone have it
+}
+
+// TextDefaults are the parameters of texts in a preset. Empty ones are left to the bot or to a style.
+type TextDefaults struct {
+	Length      int                `json:"length,omitempty"` // tokens
+	Temperature *float64           `json:"temperature,omitempty"`
+	Format      string             `json:"format,omitempty"`
+	Details     map[string]float64 `json:"details,omitempty"` // of sampling, by the API's names
 }
 
 // Person is what somebody decided for themselves.
