@@ -65,6 +65,8 @@ type Images interface {
 	Read(ctx context.Context, key string, limit int64) ([]byte, error)
 	// PutBytes keeps an image; it is durable when this returns nil.
 	PutBytes(ctx context.Context, key string, data []byte) error
+	// Keep makes sure that an image stays for as long as its message is remembered, from now on. It is limited as Read is.
+	Keep(ctx context.Context, key string, limit int64) error
 	// Delete removes an image; one that is gone already is no error.
 	Delete(ctx context.Context, key string) error
 }
@@ -90,6 +92,9 @@ type Deps struct {
 	// Fetch reads a file at a public address that somebody named, and nothing else; nil means that images come from Discord
 	// alone. It has bounds of its own.
 	Fetch func(ctx context.Context, address string) ([]byte, error)
+	// Link makes an address at which anybody may read a kept image for so long. ok is false where people in chat cannot reach
+	// this horde; nil means that they never can.
+	Link func(key string, life time.Duration) (address string, ok bool)
 	// News lists what happened, newest first; nil leaves /news out.
 	News    func() []NewsPiece
 	Log     zerolog.Logger
@@ -208,9 +213,14 @@ type Set struct {
 	partyVotes  *memory[chat.PartyVote]
 	partyWins   *memory[chat.PartyWins]
 
+	panels     turns // presses of one panel, by what it is about
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
+	offers     *memory[chat.Offer]
+	waits      *modelWaits
 	reports    *memory[chat.Report]
+	captions   *memory[chat.Captions]
+	captioner  *captioner
 	glances    *glances
 	sentTwice  *twice
 	shown      *memory[chat.Shown]
@@ -242,8 +252,10 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
+	s.offers = newMemory[chat.Offer](deps.Docs, chat.KindOffer)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.glances = newGlances()
+	s.captions, s.captioner = newMemory[chat.Captions](deps.Docs, chat.KindCaptions), newCaptioner(s)
 	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
@@ -256,7 +268,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
 	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
 	s.linkOf = s.linkReader()
-	s.follow = newFollower(s)
+	s.follow, s.waits = newFollower(s), newModelWaits(s)
 	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
 	s.network = newNetwork(deps.Docs)
 	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
@@ -328,6 +340,7 @@ func (s *Set) families() []family {
 		s.rateFamily(),
 		s.resultFamily(),
 		s.newModelFamily(),
+		s.modelWaitFamily(),
 		s.toolFamily(),
 		s.textFamily(),
 		s.jobFamily(),
@@ -398,7 +411,9 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { s.roles.run(ctx); return nil })
 	group.Go(func() error { s.runAnnouncements(ctx); return nil })
 	group.Go(func() error { s.host.run(ctx); return nil })
+	group.Go(func() error { s.waits.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
+	group.Go(func() error { s.captioner.run(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)
 	return err

@@ -36,6 +36,7 @@ func (s *Set) paste(p *params, text string) (unknown []string, err error) {
 		found, unknown = s.pastedLine(text)
 	}
 	for _, f := range found {
+		p.says(f.name)
 		known, err := s.set(p, f, escape(discord.Clip(f.name, maxUnknown)))
 		switch {
 		case errors.Is(err, errUnknownSampler):

@@ -19,7 +19,7 @@ func TestPastedParametersAreTakenAsOtherProgramsWriteThem(t *testing.T) {
 		unknown []string
 	}{
 		"a line with the schedule behind the sampler": {
-			"Steps: 30, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 123, Size: 512x768",
+			"Steps: 30, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 123, Width: 512, Height: 768",
 			params{Steps: 30, Sampler: "k_dpmpp_2m", Karras: true, CFG: 7, Seed: "123", Width: 512, Height: 768}, nil,
 		},
 		"a whole text with a negative prompt of many parts": {
@@ -53,6 +53,7 @@ func TestPastedParametersAreTakenAsOtherProgramsWriteThem(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+		p.Said = nil
 		if p.Fine != nil && cmp.Equal(*p.Fine, fine{}) {
 			p.Fine = nil
 		}
@@ -68,7 +69,7 @@ func TestPastedParametersAreTakenAsOtherProgramsWriteThem(t *testing.T) {
 func TestUnreadableParametersAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"Steps: x", "Steps: 501", "CFG scale: 101", "Size: big", "Clip skip: 0", "--strength 0", "{", `{"params": {"loras": [{"name": ""}]}}`,
+		"Steps: x", "Steps: 501", "CFG scale: 101", "ar: big", "Clip skip: 0", "--strength 0", "{", `{"params": {"loras": [{"name": ""}]}}`,
 		`{"params": {"tis": [{"name": "x", "strength": 9}]}}`, `{"params": {"loras": [{"name": "a", "model": 9}]}}`, "embeddings: a:x",
 	} {
 		var p params
@@ -101,7 +102,8 @@ func FuzzPaste(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		p := params{Width: 512, Height: 512}
-		_, _ = set(t).paste(&p, text) // whatever it says, it says it
+		var p params
+		set(t).pastedLine(text)
+		_, _, _ = pastedJSON(&p, text) // whatever it says, it says it
 	})
 }

@@ -4,6 +4,7 @@ package commands
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,7 +35,11 @@ func (s *Set) set(p *params, f flag, shown string) (known bool, err error) {
 	if !known {
 		return false, nil
 	}
-	if err = take(p, f.value); errors.Is(err, errUnreadable) || errors.Is(err, errUnknownSampler) {
+	was := *p
+	if err = take(p, f.value); err == nil && !reflect.DeepEqual(was, *p) {
+		p.says(f.name) // a form may repeat what a style says
+	}
+	if errors.Is(err, errUnreadable) || errors.Is(err, errUnknownSampler) {
 		err = &unreadError{cause: err, keyedError: keyedError{"refused.behind", []any{"Value", escape(discord.Clip(f.value, 50)), "Name", shown}}}
 	}
 	return true, err
@@ -183,7 +188,7 @@ func (s *Set) setSize(p *params, value string) error {
 	if setRatio(p, value) == nil {
 		return nil
 	}
-	size, ok := s.size(value)
+	size, ok := sizeOf(s.sizes(p.Model), value)
 	if !ok || value == "" {
 		return errUnreadable
 	}
@@ -219,6 +224,7 @@ func setSampler(p *params, value string) error {
 	if bare, ok := strings.CutSuffix(name, "karras"); ok && i < 0 {
 		if i = find(bare); i >= 0 {
 			p.Karras = true
+			p.says("karras")
 		}
 	}
 	if i < 0 {
