@@ -272,7 +272,7 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 	switch arg {
 	case draftImage:
 		if !e.sources {
-			return tell(w.T("effective.sources"))
+			return e.noSources()
 		}
 		return r.Modal(ctx, imageForm(w, &p))
 	case draftPrompt, draftNumbers, draftLoras, draftSave:
@@ -417,7 +417,7 @@ func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *disco
 		return s.savePreset(ctx, in, r, e, &p, plain(v["name"]))
 	case draftImage:
 		if !e.sources {
-			return tell(e.say.T("effective.sources"))
+			return e.noSources()
 		}
 		if err := r.DeferUpdate(ctx); err != nil { // reading what was uploaded takes a while
 			return err

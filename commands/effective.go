@@ -66,6 +66,7 @@ type place struct {
 	roles                  []string
 	restricted             bool // by age, and in a guild that has the bot
 	direct                 bool // with the bot alone
+	known                  bool // the person has an account
 	manager                bool // of the guild
 }
 
@@ -87,7 +88,9 @@ type Effective struct {
 	adult       bool // images for adults may be made here, now, for this person
 	spoiler     bool
 	forced      bool // spoiler was not the person's choice
-	sources     bool
+	sources     bool // images may be made from images, here and by this person
+	sourceRule  chat.SourceRule
+	shutSources bool // by the operators
 	share       bool // images may help research
 	strict      bool
 	strange     bool
@@ -117,7 +120,7 @@ func tellOf(part, text string) error { return &toldError{text, part} }
 // resolve finds what holds at a place.
 func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 	e := Effective{
-		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sources: true, share: true, strange: true, answers: chat.AnswersChosen,
+		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sourceRule: chat.SourcesOn, share: true, strange: true, answers: chat.AnswersChosen,
 		access: map[chat.Feature][]string{},
 	}
 	rule := chat.AdultRestricted
@@ -135,7 +138,14 @@ func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 		e.limits = mostGenerous(e.limits, g.Roles, e.roles)
 	}
 	e.limits = atMost(e.limits, c.Limits)
-	e.sources = e.sources && !c.NoSources
+	e.sources = e.sourceRule != chat.SourcesOff && !c.NoSources
+	switch e.sourceRule {
+	case chat.SourcesLinked:
+		e.sources = e.sources && at.known
+	case chat.SourcesRestricted:
+		e.sources = e.sources && at.restricted
+	case chat.SourcesOn, chat.SourcesOff:
+	}
 	switch {
 	case !c.Adult || p.Mild:
 	case at.direct:
@@ -152,7 +162,7 @@ func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 // layer puts narrower rules over what is there.
 func (e *Effective) layer(r chat.Rules, adult *chat.Adult) {
 	replace(&e.off, r.Off)
-	replace(&e.sources, r.Sources)
+	setIf(&e.sourceRule, r.Sources)
 	replace(&e.share, r.Share)
 	replace(&e.strict, r.Strict)
 	replace(&e.strange, r.Strange)
@@ -189,7 +199,7 @@ func setIf[T comparable](p *T, v T) {
 
 // numbers lists the numbers of limits, in one order.
 func numbers(l *chat.Limits) []*int {
-	return []*int{&l.Pixels, &l.Steps, &l.Amount, &l.AtOnce, &l.InGuild}
+	return []*int{&l.Pixels, &l.Steps, &l.Amount, &l.AtOnce, &l.InGuild, &l.Length, &l.Texts}
 }
 
 // overlay puts the numbers that a narrower rule sets over the wider ones.
@@ -246,8 +256,9 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 		if b, barred, err = s.blockOf(ctx, in.GuildID, in.User.ID); err != nil {
 			return Effective{}, err
 		}
-		at.restricted = in.GuildInstalled && s.opts.Ceiling.Adult && s.restricted(ctx, in)
+		at.restricted = in.GuildInstalled && (s.opts.Ceiling.Adult || restrictsSources(g)) && s.restricted(ctx, in)
 	}
+	_, at.known = s.find(in.User.ID)
 	e := resolve(s.opts.Ceiling, g, p, at)
 	e.who, e.barred, e.block = in.User.ID, barred, b
 	e.say, e.aloud = s.say(in), s.sayAloud(in)
@@ -255,11 +266,25 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	if e.shut, err = s.shut(ctx); err != nil {
 		return Effective{}, err
 	}
-	e.sources = e.sources && !slices.Contains(e.shut, chat.Sources)
+	e.shutSources = s.opts.Ceiling.NoSources || slices.Contains(e.shut, chat.Sources)
+	e.sources = e.sources && !e.shutSources
 	if e.young = s.youngUntil(in.User.ID); !e.young.IsZero() {
 		e.limits = atMost(e.limits, chat.Limits{AtOnce: youngAtOnce})
 	}
 	return e, nil
+}
+
+// restrictsSources reports whether the age restriction of a channel counts somewhere in a guild for images from images.
+func restrictsSources(g chat.Guild) bool {
+	if g.Sources == chat.SourcesRestricted {
+		return true
+	}
+	for _, r := range g.Channels {
+		if r.Sources == chat.SourcesRestricted {
+			return true
+		}
+	}
+	return false
 }
 
 // youngUntil is when a Discord account is old enough for everything; zero when it is, or when nobody asks.
@@ -386,6 +411,7 @@ type ask struct {
 	texts                 []string // of the person: prompts, negative prompts, notes
 	width, height         int
 	steps, amount         int
+	length, written       int // tokens of a text, and how many texts
 	source                bool
 	styleModels, styleTag []string // models and tags of the style
 }
@@ -408,12 +434,29 @@ func (e *Effective) allows(a ask) error {
 		return tellOf(draftNumbers, e.say.T("effective.steps", "Steps", l.Steps))
 	case l.Amount > 0 && a.amount > l.Amount:
 		return tellOf(draftPrompt, e.say.T("effective.amount", "Amount", l.Amount))
+	case l.Length > 0 && a.length > l.Length:
+		return tell(e.say.T("effective.length", "Length", l.Length))
+	case l.Texts > 0 && a.written > l.Texts:
+		return tell(e.say.T("effective.texts", "Amount", l.Texts))
 	case a.source && !e.young.IsZero():
 		return tell(e.say.T("effective.young", "Until", stamp(e.young)))
 	case a.source && !e.sources:
-		return tellOf(draftImage, e.say.T("effective.sources"))
+		return e.noSources()
 	}
 	return nil
+}
+
+// noSources says why there are no images from images.
+func (e *Effective) noSources() error {
+	key := "effective.sources"
+	switch {
+	case e.shutSources:
+	case e.sourceRule == chat.SourcesLinked && !e.known:
+		key = "effective.sources.linked"
+	case e.sourceRule == chat.SourcesRestricted && !e.restricted:
+		key = "effective.sources.restricted"
+	}
+	return tellOf(draftImage, e.say.T(key))
 }
 
 // allowsModel holds a request's model against the lists. Where only some models are allowed, any model is none of them.
@@ -430,6 +473,12 @@ func (e *Effective) allowsModel(a ask) error {
 func (e *Effective) serves(model string) bool {
 	same := func(m string) bool { return strings.EqualFold(m, model) }
 	return !slices.ContainsFunc(e.noModels, same) && (len(e.models) == 0 || slices.ContainsFunc(e.models, same))
+}
+
+// ofTexts are the rules for texts: the list of allowed models is one of images, and what is blocked is blocked for both.
+func (e Effective) ofTexts() Effective {
+	e.models = nil
+	return e
 }
 
 // blockedStyle reports whether a style, or everything with a tag, is not for here.

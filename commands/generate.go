@@ -77,15 +77,21 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 	if p.Styled != nil {
 		a.styleModels, a.styleTag = p.Styled.Models, append(slices.Clone(p.Styled.Tags), p.Styled.Name) // it may have been drawn
 	}
-	if !p.pictures() { // the lists of models and the amounts are those of images
-		a.model, a.styleModels, a.amount = "", nil, 0
+	models := s.engine.Models
+	switch p.kind() {
+	case jobImage:
+	case jobForms: // the lists of models and the amounts are those of images
+		a.model, a.styleModels, a.amount, models = "", nil, 0, nil
+	case jobText:
+		a.amount, a.length, a.written = 0, p.Text.Length, p.Amount
+		e, models = e.ofTexts(), func() []horde.ModelStatus { return s.engine.ModelsOf(horde.Scribe) }
 	}
 	if err := e.allows(a); err != nil {
 		return err
 	}
 	p.Models = nil
-	if p.Model == "" && p.pictures() {
-		p.Models = e.offered(s.engine.Models())
+	if p.Model == "" && models != nil {
+		p.Models = e.offered(models())
 	}
 	p.Added, p.Adult, p.Veiled, p.Share, p.NoAlt = e.negative, e.adult, e.spoiler || p.Spoil, e.person.Share, e.person.NoAlt
 	p.Caption = e.person.AltCaption && !p.NoAlt && p.pictures()

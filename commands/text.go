@@ -104,6 +104,12 @@ func (s *Set) text(ctx context.Context, in *discord.Interaction, r *discord.Resp
 	}
 	p.Text.take(d.Text)
 	p.Text.Length = cmp.Or(p.Text.Length, usualLength)
+	if n := e.limits.Length; n > 0 && !o.Has("length") {
+		p.Text.Length = min(p.Text.Length, n)
+	}
+	if n := e.limits.Texts; n > 0 && !o.Has("amount") {
+		p.Amount = min(p.Amount, n)
+	}
 	if err := checkText(e.say, &p); err != nil {
 		return err
 	}
@@ -332,9 +338,14 @@ func (s *Set) completeText(ctx context.Context, in *discord.Interaction, r *disc
 	if in.Command.Focused == "style" {
 		return late(r.Autocomplete(ctx, s.completeStyle(ctx, in, horde.StyleText, typed)))
 	}
+	e, err := s.effective(ctx, in)
+	if err != nil {
+		return err
+	}
+	e = e.ofTexts()
 	var choices []discord.Choice
 	for _, m := range s.engine.ModelsOf(horde.Scribe) {
-		if utf8.RuneCountInString(m.Name) <= maxModel && strings.Contains(strings.ToLower(m.Name), typed) {
+		if e.serves(m.Name) && utf8.RuneCountInString(m.Name) <= maxModel && strings.Contains(strings.ToLower(m.Name), typed) {
 			choices = append(choices, discord.Choice{Name: discord.Clip(plain(voice{s.say(in)}.model(m)), 100), Value: m.Name})
 		}
 	}

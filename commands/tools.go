@@ -215,7 +215,7 @@ func (s *Set) imageTools(ctx context.Context, in *discord.Interaction) (Effectiv
 		return e, err
 	}
 	if !e.sources {
-		return e, tell(e.say.T("effective.sources"))
+		return e, e.noSources()
 	}
 	return e, nil
 }
