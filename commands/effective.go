@@ -68,6 +68,7 @@ type place struct {
 	direct                 bool // with the bot alone
 	known                  bool // the person has an account
 	manager                bool // of the guild
+	brought                bool // by the person, who installed the bot for themselves
 }
 
 // Effective is what holds for one interaction. It is a value; nobody changes its lists.
@@ -94,9 +95,11 @@ type Effective struct {
 	share       bool // images may help research
 	strict      bool
 	strange     bool
+	guests      bool // people may bring the bot along
 	answers     chat.Answers
 	shut        []chat.Feature // switched off by the operators
 	draining    bool           // no new work is taken
+	storm       time.Time      // until then the guild has no images: many of its people have strikes
 	young       time.Time      // when the person's Discord account is old enough for everything; zero when it is
 
 	say   words.Words // in the person's language
@@ -120,8 +123,9 @@ func tellOf(part, text string) error { return &toldError{text, part} }
 // resolve finds what holds at a place.
 func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 	e := Effective{
-		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sourceRule: chat.SourcesOn, share: true, strange: true, answers: chat.AnswersChosen,
-		access: map[chat.Feature][]string{},
+		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sourceRule: chat.SourcesOn, share: true, strange: true, guests: true,
+		answers: chat.AnswersChosen,
+		access:  map[chat.Feature][]string{},
 	}
 	rule := chat.AdultRestricted
 	if at.guild != "" {
@@ -166,6 +170,7 @@ func (e *Effective) layer(r chat.Rules, adult *chat.Adult) {
 	replace(&e.share, r.Share)
 	replace(&e.strict, r.Strict)
 	replace(&e.strange, r.Strange)
+	replace(&e.guests, r.Installed)
 	if r.Spoiler != nil {
 		e.spoiler, e.forced = *r.Spoiler, *r.Spoiler
 	}
@@ -244,7 +249,7 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	at := place{
 		guild: in.GuildID, channel: in.ChannelID, parent: in.ChannelParent, roles: in.MemberRoles,
 		direct:  in.GuildID == "" && in.Context == discord.WithBot,
-		manager: in.MemberPermissions.Has(discord.ManageGuild),
+		manager: in.MemberPermissions.Has(discord.ManageGuild), brought: brought(in),
 	}
 	var g chat.Guild
 	var b chat.Block
@@ -266,6 +271,9 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	if e.shut, err = s.shut(ctx); err != nil {
 		return Effective{}, err
 	}
+	if err := s.stormAt(ctx, &e); err != nil {
+		return Effective{}, err
+	}
 	e.shutSources = s.opts.Ceiling.NoSources || slices.Contains(e.shut, chat.Sources)
 	e.sources = e.sources && !e.shutSources
 	if e.young = s.youngUntil(in.User.ID); !e.young.IsZero() {
@@ -285,6 +293,11 @@ func restrictsSources(g chat.Guild) bool {
 		}
 	}
 	return false
+}
+
+// brought reports whether somebody uses the bot who installed it for themselves, where it is not at home.
+func brought(in *discord.Interaction) bool {
+	return in.GuildID != "" && !in.GuildInstalled || in.Context == discord.WithOthers
 }
 
 // youngUntil is when a Discord account is old enough for everything; zero when it is, or when nobody asks.
@@ -374,6 +387,8 @@ func (e *Effective) admit(f chat.Feature) error {
 	switch roles := e.access[f]; {
 	case e.barred:
 		return tell(e.blockedText())
+	case e.brought && !e.guests:
+		return tell(e.say.T("effective.brought"))
 	case e.off && !e.manager:
 		return tell(e.say.T("effective.off"))
 	case len(roles) > 0 && !e.manager && !slices.ContainsFunc(e.roles, func(id string) bool { return slices.Contains(roles, id) }):
@@ -611,7 +626,7 @@ func (s *Set) gate(ctx context.Context, in *discord.Interaction) error {
 		return err
 	}
 	e := resolve(s.opts.Ceiling, g, chat.Person{}, place{
-		guild: in.GuildID, channel: in.ChannelID, parent: in.ChannelParent, manager: in.MemberPermissions.Has(discord.ManageGuild),
+		guild: in.GuildID, channel: in.ChannelID, parent: in.ChannelParent, manager: in.MemberPermissions.Has(discord.ManageGuild), brought: brought(in),
 	})
 	e.say, e.barred, e.block = s.say(in), barred, b
 	return e.admit("")

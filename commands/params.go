@@ -59,6 +59,9 @@ type params struct {
 
 	Alts map[int]string `json:"alts,omitempty"` // what images show, in somebody's words, by their number from 1
 
+	Tamed  bool `json:"tamed,omitempty"`  // the safety filter changed the prompt
+	Erased bool `json:"erased,omitempty"` // its words, since its person wants them kept no longer
+
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
@@ -90,7 +93,7 @@ type outcome struct {
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
-	p.Alts, p.Sharing = nil, nil // whoever asks again decides about sharing
+	p.Alts, p.Tamed, p.Sharing = nil, false, nil // whoever asks again decides about sharing
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""
 	}

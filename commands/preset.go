@@ -64,7 +64,7 @@ func (s *Set) presetFor(ctx context.Context, in *discord.Interaction, name strin
 // recent lists somebody's last requests for images and texts, the newest first. Deleted ones, and those about images that
 // are there, have nothing to keep, and copies in galleries are no requests.
 func (s *Set) recent(ctx context.Context, person string) ([]entry[params], error) {
-	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, maxLookedAt)
+	rows, err := s.deps.Docs.PastMessages(ctx, person, maxLookedAt)
 	if err != nil {
 		return nil, fmt.Errorf("requests of a person: %w", err)
 	}
@@ -134,7 +134,7 @@ func (p *params) defaults() (chat.Defaults, error) {
 		return d, nil
 	}
 	f := *p.Fine
-	f.Mode, f.Control, f.Extra = "", "", nil
+	f.Mode, f.Control, f.Extra, f.QR = "", "", nil, ""
 	data, err := json.Marshal(f)
 	if err != nil {
 		return d, fmt.Errorf("encode parameters: %w", err)
@@ -158,7 +158,9 @@ func fineOf(d chat.Defaults) (*fine, error) {
 }
 
 // suits reports whether a preset is one for requests of a kind.
-func suits(p chat.Preset, kind horde.StyleKind) bool { return (p.Text != nil) == (kind == horde.StyleText) }
+func suits(p chat.Preset, kind horde.StyleKind) bool {
+	return (p.Text != nil) == (kind == horde.StyleText)
+}
 
 // keepPreset saves a preset and says so.
 func (s *Set) keepPreset(ctx context.Context, in *discord.Interaction, r *discord.Responder, p chat.Preset) error {

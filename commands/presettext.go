@@ -176,7 +176,7 @@ func (s *Set) submitTextPreset(ctx context.Context, in *discord.Interaction, r *
 	if text := get("model"); text != "" && utf8.RuneCountInString(text) > maxModel {
 		return tell(w.T("server.toolong"))
 	}
-	d.Model = named(s.engine.ModelsOf(horde.Scribe), plain(get("model")))
+	d.Model = modelAmong(s.engine.ModelsOf(horde.Scribe), plain(get("model")))
 	if text := get("length"); text != "" {
 		if takeWhole(&t.Length, text, horde.MinTextLength, horde.MaxTextLength) != nil {
 			return tell(w.T("server.badnumber", "What", w.T("preset.length"), "Least", horde.MinTextLength, "Most", horde.MaxTextLength))

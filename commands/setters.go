@@ -85,6 +85,10 @@ func (s *Set) setters() map[string]setter {
 		},
 		"clipskip":      func(p *params, value string) error { return takeWhole(&p.detail().ClipSkip, value, 1, maxClipSkip) },
 		"seedvariation": func(p *params, value string) error { return takeWhole(&p.detail().Variation, value, 1, maxVariation) },
+		"qr": func(p *params, value string) error {
+			p.detail().QR = discord.Clip(value, maxQR)
+			return nil
+		},
 		"post": func(p *params, value string) (err error) {
 			p.detail().Post, err = postProcessors(value)
 			return err
@@ -112,7 +116,7 @@ func (s *Set) setters() map[string]setter {
 	for other, name := range map[string]string{
 		"negativeprompt": "negative", "cfgscale": "cfg", "samplername": "sampler", "models": "model", "scheduletype": "scheduler",
 		"amount": "n", "denoisingstrength": "strength", "postprocessing": "post", "loras": "lora", "tis": "embeddings",
-		"hiresfix": "hires", "trustedworkers": "trusted", "allowdowngrade": "downgrade", "disablebatching": "nobatch", "control": "controltype",
+		"hiresfix": "hires", "trustedworkers": "trusted", "allowdowngrade": "downgrade", "disablebatching": "nobatch", "control": "controltype", "qrcode": "qr",
 	} {
 		all[other] = all[name]
 	}

@@ -74,10 +74,10 @@ func (s *Set) flagged(p *params, found []flag) error {
 }
 
 // modelNamed is a served model whatever its letters' case, or what was typed; "any" is none.
-func (s *Set) modelNamed(text string) string { return named(s.engine.Models(), text) }
+func (s *Set) modelNamed(text string) string { return modelAmong(s.engine.Models(), text) }
 
-// named is modelNamed among some models.
-func named(models []horde.ModelStatus, text string) string {
+// modelAmong is modelNamed among some models.
+func modelAmong(models []horde.ModelStatus, text string) string {
 	text = strings.TrimSpace(text)
 	if strings.EqualFold(text, choiceAny) || strings.EqualFold(text, "any") {
 		return ""

@@ -113,7 +113,7 @@ func (s *Set) text(ctx context.Context, in *discord.Interaction, r *discord.Resp
 	if err := checkText(e.say, &p); err != nil {
 		return err
 	}
-	p.Model = named(s.engine.ModelsOf(horde.Scribe), p.Model)
+	p.Model = modelAmong(s.engine.ModelsOf(horde.Scribe), p.Model)
 	return s.start(ctx, in, r, p, e.hidden(o))
 }
 
@@ -193,7 +193,7 @@ func escapeLong(text string) string {
 func (s *Set) textResult(row chat.Message, p params, end ending, how showing) discord.Message {
 	w, st := s.bundle.For(p.Locale), end.status
 	p.Made = madeOf(st)
-	title := "**" + shown(p.Prompt) + "**"
+	title := p.title(w)
 	if how.noWords {
 		title = w.T("request.blocked")
 	}
