@@ -346,8 +346,12 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 	if p.Ping != "" {
 		rules.Content, rules.Pings = roleMention(p.Ping)+" "+rules.Content, []string{p.Ping}
 	}
-	if _, err := s.bot.SendMessage(ctx, id, rules); err != nil {
-		s.log.Warn().Err(err).Msg("rules of a party are not posted")
+	ref, err := s.bot.SendMessage(ctx, id, rules)
+	if err == nil {
+		err = s.host.pin(ctx, id, ref.MessageID)
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("party", id).Msg("rules of a party are not posted")
 	}
 	return r.Edit(ctx, discord.Message{Content: w.T("party.begun", "Thread", "<#"+id+">")})
 }

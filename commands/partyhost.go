@@ -152,11 +152,33 @@ func (h *host) end(ctx context.Context, id string, p chat.Party) error {
 		}
 		h.notify(ctx, id, p, given)
 	}
+	h.unpin(ctx, id, p)
 	_, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
 		x.Stage, x.Due = chat.PartyOver, h.s.now().Add(partyWait)
 		return nil
 	})
 	return err
+}
+
+// pin pins the rules of a party, where the bot may do that. What is pinned is noted before, to be taken down in the end.
+func (h *host) pin(ctx context.Context, id, message string) error {
+	if _, err := h.s.changeParty(ctx, id, func(x *chat.Party) error { x.Rules = message; return nil }); err != nil {
+		return err
+	}
+	if err := h.s.bot.PinMessage(ctx, id, message); err != nil {
+		h.s.log.Info().Err(err).Str("party", id).Msg("the rules of a party are not pinned")
+	}
+	return nil
+}
+
+// unpin takes the rules down. It is best effort.
+func (h *host) unpin(ctx context.Context, id string, p chat.Party) {
+	if p.Rules == "" {
+		return
+	}
+	if err := h.s.bot.UnpinMessage(ctx, id, p.Rules); err != nil {
+		h.s.log.Info().Err(err).Str("party", id).Msg("the rules of a party stay pinned")
+	}
 }
 
 // favourite finds the favourite picture. waits says that somebody has to be asked first.

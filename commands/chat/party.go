@@ -76,6 +76,7 @@ type Party struct {
 	Winner int         `json:"winner,omitempty"` // number of the entry
 	Ended  string      `json:"ended,omitempty"`  // who ended it early
 
+	Rules   string       `json:"rules,omitempty"` // the message with them, which is pinned
 	Stage   PartyStage   `json:"stage"`
 	Asked   time.Time    `json:"asked,omitzero"` // when the host was asked to pick, or everybody to vote
 	Told    bool         `json:"told,omitempty"` // the results

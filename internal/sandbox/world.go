@@ -49,8 +49,9 @@ const (
 	permManageRoles     = 1 << 28
 	permSendInThreads   = 1 << 38
 	permCreateEmoji     = 1 << 43
+	permPinMessages     = 1 << 51
 	permMember          = permAddReactions | permViewChannel | permSendMessages | permEmbedLinks | permAttachFiles | permReadHistory | permExternalEmoji | permUseCommands | permSendInThreads
-	permBot             = permMember | permManageRoles | permManageMessages | permCreateEmoji
+	permBot             = permMember | permManageRoles | permManageMessages | permPinMessages | permCreateEmoji
 	permAll             = 1<<53 - 1
 	attachmentSizeLimit = 10 << 20
 )
