@@ -199,6 +199,7 @@ type Set struct {
 	fuses       *memory[chat.Fuse]
 	farewells   *memory[chat.Farewell]
 	left        *memory[chat.LeftGuild]
+	greetings   *memory[chat.Greeting]
 	parents     *parents
 	diary       *diary
 	tallies     *tallies
@@ -260,7 +261,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	}
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
-	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
+	s.left, s.greetings = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft), newMemory[chat.Greeting](deps.Docs, chat.KindGreeting)
 	s.linkOf = s.linkReader()
 	s.follow, s.waits = newFollower(s), newModelWaits(s)
 	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)

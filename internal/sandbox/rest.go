@@ -115,6 +115,7 @@ func (s *Server) routes() http.Handler {
 		{"DELETE /channels/{channel}/pins/{message}", message, s.deletePin},
 		{"POST /channels/{channel}/typing", routeOptions{}, s.typing},
 		{"GET /guilds/{guild}", routeOptions{}, s.getGuild},
+		{"GET /guilds/{guild}/audit-logs", routeOptions{}, s.getAudit},
 		{"POST /guilds/{guild}/emojis", routeOptions{}, s.postEmoji},
 		{"DELETE /guilds/{guild}/emojis/{emoji}", routeOptions{}, s.deleteEmoji},
 		{"GET /guilds/{guild}/channels", routeOptions{}, s.getGuildChannels},

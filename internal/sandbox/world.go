@@ -38,6 +38,7 @@ const (
 const (
 	permAdministrator   = 1 << 3
 	permAddReactions    = 1 << 6
+	permAuditLog        = 1 << 7
 	permViewChannel     = 1 << 10
 	permSendMessages    = 1 << 11
 	permManageMessages  = 1 << 13
