@@ -37,6 +37,10 @@ type Messages interface {
 	MessageByKey(ctx context.Context, key string) (chat.Message, bool, error)
 	// MessageByDiscord finds the row of a message in a channel.
 	MessageByDiscord(ctx context.Context, channel, message string) (chat.Message, bool, error)
+	// MessagesBetween lists a person's rows made from one time until before another, oldest first, at most limit.
+	MessagesBetween(ctx context.Context, person string, from, until time.Time, limit int) ([]chat.Message, error)
+	// ReplaceParams gives a row that is not open other parameters, if it has the old ones. It reports whether.
+	ReplaceParams(ctx context.Context, key string, old, params []byte) (bool, error)
 	// PruneMessages forgets rows that are not open and older than a time, and tells how many.
 	PruneMessages(ctx context.Context, before time.Time) (int64, error)
 }
@@ -57,6 +61,8 @@ type Docs interface {
 	ForgetPerson(ctx context.Context, person string) (int64, error)
 	ForgetGuild(ctx context.Context, guild string) (int64, error)
 	MessagesOfPerson(ctx context.Context, person string, limit int) ([]chat.Message, error)
+	// PastMessages lists those that are neither open nor deleted, newest first.
+	PastMessages(ctx context.Context, person string, limit int) ([]chat.Message, error)
 }
 
 // Images reads delivered images and keeps those that others are made from. An image that is not kept any more is an
@@ -84,14 +90,18 @@ type Deps struct {
 	// NewKey makes a fresh API key; HashKey is the fingerprint that the core keeps of one.
 	NewKey  func() string
 	HashKey func(key string) horde.KeyHash
-	// History lists the last movements of an account of the ledger, newest first, at most limit.
-	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
+	// History lists the last movements of an account of the ledger, newest first, at most limit: all of them, or those of
+	// some kinds.
+	History func(ctx context.Context, account kudos.Account, kinds []kudos.Kind, limit int) ([]Movement, error)
 	// Ranks lists who has most of what a board compares since a time, most first; all of time when it is zero. It is not asked
 	// for balances.
 	Ranks func(ctx context.Context, board Board, since time.Time) ([]Rank, error)
 	// Fetch reads a file at a public address that somebody named, and nothing else; nil means that images come from Discord
 	// alone. It has bounds of its own.
 	Fetch func(ctx context.Context, address string) ([]byte, error)
+	// Link makes an address at which anybody may read a kept image for so long. ok is false where people in chat cannot reach
+	// this horde; nil means that they never can.
+	Link func(key string, life time.Duration) (address string, ok bool)
 	// News lists what happened, newest first; nil leaves /news out.
 	News    func() []NewsPiece
 	Log     zerolog.Logger
@@ -198,6 +208,7 @@ type Set struct {
 	made        *memory[chat.KeyMade]
 	fuses       *memory[chat.Fuse]
 	farewells   *memory[chat.Farewell]
+	erasures    *memory[chat.Erase]
 	left        *memory[chat.LeftGuild]
 	greetings   *memory[chat.Greeting]
 	parents     *parents
@@ -217,6 +228,10 @@ type Set struct {
 	offers     *memory[chat.Offer]
 	waits      *modelWaits
 	reports    *memory[chat.Report]
+	captions   *memory[chat.Captions]
+	captioner  *captioner
+	strikes    *memory[chat.Strikes]
+	storms     *memory[chat.Storm]
 	glances    *glances
 	sentTwice  *twice
 	shown      *memory[chat.Shown]
@@ -250,7 +265,9 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
 	s.offers = newMemory[chat.Offer](deps.Docs, chat.KindOffer)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
+	s.strikes, s.storms = newMemory[chat.Strikes](deps.Docs, chat.KindStrikes), newMemory[chat.Storm](deps.Docs, chat.KindStorm)
 	s.glances = newGlances()
+	s.captions, s.captioner = newMemory[chat.Captions](deps.Docs, chat.KindCaptions), newCaptioner(s)
 	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
@@ -262,6 +279,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
 	s.left, s.greetings = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft), newMemory[chat.Greeting](deps.Docs, chat.KindGreeting)
+	s.erasures = newMemory[chat.Erase](deps.Docs, chat.KindErase)
 	s.linkOf = s.linkReader()
 	s.follow, s.waits = newFollower(s), newModelWaits(s)
 	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
@@ -408,6 +426,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { s.host.run(ctx); return nil })
 	group.Go(func() error { s.waits.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
+	group.Go(func() error { s.captioner.run(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)
 	return err

@@ -51,11 +51,16 @@ type params struct {
 	Veiled bool     `json:"veiled,omitempty"` // shown as a spoiler
 	Share  bool     `json:"share,omitempty"`
 	NoAlt  bool     `json:"no_alt,omitempty"`
-	Locale string   `json:"locale,omitempty"` // language of the message
-	Party  string   `json:"party,omitempty"`  // thread of the party that it is an entry of
-	Guest  bool     `json:"guest,omitempty"`  // the bot itself is not there: its message is out of reach with the interaction's token
+	// Caption has the images described in words once they are there.
+	Caption bool   `json:"caption,omitempty"`
+	Locale  string `json:"locale,omitempty"` // language of the message
+	Party   string `json:"party,omitempty"`  // thread of the party that it is an entry of
+	Guest   bool   `json:"guest,omitempty"`  // the bot itself is not there: its message is out of reach with the interaction's token
 
 	Alts map[int]string `json:"alts,omitempty"` // what images show, in somebody's words, by their number from 1
+
+	Tamed  bool `json:"tamed,omitempty"`  // the safety filter changed the prompt
+	Erased bool `json:"erased,omitempty"` // its words, since its person wants them kept no longer
 
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
@@ -88,7 +93,7 @@ type outcome struct {
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
-	p.Alts, p.Sharing = nil, nil // whoever asks again decides about sharing
+	p.Alts, p.Tamed, p.Sharing = nil, false, nil // whoever asks again decides about sharing
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""
 	}

@@ -44,6 +44,7 @@ func (s *Set) resultFamily() family {
 		rt.Component(verbRemix, discord.Route{Handle: s.answered(s.pressRemix), Private: true})
 		rt.Modal(verbRemix, discord.Route{Handle: s.answered(s.submitRemix)})
 		rt.Component(verbInfo, discord.Route{Handle: s.answered(s.pressInfo), Private: true})
+		rt.Component(verbPNG, discord.Route{Handle: s.answered(s.pressPNG), Private: true})
 		rt.Component(verbDescribe, discord.Route{Handle: s.answered(s.pressDescribe), Private: true})
 		rt.Component(verbSend, discord.Route{Handle: s.answered(s.pressSend), Private: true})
 		rt.Component(verbFav, discord.Route{Handle: s.answered(s.pressFavourite), Private: true})
@@ -350,6 +351,7 @@ func (s *Set) pressInfo(ctx context.Context, in *discord.Interaction, r *discord
 	if err != nil {
 		return err
 	}
+	m.Components = s.styleFromRow(s.say(in), in.User.ID, short(row), &p)
 	return r.Reply(ctx, m)
 }
 
@@ -360,6 +362,9 @@ func (s *Set) info(w words.Words, row chat.Message, p *params) (discord.Message,
 		return discord.Message{}, fmt.Errorf("encode parameters: %w", err)
 	}
 	e := discord.Embed{Title: w.T("image.infotitle"), Description: codeBlock(p.Prompt, 3500)}
+	if p.Erased {
+		e.Description = p.title(w)
+	}
 	add := func(key, value string, inline bool) {
 		if value != "" && len(e.Fields) < discord.MaxEmbedFields {
 			e.Fields = append(e.Fields, discord.Field{Name: w.T(key), Value: discord.Clip(value, discord.MaxFieldValue), Inline: inline})
@@ -385,10 +390,21 @@ func (s *Set) info(w words.Words, row chat.Message, p *params) (discord.Message,
 		add("image.fieldkudos", p.Spent.String(), true)
 	}
 	add("image.fieldid", "`"+escape(row.Request)+"`", true)
-	return discord.Message{
+	var images []kept
+	for _, n := range p.there() {
+		images = append(images, kept{n, p.Made[n-1].Blob})
+	}
+	if line, ends := s.imageLinks(voice{w}, images, p.Veiled, maxLinkField); line != "" {
+		add("image.fieldlinks", lines(line, "-# "+w.T("image.linksend", "Ends", stamp(ends))), false)
+	}
+	m := discord.Message{
 		Embeds: []discord.Embed{e}, Ephemeral: true,
 		Files: []discord.File{{Name: short(row) + ".json", ContentType: "application/json", Data: data}},
-	}, nil
+	}
+	if row, ok := pngRow(w, row, p); ok {
+		m.Components = append(m.Components, row)
+	}
+	return m, nil
 }
 
 // codeBlock shows a text that can be copied. Nothing in it ends the block.
@@ -417,20 +433,26 @@ func (s *Set) pressSend(ctx context.Context, in *discord.Interaction, r *discord
 		}
 		p.Veiled = true
 	}
-	m, err := s.result(ctx, row, p, p.ended(row), showing{})
-	if err != nil {
-		return err
-	}
-	if len(m.Files) == 0 {
-		return r.Reply(ctx, private(w.T("image.gone")))
-	}
-	m.Components = nil
-	_, err = s.bot.DM(ctx, in.User.ID, m)
-	switch {
-	case discord.IsCannotDM(err):
-		return r.Reply(ctx, private(w.T("image.nodm")))
-	case err != nil:
-		return err
+	row.Guild = "" // what a direct message takes counts
+	for _, how := range []showing{{}, {noFiles: true}} {
+		m, err := s.result(ctx, row, p, p.ended(row), how)
+		if err != nil {
+			return err
+		}
+		if len(m.Files) == 0 && (len(p.there()) == 0 || !s.mayLink()) {
+			return r.Reply(ctx, private(w.T("image.gone")))
+		}
+		m.Components = nil
+		_, err = s.bot.DM(ctx, in.User.ID, m)
+		switch {
+		case discord.IsTooLarge(err) && !how.noFiles && s.mayLink():
+			continue
+		case discord.IsCannotDM(err):
+			return r.Reply(ctx, private(w.T("image.nodm")))
+		case err != nil:
+			return err
+		}
+		break
 	}
 	return r.Reply(ctx, private(w.T("image.sent")))
 }
@@ -454,7 +476,7 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 		if err := r.Reply(ctx, private(w.T("image.unfavoured"))); err != nil {
 			return err
 		}
-		return s.prize(ctx, in, row, p, false)
+		return s.noteFavourite(ctx, in, row, p, false)
 	}
 	mine, err := s.favourites.ofPerson(ctx, in.User.ID)
 	if err != nil {
@@ -464,10 +486,14 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 		return r.Reply(ctx, private(w.T("image.toomany", "Most", chat.MaxFavourites)))
 	}
 	row.Sealed = nil
-	if row.Params, err = json.Marshal(p); err != nil { // with what was made, which the row may not have yet
+	kept := p // with what was made, which the row may not have yet
+	if row.Person != in.User.ID && s.wantsErased(ctx, row.Person) {
+		kept.erase()
+	}
+	if row.Params, err = json.Marshal(kept); err != nil {
 		return fmt.Errorf("encode parameters: %w", err)
 	}
-	_, err = s.favourites.change(ctx, key, aboutFavourite(in.User.ID, s.now()), func(f *chat.Favourite) error {
+	_, err = s.favourites.change(ctx, key, s.aboutFavourite(in.User.ID), func(f *chat.Favourite) error {
 		f.Message, f.At = row, s.now()
 		return nil
 	})
@@ -477,7 +503,7 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	if err := r.Reply(ctx, private(w.T("image.favoured", "History", s.cmd("history list")))); err != nil {
 		return err
 	}
-	return s.prize(ctx, in, row, p, true)
+	return s.noteFavourite(ctx, in, row, p, true)
 }
 
 // discard removes the files of a result and what was asked for. Images that help research stay there.
@@ -487,7 +513,7 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 	}
 	s.takeDown(ctx, row)
 	s.discardImages(ctx, row, p)
-	row.Params, row.Sealed = []byte(gone), []byte{}
+	row.Params, row.Sealed = []byte(chat.Deleted), []byte{}
 	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget a request")
 	}
@@ -495,7 +521,12 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 
 // discardImages removes the files of a result, but for those that help research.
 func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
-	for _, g := range p.Made {
+	for i, g := range p.Made {
+		if g.Blob != "" && p.pictures() && s.mayLink() {
+			if err := s.deps.Images.Delete(ctx, pngKey(row, i+1)); err != nil {
+				s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a PNG")
+			}
+		}
 		if g.Blob == "" || p.Share {
 			continue
 		}
@@ -517,10 +548,8 @@ func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
 	}
 }
 
-// gone are the parameters of a request that was deleted.
-const gone = `{"prompt":"","width":0,"height":0,"steps":0,"amount":0,"cfg":0,"sampler":"","user":0}`
-
-func isGone(row chat.Message) bool { return bytes.Equal(row.Params, []byte(gone)) }
+// isGone reports whether a row is of a request that was deleted.
+func isGone(row chat.Message) bool { return bytes.Equal(row.Params, []byte(chat.Deleted)) }
 
 // showMade answers privately with a result that was made before.
 func (s *Set) showMade(ctx context.Context, r *discord.Responder, row chat.Message, p params) error {

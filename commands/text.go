@@ -172,7 +172,7 @@ func escapeLong(text string) string {
 func (s *Set) textResult(row chat.Message, p params, end ending, how showing) discord.Message {
 	w, st := s.bundle.For(p.Locale), end.status
 	p.Made = madeOf(st)
-	title := "**" + shown(p.Prompt) + "**"
+	title := p.title(w)
 	if how.noWords {
 		title = w.T("request.blocked")
 	}

@@ -121,6 +121,7 @@ type assembly struct {
 	shelf  *documents.Shelf
 
 	ratings *ratings.Ratings
+	links   blob.Links
 }
 
 func (a *assembly) add(at int, name string, run func(context.Context) error) {
@@ -133,6 +134,7 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.links = links
 	shelf, err := a.documents()
 	if err != nil {
 		return nil, err
@@ -198,6 +200,11 @@ func (a *assembly) schedule() error {
 	return nil
 }
 
+// keep is how long the messages of finished requests are known.
+func (a *assembly) keep() time.Duration {
+	return time.Duration(a.cfg.Discord.KeepDays) * 24 * time.Hour
+}
+
 // pool starts the worker of this machine: one runner for pictures and one for the safety check.
 func (a *assembly) pool() error {
 	cache, err := cacheDir()
@@ -248,7 +255,7 @@ func (a *assembly) chat() (page string, err error) {
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
 		EmojiMost: kudos.Whole(int64(a.cfg.Discord.EmojiMost)), OperatorGuild: a.cfg.Discord.Operators,
-		Keep: a.cfg.Discord.Keep.Span(),
+		Keep: a.keep(),
 		Ceiling: commands.Ceiling{
 			Limits: chat.Limits{AtOnce: a.cfg.Discord.AtOnce}, Adult: a.cfg.Discord.Adult, NoSources: !a.cfg.Discord.Sources,
 			Youth: time.Duration(a.cfg.Discord.YoungDays) * 24 * time.Hour,
@@ -292,6 +299,7 @@ func (a *assembly) chat() (page string, err error) {
 	chat, err := commands.New(commands.Deps{
 		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: album, Fetch: fetch.New(fetch.Options{MaxBytes: maxFetched, Timeout: fetchTime}).Get, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
 		History: a.movements, Ranks: a.ranks, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
+		Link: a.chatLink(a.links),
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)
