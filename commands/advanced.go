@@ -64,7 +64,7 @@ func (s *Set) advancedFamily() family {
 			s.optionOf("advanced.optmask", discord.OptionSpec{Name: "mask", Type: discord.OptionAttachment}),
 			s.optionOf("advanced.optmode", discord.OptionSpec{Name: "mode", Type: discord.OptionString, Choices: choices(modes())}),
 			s.optionOf("image.optstrength", discord.OptionSpec{Name: "strength", Type: discord.OptionInteger, Min: new(1.0), Max: new(100.0)}),
-			text("lora", maxLoraLine, false), loraStrengthSpec, text("embeddings", maxLoraLine, false), text("post", maxLoraLine, true),
+			text("lora", maxLoraLine, true), loraStrengthSpec, text("embeddings", maxLoraLine, true), text("post", maxLoraLine, true),
 			clip, hires, text("parameters", maxPasteLine, false),
 			s.optionOf("advanced.optreview", discord.OptionSpec{Name: "review", Type: discord.OptionBoolean}),
 			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
@@ -80,22 +80,18 @@ func (s *Set) advancedFamily() family {
 }
 
 func (s *Set) completeAdvanced(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	if in.Command.Focused != "post" {
-		return s.complete(ctx, in, r)
-	}
-	typed := in.Command.Options.String("post")
-	i := strings.LastIndex(typed, ",")
-	before, last := typed[:i+1], strings.ToLower(strings.TrimSpace(typed[i+1:]))
-	if before != "" {
-		before += " "
-	}
-	var choices []discord.Choice
-	for _, name := range horde.PostProcessors() {
-		if text := before + name; strings.Contains(strings.ToLower(name), last) && len(text) <= 100 {
-			choices = append(choices, discord.Choice{Name: text, Value: text})
+	typed := in.Command.Options.String(in.Command.Focused)
+	switch in.Command.Focused {
+	case "post":
+		var all []discord.Choice
+		for _, name := range horde.PostProcessors() {
+			all = append(all, discord.Choice{Name: name, Value: name})
 		}
+		return late(r.Autocomplete(ctx, inList(all, typed)))
+	case "lora", "embeddings":
+		return late(r.Autocomplete(ctx, inList(s.knownNetworks(ctx, in, in.Command.Focused == "lora"), typed)))
 	}
-	return late(r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]))
+	return s.complete(ctx, in, r)
 }
 
 func (s *Set) advanced(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
