@@ -65,6 +65,8 @@ type Images interface {
 	Read(ctx context.Context, key string, limit int64) ([]byte, error)
 	// PutBytes keeps an image; it is durable when this returns nil.
 	PutBytes(ctx context.Context, key string, data []byte) error
+	// Keep makes sure that an image stays for as long as its message is remembered, from now on. It is limited as Read is.
+	Keep(ctx context.Context, key string, limit int64) error
 	// Delete removes an image; one that is gone already is no error.
 	Delete(ctx context.Context, key string) error
 }

@@ -171,7 +171,7 @@ func (s *Set) draftModels(e Effective, p params, id string) *discord.Select {
 // draftSizes offers the named sizes and the present one. Those that are too large here are left out.
 func (s *Set) draftSizes(e Effective, p params, id string) *discord.Select {
 	sel := &discord.Select{CustomID: id, Placeholder: e.say.T("advanced.size")}
-	sizes := append([]Size{{Width: p.Width, Height: p.Height}}, s.opts.Sizes...)
+	sizes := append([]Size{{Width: p.Width, Height: p.Height}}, s.sizes(p.Model)...)
 	seen := make(map[string]bool)
 	for i, z := range sizes {
 		value := fmt.Sprintf("%dx%d", z.Width, z.Height)

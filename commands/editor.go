@@ -324,6 +324,10 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("a result is not part of its party yet")
 		return e.retry(), false
 	}
+	if err := e.s.keepImages(ctx, &e.p, madeOf(e.end.status)); err != nil && e.tries < maxReads {
+		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("cannot keep the images of a result")
+		return e.retry(), false
+	}
 	if e.close(ctx, e.row) {
 		e.s.tellDone(ctx, e.row, &e.p, e.end)
 		e.s.tallies.count(e.row, e.end)

@@ -144,7 +144,7 @@ func (s *Set) servedNamed(name string) (servedModel, bool) {
 func (s *Set) completeAnyModel(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	typed := in.Command.Options.String(in.Command.Focused)
 	if in.Command.Focused == "size" {
-		return r.Autocomplete(ctx, s.completeSize(typed))
+		return r.Autocomplete(ctx, suggestSizes(s.sizes(in.Command.Options.String("model")), typed))
 	}
 	liked := s.firsts(ctx, in.User.ID).Models
 	var all []discord.Choice

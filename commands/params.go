@@ -89,7 +89,7 @@ type outcome struct {
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
-	p.Alts = nil
+	p.Alts, p.Sharing = nil, nil // whoever asks again decides about sharing
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
@@ -409,13 +408,6 @@ func codeBlock(text string, most int) string {
 	return "```\n" + text + "\n```"
 }
 
-// infoFile is what the file says; nothing in it names the person.
-func infoFile(row chat.Message, p *params) map[string]any {
-	q := *p
-	q.Opened, q.CancelledBy, q.User, q.Added, q.Party, q.Paid = nil, "", 0, "", "", nil
-	return map[string]any{"request": row.Request, "created": row.Created.UTC().Format(time.RFC3339), "parameters": q}
-}
-
 // pressSend brings the files of a result to whoever presses, as a direct message.
 func (s *Set) pressSend(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	row, p, ok, err := s.pressed(ctx, in, r)
@@ -488,8 +480,11 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	if len(mine) >= chat.MaxFavourites {
 		return r.Reply(ctx, private(w.T("image.toomany", "Most", chat.MaxFavourites)))
 	}
-	_, err = s.favourites.change(ctx, key, about{person: in.User.ID}, func(f *chat.Favourite) error {
-		row.Sealed = nil
+	row.Sealed = nil
+	if row.Params, err = json.Marshal(p); err != nil { // with what was made, which the row may not have yet
+		return fmt.Errorf("encode parameters: %w", err)
+	}
+	_, err = s.favourites.change(ctx, key, aboutFavourite(in.User.ID, s.now()), func(f *chat.Favourite) error {
 		f.Message, f.At = row, s.now()
 		return nil
 	})

@@ -397,7 +397,7 @@ func (s *Set) submitSettings(ctx context.Context, in *discord.Interaction, r *di
 			return err
 		}
 		if text := get("size"); text != "" {
-			z, ok := s.size(text)
+			z, ok := sizeOf(s.sizes(d.Model), text)
 			if !ok || z.Width%horde.SideStep+z.Height%horde.SideStep != 0 || min(z.Width, z.Height) < horde.MinSide || max(z.Width, z.Height) > horde.MaxSide {
 				return tell(w.T("settings.badsize", "Step", horde.SideStep, "Least", horde.MinSide, "Most", horde.MaxSide))
 			}

@@ -52,17 +52,6 @@ func flags(text string, names []string) (rest string, found []flag) {
 	return strings.TrimSpace(rest), found
 }
 
-// ratio reads a shape such as 3:2.
-func ratio(text string) (w, h int, ok bool) {
-	m := ratioPattern.FindStringSubmatch(strings.TrimSpace(text))
-	if m == nil {
-		return 0, 0, false
-	}
-	w, _ = strconv.Atoi(m[1])
-	h, _ = strconv.Atoi(m[2])
-	return w, h, w > 0 && h > 0 && w <= h*ratioLimit && h <= w*ratioLimit
-}
-
 // shortNames are the flags that the prompt of /generate may have.
 func shortNames() []string {
 	return []string{"ar", "no", "seed", "model", "style", "size", "steps", "cfg", "sampler", "n"}
@@ -72,6 +61,11 @@ func shortNames() []string {
 func (s *Set) shorthand(p *params) error {
 	rest, found := flags(p.Prompt, shortNames())
 	p.Prompt = rest
+	return s.flagged(p, found)
+}
+
+// flagged takes flags into the parameters, each in its turn.
+func (s *Set) flagged(p *params, found []flag) error {
 	for _, f := range found {
 		if err := s.flag(p, f); err != nil {
 			return err
@@ -118,10 +112,9 @@ func (s *Set) flag(p *params, f flag) error {
 		}
 		p.Style = f.value
 	case "size":
-		size, ok := s.size(f.value)
+		size, ok := sizeOf(s.sizes(p.Model), f.value)
 		if w, h, shaped := ratio(f.value); shaped {
 			size.Width, size.Height = shape(w, h, p.Width*p.Height)
-			ok = true
 		}
 		if !ok || f.value == "" {
 			return bad()
