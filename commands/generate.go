@@ -140,6 +140,8 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err := s.keepPictures(ctx, in.ID, &a.p); err != nil {
 		return err
 	}
+	// Nobody shows through us what they may not show themselves.
+	a.p.Brought = a.p.Brought && (a.hidden || in.GuildID == "" || in.MemberPermissions.Has(discord.AttachFiles))
 	row, err := s.record(ctx, &a, ref)
 	if err != nil {
 		return err

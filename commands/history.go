@@ -285,6 +285,7 @@ func (s *Set) repost(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if err != nil {
 		return err
 	}
+	x.p.Brought = false // here it may not be wanted
 	x.p.Veiled, x.p.Locale = x.p.Veiled || e.spoiler, e.words(false).Locale()
 	row := chat.Message{
 		Key: keyOf(in.ID), Request: x.row.Request, App: ref.AppID, Guild: in.GuildID, Channel: ref.ChannelID, Message: ref.MessageID,
