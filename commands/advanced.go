@@ -74,6 +74,8 @@ func (s *Set) advancedFamily() family {
 		rt.Command("advanced", discord.Route{Handle: s.answered(s.advanced), Autocomplete: s.completeAdvanced})
 		rt.Component(verbDraft, discord.Route{Handle: s.answered(s.pressDraft), Private: true})
 		rt.Modal(verbDraft, discord.Route{Handle: s.answered(s.submitDraft), Private: true})
+		rt.Component(verbCorrect, discord.Route{Handle: s.answered(s.pressCorrect), Private: true})
+		rt.Component(verbCorrected, discord.Route{Handle: s.answered(s.pressCorrected)})
 	}}
 }
 
@@ -374,6 +376,9 @@ func (s *Set) pasted(p *params, f flag) (known bool, err error) {
 	case "postprocessing", "post":
 		fine.Post, err = postProcessors(f.value)
 		return true, err
+	case "qr", "qrcode":
+		fine.QR = discord.Clip(f.value, maxQR)
+		return true, nil
 	case "lora":
 		fine.Loras, err = loras(f.value, 1)
 		return true, err

@@ -125,10 +125,12 @@ func (e *editor) place(ctx context.Context) (next time.Time, ok bool) {
 		e.end = &ending{kind: endLost, at: e.now}
 		return next, true
 	}
-	id, err := e.s.enqueue(ctx, e.p, e.row.Key, from, false)
+	out, err := e.s.enqueue(ctx, e.p, e.row.Key, from, false)
+	id := out.id
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused:
+		e.s.struck(ctx, e.row.Guild, e.row.Person, refusal)
 		e.end = &ending{kind: endRefused, words: e.s.refusal(e.s.bundle.For(e.p.Locale), refusal), at: e.now}
 		return next, true
 	case err != nil:
@@ -328,7 +330,13 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("cannot keep the images of a result")
 		return e.retry(), false
 	}
-	if e.close(ctx, e.row) {
+	row := e.row
+	if q := e.p; e.s.tooOld(ctx, row) && q.erase() {
+		if params, err := json.Marshal(q); err == nil {
+			row.Params = params
+		}
+	}
+	if e.close(ctx, row) {
 		e.s.tellDone(ctx, e.row, &e.p, e.end)
 		e.s.tallies.count(e.row, e.end)
 		return next, true

@@ -67,6 +67,7 @@ type place struct {
 	restricted             bool // by age, and in a guild that has the bot
 	direct                 bool // with the bot alone
 	manager                bool // of the guild
+	brought                bool // by the person, who installed the bot for themselves
 }
 
 // Effective is what holds for one interaction. It is a value; nobody changes its lists.
@@ -91,9 +92,11 @@ type Effective struct {
 	share       bool // images may help research
 	strict      bool
 	strange     bool
+	guests      bool // people may bring the bot along
 	answers     chat.Answers
 	shut        []chat.Feature // switched off by the operators
 	draining    bool           // no new work is taken
+	storm       time.Time      // until then the guild has no images: many of its people have strikes
 	young       time.Time      // when the person's Discord account is old enough for everything; zero when it is
 
 	say   words.Words // in the person's language
@@ -101,17 +104,23 @@ type Effective struct {
 }
 
 // toldError is a refusal of the chat door itself, in the words of its person.
-type toldError struct{ text string }
+type toldError struct {
+	text string
+	part string // of the panel with all parameters, where it can be corrected; may be empty
+}
 
 func (e *toldError) Error() string { return e.text }
 
 // tell makes a refusal of finished words.
-func tell(text string) error { return &toldError{text} }
+func tell(text string) error { return &toldError{text: text} }
+
+// tellOf is tell about a part of the panel with all parameters.
+func tellOf(part, text string) error { return &toldError{text, part} }
 
 // resolve finds what holds at a place.
 func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 	e := Effective{
-		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sources: true, share: true, strange: true, answers: chat.AnswersChosen,
+		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sources: true, share: true, strange: true, guests: true, answers: chat.AnswersChosen,
 		access: map[chat.Feature][]string{},
 	}
 	rule := chat.AdultRestricted
@@ -150,6 +159,7 @@ func (e *Effective) layer(r chat.Rules, adult *chat.Adult) {
 	replace(&e.share, r.Share)
 	replace(&e.strict, r.Strict)
 	replace(&e.strange, r.Strange)
+	replace(&e.guests, r.Installed)
 	if r.Spoiler != nil {
 		e.spoiler, e.forced = *r.Spoiler, *r.Spoiler
 	}
@@ -228,7 +238,7 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	at := place{
 		guild: in.GuildID, channel: in.ChannelID, parent: in.ChannelParent, roles: in.MemberRoles,
 		direct:  in.GuildID == "" && in.Context == discord.WithBot,
-		manager: in.MemberPermissions.Has(discord.ManageGuild),
+		manager: in.MemberPermissions.Has(discord.ManageGuild), brought: brought(in),
 	}
 	var g chat.Guild
 	var b chat.Block
@@ -249,11 +259,19 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	if e.shut, err = s.shut(ctx); err != nil {
 		return Effective{}, err
 	}
+	if err := s.stormAt(ctx, &e); err != nil {
+		return Effective{}, err
+	}
 	e.sources = e.sources && !slices.Contains(e.shut, chat.Sources)
 	if e.young = s.youngUntil(in.User.ID); !e.young.IsZero() {
 		e.limits = atMost(e.limits, chat.Limits{AtOnce: youngAtOnce})
 	}
 	return e, nil
+}
+
+// brought reports whether somebody uses the bot who installed it for themselves, where it is not at home.
+func brought(in *discord.Interaction) bool {
+	return in.GuildID != "" && !in.GuildInstalled || in.Context == discord.WithOthers
 }
 
 // youngUntil is when a Discord account is old enough for everything; zero when it is, or when nobody asks.
@@ -343,6 +361,8 @@ func (e *Effective) admit(f chat.Feature) error {
 	switch roles := e.access[f]; {
 	case e.barred:
 		return tell(e.blockedText())
+	case e.brought && !e.guests:
+		return tell(e.say.T("effective.brought"))
 	case e.off && !e.manager:
 		return tell(e.say.T("effective.off"))
 	case len(roles) > 0 && !e.manager && !slices.ContainsFunc(e.roles, func(id string) bool { return slices.Contains(roles, id) }):
@@ -392,20 +412,20 @@ func (e *Effective) allows(a ask) error {
 	l := e.limits
 	switch {
 	case a.style != "" && slices.ContainsFunc(append([]string{a.style}, a.styleTag...), e.blockedStyle):
-		return tell(e.say.T("effective.style", "Style", escape(a.style)))
+		return tellOf(draftModel, e.say.T("effective.style", "Style", escape(a.style)))
 	case slices.ContainsFunc(a.texts, func(t string) bool { return hasWord(t, e.wordlist) }):
-		return tell(e.say.T("effective.words"))
+		return tellOf(draftPrompt, e.say.T("effective.words"))
 	case l.Pixels > 0 && a.width*a.height > l.Pixels:
 		w, h := squeeze(a.width, a.height, l.Pixels)
-		return tell(e.say.T("effective.size", "Width", w, "Height", h))
+		return tellOf(draftSize, e.say.T("effective.size", "Width", w, "Height", h))
 	case l.Steps > 0 && a.steps > l.Steps:
-		return tell(e.say.T("effective.steps", "Steps", l.Steps))
+		return tellOf(draftNumbers, e.say.T("effective.steps", "Steps", l.Steps))
 	case l.Amount > 0 && a.amount > l.Amount:
-		return tell(e.say.T("effective.amount", "Amount", l.Amount))
+		return tellOf(draftPrompt, e.say.T("effective.amount", "Amount", l.Amount))
 	case a.source && !e.young.IsZero():
 		return tell(e.say.T("effective.young", "Until", stamp(e.young)))
 	case a.source && !e.sources:
-		return tell(e.say.T("effective.sources"))
+		return tellOf(draftImage, e.say.T("effective.sources"))
 	}
 	return nil
 }
@@ -414,7 +434,7 @@ func (e *Effective) allows(a ask) error {
 func (e *Effective) allowsModel(a ask) error {
 	for _, m := range append(slices.Clip(a.styleModels), a.model) {
 		if m != "" && !e.serves(m) {
-			return tell(e.say.T("effective.model", "Model", escape(m)))
+			return tellOf(draftModel, e.say.T("effective.model", "Model", escape(m)))
 		}
 	}
 	return nil
@@ -550,7 +570,7 @@ func (s *Set) gate(ctx context.Context, in *discord.Interaction) error {
 		return err
 	}
 	e := resolve(s.opts.Ceiling, g, chat.Person{}, place{
-		guild: in.GuildID, channel: in.ChannelID, parent: in.ChannelParent, manager: in.MemberPermissions.Has(discord.ManageGuild),
+		guild: in.GuildID, channel: in.ChannelID, parent: in.ChannelParent, manager: in.MemberPermissions.Has(discord.ManageGuild), brought: brought(in),
 	})
 	e.say, e.barred, e.block = s.say(in), barred, b
 	return e.admit("")

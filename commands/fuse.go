@@ -125,11 +125,6 @@ func (s *Set) goodbye(ctx context.Context, f chat.Farewell) (next time.Duration,
 		if err := s.forgetPerson(ctx, f.Person); err != nil { // what came together in the meantime
 			return 0, err
 		}
-		if s.deps.Ratings != nil {
-			if err := s.deps.Ratings.Forget(ctx, id); err != nil {
-				return 0, err
-			}
-		}
 		if _, err := engine.Do(ctx, s.engine, horde.SetKey{User: id, Key: s.deps.HashKey(s.deps.NewKey())}); err != nil {
 			return 0, err
 		}

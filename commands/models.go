@@ -226,6 +226,9 @@ func (s *Set) modelCard(_ context.Context, _ *discord.Interaction, w words.Words
 		}
 	}
 	sh.fields = field(sh.fields, w.T("sheet.workers"), strconv.Itoa(serving))
+	if m.Threads == 0 && len(m.Name) <= maxFilter {
+		sh.buttons = append(sh.buttons, pickButton(w.T("models.notify"), "🔔", verbNotify, "", m.Name))
+	}
 	if m.kind == horde.Scribe {
 		sh.fields = field(sh.fields, w.T("sheet.kind"), w.T("sheet.kind.text"))
 		return sh, nil

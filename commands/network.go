@@ -61,6 +61,15 @@ func (s *Set) outlaw(ctx context.Context, in *discord.Interaction) error {
 	if in.Type == discord.CommandRun && slices.Contains(alwaysHere(), in.Command.Name) || in.Command.Name == operatorCommand {
 		return nil
 	}
+	if brought(in) {
+		off, err := s.shut(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(off, chat.Installed) {
+			return tell(s.say(in).T("network.notbrought"))
+		}
+	}
 	b, barred, err := s.banOf(ctx, in.GuildID, in.User.ID)
 	if err != nil || !barred {
 		return err
@@ -68,6 +77,9 @@ func (s *Set) outlaw(ctx context.Context, in *discord.Interaction) error {
 	key := "network.barred.person"
 	if b.Person == "" {
 		key = "network.barred.guild"
+	}
+	if b.Review {
+		key = "strikes.barred"
 	}
 	return tell(s.say(in).T(key, "Until", stamp(b.Until)))
 }
@@ -88,6 +100,8 @@ func (e *Effective) open(f chat.Feature) error {
 		return tell(e.say.T("network.shut"))
 	case e.draining && (f == chat.Images || f == chat.Tools || f == chat.Texts):
 		return tell(e.say.T("network.draining"))
+	case !e.storm.IsZero() && (f == chat.Images || f == chat.Tools):
+		return tell(e.say.T("strikes.storm.here", "Until", stamp(e.storm)))
 	}
 	return nil
 }

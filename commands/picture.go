@@ -90,6 +90,7 @@ func (s *Set) sourceOption(o discord.OptionValues, p *params) error {
 func (p *params) takeShape() {
 	if pic := p.from; pic != nil && pic.width > 0 && pic.height > 0 {
 		p.Width, p.Height = shape(pic.width, pic.height, p.Width*p.Height)
+		p.says("size")
 	}
 }
 

@@ -53,6 +53,11 @@ func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (para
 		p.Sharing = new(o.Bool("share", false))
 	}
 	p.Spoil = o.Bool("spoiler", false)
+	for _, name := range styledNames() {
+		if o.Has(name) {
+			p.says(name)
+		}
+	}
 	if err := p.bounds(w); err != nil {
 		return p, err
 	}
@@ -60,7 +65,7 @@ func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (para
 	p.Prompt = rest
 	isModel := func(f flag) bool { return f.name == "model" }
 	if i := slices.IndexFunc(written, isModel); i >= 0 { // sizes are those of the model
-		if err := s.flag(&p, written[i]); err != nil {
+		if err := s.flagged(&p, written[i:i+1]); err != nil {
 			return p, err
 		}
 	}

@@ -74,6 +74,9 @@ func (s *Set) notes(p *params) string {
 	if p.Paid != nil {
 		through = "-# " + s.bundle.For(p.Locale).T("sharedkey.paid", "Name", escape(p.Paid.Name))
 	}
+	if p.Tamed {
+		through = lines("-# "+s.bundle.For(p.Locale).T("request.tamed"), through)
+	}
 	switch {
 	case p.Opened != nil:
 		return lines(s.voiceOf(p).opened(*p.Opened, s.cmd("login")), through)
@@ -118,6 +121,9 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 		}}}
 		if !st.Possible && p.Forms == nil && p.Model != "" && len(s.otherModels(&p)) > 0 {
 			m.Components[0].Buttons = append(m.Components[0].Buttons, newModelButton(v, short(row)))
+		}
+		if !st.Possible {
+			m.Components[0].Buttons = append(m.Components[0].Buttons, s.notifyButtons(v, &p, short(row))...)
 		}
 	}
 	return m
@@ -179,7 +185,7 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	if made == 0 && st.Kudos > 0 {
 		state = append(state, v.spent(st.Kudos))
 	}
-	title := "**" + shown(p.Prompt) + "**"
+	title := p.title(v.Words)
 	if how.noWords {
 		title = v.T("request.blocked")
 		for i := range files {
@@ -214,7 +220,7 @@ func (s *Set) handOver(row chat.Message, p params) discord.Message {
 		key = "request.handoverhere"
 	}
 	return discord.Message{
-		Content:    lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T(key), "-# "+p.look()),
+		Content:    lines(p.title(s.voiceOf(&p).Words), s.voiceOf(&p).T(key), "-# "+p.look()),
 		Components: []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}},
 	}
 }

@@ -125,6 +125,8 @@ func (s *Set) serverRows(w words.Words, g chat.Guild, rules chat.Rules, scope, s
 		}
 		if scope != wholeGuild {
 			rows[2].Buttons = append(rows[2].Buttons, toggle("server.f.off", "content/off", rules.Off, false))
+		} else {
+			rows[2].Buttons = append(rows[2].Buttons, toggle("server.f.installed", "content/installed", rules.Installed, true))
 		}
 		return rows
 	case sectionPlaces:
@@ -191,6 +193,25 @@ func picked(in *discord.Interaction) string {
 func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w, scope := s.say(in), in.Component.ID.ID
 	head, tail, _ := strings.Cut(in.Component.ID.Arg, "/")
+	switch {
+	case head == sectionLimits, head == sectionLists:
+		g, _, err := s.guilds.get(ctx, in.GuildID)
+		if err != nil {
+			return fmt.Errorf("settings of a guild: %w", err)
+		}
+		return r.Modal(ctx, serverForm(w, rulesOf(g, scope), scope, head, tail))
+	case head == sectionPlaces:
+		return s.pressPlace(ctx, in, r, tail)
+	case head == sectionGeneral && tail == "log":
+		return s.setPlace(ctx, in, r, placeLog, picked(in))
+	case head == sectionGeneral && tail == "nolog":
+		return s.setPlace(ctx, in, r, placeLog, "")
+	}
+	done, err := s.panels.take(ctx, verbServer+":"+in.GuildID)
+	if err != nil {
+		return err
+	}
+	defer done()
 	switch head {
 	case "reset":
 		if _, err := s.changeGuild(ctx, in, func(g *chat.Guild) error {
@@ -200,19 +221,8 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 			return err
 		}
 		return r.Update(ctx, discord.Message{Content: w.T("server.reset.done")})
-	case sectionLimits, sectionLists:
-		g, _, err := s.guilds.get(ctx, in.GuildID)
-		if err != nil {
-			return fmt.Errorf("settings of a guild: %w", err)
-		}
-		return r.Modal(ctx, serverForm(w, rulesOf(g, scope), scope, head, tail))
 	case sectionGeneral:
-		switch tail {
-		case "log":
-			return s.setPlace(ctx, in, r, placeLog, picked(in))
-		case "nolog":
-			return s.setPlace(ctx, in, r, placeLog, "")
-		case "news":
+		if tail == "news" {
 			g, err := s.changeGuild(ctx, in, func(g *chat.Guild) error {
 				g.NoNews = !g.NoNews
 				return nil
@@ -222,8 +232,8 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 			}
 			return r.Update(ctx, s.serverPanel(w, g, wholeGuild, sectionGeneral))
 		}
-	case sectionPlaces:
-		return s.pressPlace(ctx, in, r, tail)
+	case pressLift:
+		return s.liftPauses(ctx, in, r)
 	}
 	section := head
 	if head == "section" {
@@ -237,7 +247,6 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 		section = back
 	}
 	var g chat.Guild
-	var err error
 	if change == nil {
 		g, _, err = s.guilds.get(ctx, in.GuildID)
 	} else {
@@ -277,6 +286,8 @@ func serverChange(in *discord.Interaction, head, tail string) (change func(*chat
 		return does(func(r *chat.Rules) { r.Strict = flip(r.Strict, false) }), sectionAccess
 	case "content/strange":
 		return does(func(r *chat.Rules) { r.Strange = flip(r.Strange, true) }), sectionAccess
+	case "content/installed":
+		return does(func(r *chat.Rules) { r.Installed = flip(r.Installed, true) }), sectionAccess
 	case "content/off":
 		return does(func(r *chat.Rules) { r.Off = flip(r.Off, false) }), sectionAccess
 	case "general/language":
@@ -328,12 +339,18 @@ func serverForm(w words.Words, rules chat.Rules, scope, section, which string) d
 	} else {
 		input.Value, input.Placeholder, input.Max = rules.Negative, w.T("server.negative"), maxNegative/2
 	}
-	if utf8.RuneCountInString(input.Value) > discord.MaxInputValue {
-		input.Value = "" // longer than a form holds: it can only be written anew
+	if tooLongToShow(input.Value) {
+		input.Value, input.Placeholder = "", discord.Clip(w.T("server.longlist"), 100)
 	}
 	form.Inputs = []discord.Input{input}
 	return form
 }
+
+// tooLongToShow reports whether a text is longer than a form holds: it can only be written anew.
+func tooLongToShow(text string) bool { return utf8.RuneCountInString(text) > discord.MaxInputValue }
+
+// emptied is what somebody writes to empty a list that is too long to be shown.
+const emptied = "-"
 
 // listOf finds a list of the rules; nil where there is no such list.
 func listOf(r *chat.Rules, which string) *[]string {
@@ -357,6 +374,11 @@ func (s *Set) submitServer(ctx context.Context, in *discord.Interaction, r *disc
 	if section == sectionPlaces {
 		return s.submitPlaces(ctx, in, r)
 	}
+	done, err := s.panels.take(ctx, verbServer+":"+in.GuildID)
+	if err != nil {
+		return err
+	}
+	defer done()
 	g, err := s.changeRules(ctx, in, w, scope, func(rules *chat.Rules) error {
 		if section == sectionLimits {
 			l, err := readLimits(w, in.Modal.Values)
@@ -365,6 +387,12 @@ func (s *Set) submitServer(ctx context.Context, in *discord.Interaction, r *disc
 		}
 		text := in.Modal.Values["list"]
 		if list := listOf(rules, which); list != nil {
+			switch long := tooLongToShow(strings.Join(*list, "\n")); {
+			case long && strings.TrimSpace(text) == "":
+				return tell(w.T("server.longkept"))
+			case long && strings.TrimSpace(text) == emptied:
+				text = ""
+			}
 			entries, err := readList(w, text)
 			*list = entries
 			return err

@@ -121,8 +121,13 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 	add("settings.f.board", truth(!p.Unlisted))
 	add("settings.f.public", truth(p.Public))
 	add("settings.f.strict", truth(p.Strict))
-	if p.GiftLimit > 0 {
-		add("settings.f.giftlimit", strconv.FormatInt(p.GiftLimit, 10))
+	for _, x := range []struct {
+		key string
+		n   int64
+	}{{"settings.f.giftlimit", p.GiftLimit}, {"settings.f.giftone", p.GiftOne}, {"settings.f.giftconfirm", p.GiftConfirm}} {
+		if x.n > 0 {
+			add(x.key, strconv.FormatInt(x.n, 10))
+		}
 	}
 	if s.opts.Ceiling.Adult {
 		add("settings.f.mild", truth(p.Mild))
@@ -267,11 +272,18 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 			return fmt.Errorf("settings of a person: %w", err)
 		}
 		return r.Modal(ctx, settingsForm(w, p.Defaults, what))
+	}
+	return s.panels.inTurn(ctx, verbSettings+":"+in.User.ID, func() error { return s.changeSetting(ctx, in, r, what) })
+}
+
+// changeSetting is what a button or select of the panel does.
+func (s *Set) changeSetting(ctx context.Context, in *discord.Interaction, r *discord.Responder, what string) error {
+	switch what {
 	case "reset":
 		// What somebody agreed to, and what they keep others from, is no default to go back to. That they are of age has to be
 		// said again.
 		if _, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
-			*p = chat.Person{Agreed: p.Agreed, NoGifts: p.NoGifts, NoAvatar: p.NoAvatar, Unlisted: p.Unlisted, Strict: p.Strict}
+			*p = chat.Person{Prompts: p.Prompts, Agreed: p.Agreed, NoGifts: p.NoGifts, NoAvatar: p.NoAvatar, Unlisted: p.Unlisted, Strict: p.Strict}
 			return nil
 		}); err != nil {
 			return err
@@ -374,6 +386,11 @@ func (s *Set) submitSettings(ctx context.Context, in *discord.Interaction, r *di
 		}
 		return n, nil
 	}
+	done, err := s.panels.take(ctx, verbSettings+":"+in.User.ID)
+	if err != nil {
+		return err
+	}
+	defer done()
 	p, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) (err error) {
 		d := p.Defaults
 		if in.Modal.ID.Arg == "fine" {

@@ -3,7 +3,6 @@
 package commands
 
 import (
-	"cmp"
 	"context"
 	"regexp"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/horde"
-	"stablemate/horde/engine"
 	"stablemate/internal/discord"
 )
 
@@ -67,6 +65,7 @@ func (s *Set) shorthand(p *params) error {
 // flagged takes flags into the parameters, each in its turn.
 func (s *Set) flagged(p *params, found []flag) error {
 	for _, f := range found {
+		p.says(f.name)
 		if err := s.flag(p, f); err != nil {
 			return err
 		}
@@ -177,65 +176,6 @@ func (s *Set) presetOr(ctx context.Context, in *discord.Interaction, d chat.Defa
 	d.Style = found.value.Style
 	in.Command.Options["style"] = discord.OptionValue{Type: discord.OptionString, Value: d.Style}
 	return d, nil
-}
-
-// worn is the style that a request is made in, as it was then.
-type worn struct {
-	horde.Style `json:"style"`
-	Collection  horde.CollectionID `json:"collection,omitzero"` // that it was drawn from
-}
-
-// choice is the core's form of it.
-func (w *worn) choice() *horde.StyleChoice {
-	return &horde.StyleChoice{Style: w.Style, Collection: w.Collection}
-}
-
-// dress finds the style that a request names and lets it set what it sets, so that the rules see it.
-func (s *Set) dress(ctx context.Context, in *discord.Interaction, p *params) error {
-	if p.Style == "" || p.Forms != nil {
-		p.Styled = nil
-		return nil
-	}
-	if p.Styled != nil && p.Styled.Name != "" {
-		return nil
-	}
-	kind := horde.StyleImage
-	if p.Text != nil {
-		kind = horde.StyleText
-	}
-	name := p.Style
-	if tag, ok := strings.CutPrefix(name, tagMark); ok {
-		var err error
-		if name, err = s.drawStyle(ctx, in, kind, strings.TrimSpace(tag)); err != nil {
-			return err
-		}
-	}
-	choice, err := engine.Do(ctx, s.engine, horde.ChooseStyle{Name: name, Kind: kind})
-	if err != nil {
-		return err
-	}
-	choice.SharedKey, choice.Examples, choice.Info = "", nil, "" // the message keeps what is needed to ask again
-	p.Styled = &worn{Style: choice.Style, Collection: choice.Collection}
-	if i := choice.Image; i != nil {
-		p.Width, p.Height, p.Steps = cmp.Or(i.Width, p.Width), cmp.Or(i.Height, p.Height), cmp.Or(i.Steps, p.Steps)
-		p.Sampler = cmp.Or(i.Sampler, p.Sampler)
-		if i.CFG != nil {
-			p.CFG = *i.CFG
-		}
-	}
-	if len(choice.Models) > 0 {
-		p.Model = "" // a style brings its own
-	}
-	if choice.NSFW {
-		e, err := s.effective(ctx, in)
-		if err != nil {
-			return err
-		}
-		if !e.adult {
-			return tell(e.say.T("effective.style", "Style", escape(p.Style)))
-		}
-	}
-	return nil
 }
 
 // completeStyle suggests own presets, own styles, the most used public ones, what many of them have in common, and

@@ -26,6 +26,7 @@ type Ban struct {
 	By     string    `json:"by"`
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until"`
+	Review bool      `json:"review,omitempty"` // nobody decided it yet: it ends when an operator has looked at it
 }
 
 // BanKey is the key of a ban: of the person, or else of the guild.
@@ -43,6 +44,10 @@ type Switches struct {
 
 // Sources is making images from images. It can be switched off like a feature.
 const Sources Feature = "sources"
+
+// Installed is the bot as people bring it along who installed it for themselves. It can be switched off like a feature; a
+// guild decides by Rules.Installed.
+const Installed Feature = "installed"
 
 // Announcement is a word of the operators to the log channels of all guilds that have one.
 type Announcement struct {
