@@ -69,6 +69,8 @@ type Images interface {
 	Read(ctx context.Context, key string, limit int64) ([]byte, error)
 	// PutBytes keeps an image; it is durable when this returns nil.
 	PutBytes(ctx context.Context, key string, data []byte) error
+	// Keep makes sure that an image stays for as long as its message is remembered, from now on. It is limited as Read is.
+	Keep(ctx context.Context, key string, limit int64) error
 	// Delete removes an image; one that is gone already is no error.
 	Delete(ctx context.Context, key string) error
 }
@@ -213,8 +215,11 @@ type Set struct {
 	partyVotes  *memory[chat.PartyVote]
 	partyWins   *memory[chat.PartyWins]
 
+	panels     turns // presses of one panel, by what it is about
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
+	offers     *memory[chat.Offer]
+	waits      *modelWaits
 	reports    *memory[chat.Report]
 	strikes    *memory[chat.Strikes]
 	storms     *memory[chat.Storm]
@@ -249,6 +254,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
+	s.offers = newMemory[chat.Offer](deps.Docs, chat.KindOffer)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.strikes, s.storms = newMemory[chat.Strikes](deps.Docs, chat.KindStrikes), newMemory[chat.Storm](deps.Docs, chat.KindStorm)
 	s.glances = newGlances()
@@ -265,7 +271,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
 	s.erasures = newMemory[chat.Erase](deps.Docs, chat.KindErase)
 	s.linkOf = s.linkReader()
-	s.follow = newFollower(s)
+	s.follow, s.waits = newFollower(s), newModelWaits(s)
 	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
 	s.network = newNetwork(deps.Docs)
 	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
@@ -337,6 +343,7 @@ func (s *Set) families() []family {
 		s.rateFamily(),
 		s.resultFamily(),
 		s.newModelFamily(),
+		s.modelWaitFamily(),
 		s.toolFamily(),
 		s.textFamily(),
 		s.jobFamily(),
@@ -407,6 +414,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { s.roles.run(ctx); return nil })
 	group.Go(func() error { s.runAnnouncements(ctx); return nil })
 	group.Go(func() error { s.host.run(ctx); return nil })
+	group.Go(func() error { s.waits.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)

@@ -319,6 +319,10 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("a result is not part of its party yet")
 		return e.retry(), false
 	}
+	if err := e.s.keepImages(ctx, &e.p, madeOf(e.end.status)); err != nil && e.tries < maxReads {
+		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("cannot keep the images of a result")
+		return e.retry(), false
+	}
 	row := e.row
 	if q := e.p; e.s.tooOld(ctx, row) && q.erase() {
 		if params, err := json.Marshal(q); err == nil {

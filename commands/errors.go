@@ -26,18 +26,23 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 		if err == nil {
 			err = h(ctx, in, r)
 			s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
+			if err == nil && in.Type == discord.CommandRun {
+				s.handNotes(ctx, in, r)
+			}
 		}
 		if keyed, ok := errors.AsType[*keyedError](err); ok {
 			err = tell(s.say(in).T(keyed.key, keyed.args...))
 		}
+		var m discord.Message
 		if told, ok := errors.AsType[*toldError](err); ok {
-			return r.Reply(ctx, private(voice{}.refused(told.text)))
-		}
-		refusal, ok := errors.AsType[*horde.Error](err)
-		if !ok {
+			m = private(voice{}.refused(told.text))
+		} else if refusal, ok := errors.AsType[*horde.Error](err); ok {
+			m = private(voice{}.refused(s.refusal(s.say(in), refusal)))
+		} else {
 			return err
 		}
-		return r.Reply(ctx, private(voice{}.refused(s.refusal(s.say(in), refusal))))
+		s.offer(ctx, in, &m, err)
+		return r.Reply(ctx, m)
 	}
 }
 

@@ -113,6 +113,11 @@ type asking struct {
 // is refused before the acknowledgement. Then the row comes before the request, and the request carries the row's key, so
 // that a crash in between leads to one request and not to two.
 func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Responder, p params, hidden bool) error {
+	return p.correctable(s.begin(ctx, in, r, p, hidden), hidden)
+}
+
+// begin is start without what can be done about a refusal.
+func (s *Set) begin(ctx context.Context, in *discord.Interaction, r *discord.Responder, p params, hidden bool) error {
 	if s.follow.full() {
 		return r.Reply(ctx, private(s.say(in).T("request.busy")))
 	}

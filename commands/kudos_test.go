@@ -391,8 +391,12 @@ func TestAccount(t *testing.T) {
 	if u, ok := r.p.engine.UserByKey(hashKey(key)); !ok || u.External != "d_"+sandbox.Newcomer {
 		t.Errorf("the key belongs to %+v, %v", u, ok)
 	}
-	r.run(sandbox.Newcomer, "logout", nil)
-	r.whisper(sandbox.Newcomer, "no longer works")
+	sure := r.run(sandbox.Newcomer, "logout", nil).MessageID
+	if _, ok := r.p.engine.UserByKey(hashKey(key)); !ok {
+		t.Error("/logout ends the key before it is confirmed")
+	}
+	r.click(sandbox.Newcomer, sure, "End my API key")
+	r.message(sandbox.Newcomer, sure, "no longer works")
 	if _, ok := r.p.engine.UserByKey(hashKey(key)); ok {
 		t.Error("the key works after /logout")
 	}

@@ -186,6 +186,8 @@ func (s *Set) pressLogin(ctx context.Context, in *discord.Interaction, r *discor
 		return s.moveKudos(ctx, in, r)
 	case "newkey":
 		return s.showKey(ctx, in, r)
+	case "logout":
+		return s.pressLogout(ctx, in, r)
 	case "hide":
 		if _, err := s.fuses.drop(ctx, in.Component.ID.ID); err != nil {
 			return fmt.Errorf("forget a message: %w", err)
@@ -263,8 +265,7 @@ func (s *Set) submitLogin(ctx context.Context, in *discord.Interaction, r *disco
 	return s.showLogin(ctx, in, r)
 }
 
-// logout leaves an account that somebody acts for by its key, or makes the key of their own worthless. Their own hangs on
-// their Discord identity, so there is nothing to leave.
+// logout leaves an account that somebody acts for by its key, or asks whether the key of their own is to end.
 func (s *Set) logout(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
 	if in.Command.Options.Bool("erase", false) {
@@ -281,10 +282,38 @@ func (s *Set) logout(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if !ok {
 		return r.Reply(ctx, private(w.T("account.none", "Login", s.cmd("login"))))
 	}
+	m := private(lines(w.T("account.logout.sure", "Name", escape(u.Alias())), s.workersNeedIt(w, u.ID)))
+	m.Components = []discord.Row{{Buttons: []discord.Button{{Label: w.T("account.logout.do"), Style: discord.Danger, CustomID: loginID("logout")}}}}
+	return r.Reply(ctx, m)
+}
+
+// pressLogout makes the key of somebody's own account worthless. Their account hangs on their Discord identity, so there is
+// nothing else to leave.
+func (s *Set) pressLogout(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	w := s.say(in)
+	u, ok := s.find(in.User.ID)
+	if _, acting := s.linked(in.User.ID); acting || !ok {
+		return tell(w.T("account.none", "Login", s.cmd("login")))
+	}
 	if _, err := engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: s.deps.HashKey(s.deps.NewKey())}); err != nil {
 		return fmt.Errorf("set API key: %w", err)
 	}
-	return r.Reply(ctx, private(w.T("account.logout", "Key", s.cmd("apikey new"))))
+	return r.Update(ctx, discord.Message{Content: w.T("account.logout", "Key", s.cmd("apikey new"))})
+}
+
+// workersNeedIt names the workers that stop with an account's key; empty when it has none.
+func (s *Set) workersNeedIt(w words.Words, user horde.UserID) string {
+	const most = 10
+	var names []string
+	for _, id := range s.engine.WorkersOf(user) {
+		if worker, ok := s.engine.Worker(id); ok && len(names) < most {
+			names = append(names, escape(worker.Offer.Name))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return w.T("account.key.workers", "Workers", strings.Join(names, ", "))
 }
 
 // keyInfo says what is known about a key, which is little.
@@ -321,18 +350,7 @@ func (s *Set) keyNew(ctx context.Context, in *discord.Interaction, r *discord.Re
 	case !ok:
 		return r.Reply(ctx, private(w.T("account.none", "Login", s.cmd("login"))))
 	}
-	text := w.T("account.key.sure", "Name", escape(u.Alias()))
-	const most = 10
-	var names []string
-	for _, id := range s.engine.WorkersOf(u.ID) {
-		if worker, ok := s.engine.Worker(id); ok && len(names) < most {
-			names = append(names, escape(worker.Offer.Name))
-		}
-	}
-	if len(names) > 0 {
-		text = lines(text, w.T("account.key.workers", "Workers", strings.Join(names, ", ")))
-	}
-	m := private(text)
+	m := private(lines(w.T("account.key.sure", "Name", escape(u.Alias())), s.workersNeedIt(w, u.ID)))
 	m.Components = []discord.Row{{Buttons: []discord.Button{{Label: w.T("account.key.make"), Style: discord.Danger, CustomID: loginID("newkey")}}}}
 	return r.Reply(ctx, m)
 }

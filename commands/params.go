@@ -31,6 +31,7 @@ type params struct {
 
 	Style    string   `json:"style,omitempty"`    // as it was asked for
 	Styled   *worn    `json:"styled,omitempty"`   // what that was
+	Said     []string `json:"said,omitempty"`     // what somebody chose themselves, by the names of options: no style changes it
 	Source   string   `json:"source,omitempty"`   // key of the image that it is made from
 	Mask     string   `json:"mask,omitempty"`     // key of what may change in it
 	Strength float64  `json:"strength,omitempty"` // of the change, above 0 to 1
@@ -90,7 +91,7 @@ type outcome struct {
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
-	p.Alts, p.Tamed = nil, false
+	p.Alts, p.Sharing, p.Tamed = nil, nil, false // whoever asks again decides about sharing
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""
 	}
@@ -159,11 +160,11 @@ func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
 		}
 	}
 	if p.Styled != nil {
-		width, height := n.Image.Width, n.Image.Height
+		width, height, models := n.Image.Width, n.Image.Height, n.Models
 		horde.ApplyImageStyle(p.Styled.choice(), &n)
 		n.Image.Width, n.Image.Height = width, height // a style's own are in p already
 		if len(n.Models) == 0 {
-			n.Models = p.Models
+			n.Models = models
 		}
 	}
 	return n

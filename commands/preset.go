@@ -115,6 +115,11 @@ func (s *Set) keepPreset(ctx context.Context, in *discord.Interaction, r *discor
 
 // storePreset saves a preset in place of one with the same name, or beside the others.
 func (s *Set) storePreset(ctx context.Context, in *discord.Interaction, p chat.Preset) error {
+	done, err := s.panels.take(ctx, verbPreset+":"+in.User.ID) // so that there is one of a name, and not too many
+	if err != nil {
+		return err
+	}
+	defer done()
 	list, err := s.presetsOf(ctx, in.User.ID)
 	if err != nil {
 		return err

@@ -119,6 +119,9 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 		if !st.Possible && p.Forms == nil && p.Model != "" && len(s.otherModels(&p)) > 0 {
 			m.Components[0].Buttons = append(m.Components[0].Buttons, newModelButton(v, short(row)))
 		}
+		if !st.Possible {
+			m.Components[0].Buttons = append(m.Components[0].Buttons, s.notifyButtons(v, &p, short(row))...)
+		}
 	}
 	return m
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
@@ -83,7 +82,8 @@ func (s *Set) resultRows(row chat.Message, p *params) []discord.Row {
 	case len(there) == 0 && p.CancelledBy != "":
 		return []discord.Row{{Buttons: []discord.Button{again, del}}}
 	case len(there) == 0:
-		return []discord.Row{{Buttons: []discord.Button{again, newModelButton(voice{w}, id), del}}}
+		other := append([]discord.Button{again, newModelButton(voice{w}, id)}, s.notifyButtons(voice{w}, p, id)...)
+		return []discord.Row{{Buttons: append(other, del)}}
 	}
 	rows := s.imageRows(w, id, there)
 	return append(rows,
@@ -400,13 +400,6 @@ func codeBlock(text string, most int) string {
 	return "```\n" + text + "\n```"
 }
 
-// infoFile is what the file says; nothing in it names the person.
-func infoFile(row chat.Message, p *params) map[string]any {
-	q := *p
-	q.Opened, q.CancelledBy, q.User, q.Added = nil, "", 0, ""
-	return map[string]any{"request": row.Request, "created": row.Created.UTC().Format(time.RFC3339), "parameters": q}
-}
-
 // pressSend brings the files of a result to whoever presses, as a direct message.
 func (s *Set) pressSend(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	row, p, ok, err := s.pressed(ctx, in, r)
@@ -473,13 +466,15 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	if len(mine) >= chat.MaxFavourites {
 		return r.Reply(ctx, private(w.T("image.toomany", "Most", chat.MaxFavourites)))
 	}
-	_, err = s.favourites.change(ctx, key, about{person: in.User.ID}, func(f *chat.Favourite) error {
-		row.Sealed = nil
-		if q := p; row.Person != in.User.ID && s.wantsErased(ctx, row.Person) && q.erase() {
-			if row.Params, err = json.Marshal(q); err != nil {
-				return fmt.Errorf("encode parameters: %w", err)
-			}
-		}
+	row.Sealed = nil
+	q := p
+	if row.Person != in.User.ID && s.wantsErased(ctx, row.Person) {
+		q.erase()
+	}
+	if row.Params, err = json.Marshal(q); err != nil { // with what was made, which the row may not have yet
+		return fmt.Errorf("encode parameters: %w", err)
+	}
+	_, err = s.favourites.change(ctx, key, aboutFavourite(in.User.ID, s.now()), func(f *chat.Favourite) error {
 		f.Message, f.At = row, s.now()
 		return nil
 	})

@@ -103,6 +103,7 @@ type rig struct {
 	t        testing.TB
 	sand     *sandbox.Server
 	images   *blob.Store
+	album    *blob.Album // images and what is kept of them
 	shelf    *blob.Store // of images to rate
 	dir      string
 	aead     cipher.AEAD
@@ -207,6 +208,11 @@ func newRig(t testing.TB, change func(*commands.Options), tune ...tuning) *rig {
 	if r.images, err = blob.NewStore(filepath.Join(r.dir, "images")); err != nil {
 		t.Fatal(err)
 	}
+	kept, err := blob.NewStore(filepath.Join(r.dir, "album"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.album = blob.NewAlbum(r.images, kept)
 	if r.shelf, err = blob.NewStore(filepath.Join(r.dir, "shared")); err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +315,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			}
 			return out, err
 		},
-		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow}, Images: r.images, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
+		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow}, Images: r.album, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
 		News: func() []commands.NewsPiece {
 			if list := r.news.Load(); list != nil {
 				return slices.Clone(*list)

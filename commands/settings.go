@@ -237,6 +237,13 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 			return fmt.Errorf("settings of a person: %w", err)
 		}
 		return r.Modal(ctx, settingsForm(w, p.Defaults, what))
+	}
+	return s.panels.inTurn(ctx, verbSettings+":"+in.User.ID, func() error { return s.changeSetting(ctx, in, r, what) })
+}
+
+// changeSetting is what a button or select of the panel does.
+func (s *Set) changeSetting(ctx context.Context, in *discord.Interaction, r *discord.Responder, what string) error {
+	switch what {
 	case "reset":
 		// What somebody agreed to, and what they keep others from, is no default to go back to. That they are of age has to be
 		// said again.
@@ -342,6 +349,11 @@ func (s *Set) submitSettings(ctx context.Context, in *discord.Interaction, r *di
 		}
 		return n, nil
 	}
+	done, err := s.panels.take(ctx, verbSettings+":"+in.User.ID)
+	if err != nil {
+		return err
+	}
+	defer done()
 	p, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) (err error) {
 		d := p.Defaults
 		if in.Modal.ID.Arg == "fine" {
@@ -365,7 +377,7 @@ func (s *Set) submitSettings(ctx context.Context, in *discord.Interaction, r *di
 			return err
 		}
 		if text := get("size"); text != "" {
-			z, ok := s.size(text)
+			z, ok := sizeOf(s.sizes(d.Model), text)
 			if !ok || z.Width%horde.SideStep+z.Height%horde.SideStep != 0 || min(z.Width, z.Height) < horde.MinSide || max(z.Width, z.Height) > horde.MaxSide {
 				return tell(w.T("settings.badsize", "Step", horde.SideStep, "Least", horde.MinSide, "Most", horde.MaxSide))
 			}

@@ -99,7 +99,9 @@ func TestManyOffendersCostTheirGuildAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := r.runIn(who, channel, "generate", map[string]any{"prompt": "quimp flarn"})
-		r.see(who, "the warning", func(m sandbox.Message) bool { return m.ID == out.MessageID && strings.Contains(m.Content, "This is a warning") })
+		r.see(who, "the warning", func(m sandbox.Message) bool {
+			return m.ID == out.MessageID && strings.Contains(m.Content, "This is a warning")
+		})
 		if i+1 == chat.StormSmall {
 			r.see(sandbox.Admin, "operators hear of it", func(m sandbox.Message) bool {
 				return m.ChannelID == sandbox.ChannelID && strings.Contains(m.Content, "`"+guild+"`") && strings.Contains(m.Content, "without an account cannot ask")

@@ -11,6 +11,7 @@ import (
 const (
 	KindFavourite DocKind = "favourite" // Favourite; the key is the person's ID, a colon and the key of the request's message
 	KindDraft     DocKind = "draft"     // Draft; the key is the person's ID, a colon and the channel's. It is due when it goes.
+	KindOffer     DocKind = "offer"     // Offer, by the person's ID, a colon and the channel's. It is due when it goes.
 	KindShown     DocKind = "shown"     // Shown; the key is that of the request's message
 	KindReport    DocKind = "report"    // Report; the key is the channel's ID, a colon and the message's
 )
@@ -19,6 +20,7 @@ const (
 const (
 	MaxFavourites = 200            // of a person
 	DraftLife     = 24 * time.Hour // since its last change
+	OfferLife     = time.Hour      // of an offer: Discord's addresses of files live no longer for sure
 	MaxReporters  = 50             // people remembered with a reported message
 	MaxReasons    = 5              // of a reported message, the first
 )
@@ -34,6 +36,26 @@ type Draft struct {
 	Params  json.RawMessage `json:"params"`
 	Private bool            `json:"private,omitempty"`
 	At      time.Time       `json:"at"`
+}
+
+// Offer is a request that was refused, for its person to correct.
+type Offer struct {
+	ID      string          `json:"id"` // the interaction that it was refused to
+	Params  json.RawMessage `json:"params"`
+	Private bool            `json:"private,omitempty"`
+	Upfront bool            `json:"upfront,omitempty"` // it was refused for want of kudos
+	Images  []OfferImage    `json:"images,omitempty"`
+	At      time.Time       `json:"at"`
+}
+
+// OfferImage is an image that a refused request begins with, which is not kept yet.
+type OfferImage struct {
+	Part   string `json:"part"` // image, mask or extra
+	URL    string `json:"url,omitempty"`
+	Blob   string `json:"blob,omitempty"`
+	Name   string `json:"name,omitempty"`
+	Width  int    `json:"width,omitempty"`
+	Height int    `json:"height,omitempty"`
 }
 
 // Report says who finds that an image should not be here.

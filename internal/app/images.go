@@ -43,6 +43,18 @@ func (c *core) openImages(ctx context.Context) error {
 	return nil
 }
 
+// albumFolder is where images of chat stay, beside the database: its rows and they belong together.
+const albumFolder = "album"
+
+// album keeps what was made in chat for as long as its buttons work.
+func (a *assembly) album() (*blob.Album, error) {
+	folder, err := blob.NewStore(filepath.Join(a.cfg.Server.DataDir, albumFolder))
+	if err != nil {
+		return nil, fmt.Errorf("open the album: %w", err)
+	}
+	return blob.NewAlbum(a.images, folder), nil
+}
+
 // imageLinks is who makes links to images, and the door behind them where that is ours.
 func (a *assembly) imageLinks() (blob.Links, http.Handler, error) {
 	if a.bucket != nil {

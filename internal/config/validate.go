@@ -22,7 +22,8 @@ const (
 	maxKudosAmount = 1_000_000
 	maxAtOnce      = 1000
 	maxYoungDays   = 365
-	maxKeepDays    = 365
+	minKeep        = 8 * 24 * time.Hour // favourites are kept anew every week
+	maxKeep        = 10 * 365 * 24 * time.Hour
 	maxTrust       = 1_000_000_000
 	maxAnonymous   = 100_000
 	maxThreads     = 1024
@@ -198,7 +199,7 @@ func (v *check) discord(d Discord) {
 	v.number(d.EmojiMost, "discord.emoji_most", "kudos", 1, maxKudosAmount)
 	v.number(d.AtOnce, "discord.at_once", "images", 0, maxAtOnce)
 	v.number(d.YoungDays, "discord.young_days", "days", 0, maxYoungDays)
-	v.number(d.KeepDays, "discord.keep_days", "days", 1, maxKeepDays)
+	v.span(d.Keep, "discord.keep", minKeep, maxKeep)
 }
 
 func (v *check) sandbox(c Config) {
