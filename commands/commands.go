@@ -96,6 +96,9 @@ type Deps struct {
 	// Fetch reads a file at a public address that somebody named, and nothing else; nil means that images come from Discord
 	// alone. It has bounds of its own.
 	Fetch func(ctx context.Context, address string) ([]byte, error)
+	// Link makes an address at which anybody may read a kept image for so long. ok is false where people in chat cannot reach
+	// this horde; nil means that they never can.
+	Link func(key string, life time.Duration) (address string, ok bool)
 	// News lists what happened, newest first; nil leaves /news out.
 	News    func() []NewsPiece
 	Log     zerolog.Logger
@@ -223,6 +226,8 @@ type Set struct {
 	reports    *memory[chat.Report]
 	strikes    *memory[chat.Strikes]
 	storms     *memory[chat.Storm]
+	captions   *memory[chat.Captions]
+	captioner  *captioner
 	glances    *glances
 	sentTwice  *twice
 	shown      *memory[chat.Shown]
@@ -258,6 +263,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
 	s.strikes, s.storms = newMemory[chat.Strikes](deps.Docs, chat.KindStrikes), newMemory[chat.Storm](deps.Docs, chat.KindStorm)
 	s.glances = newGlances()
+	s.captions, s.captioner = newMemory[chat.Captions](deps.Docs, chat.KindCaptions), newCaptioner(s)
 	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
@@ -416,6 +422,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { s.host.run(ctx); return nil })
 	group.Go(func() error { s.waits.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
+	group.Go(func() error { s.captioner.run(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)
 	return err

@@ -88,6 +88,7 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 		p.Models = e.offered(s.engine.Models())
 	}
 	p.Added, p.Adult, p.Veiled, p.Share, p.NoAlt = e.negative, e.adult, e.spoiler || p.Spoil, e.person.Share, e.person.NoAlt
+	p.Caption = e.person.AltCaption && !p.NoAlt && p.pictures()
 	if p.Sharing != nil {
 		p.Share = *p.Sharing
 	}

@@ -51,9 +51,11 @@ type params struct {
 	Veiled bool     `json:"veiled,omitempty"` // shown as a spoiler
 	Share  bool     `json:"share,omitempty"`
 	NoAlt  bool     `json:"no_alt,omitempty"`
-	Locale string   `json:"locale,omitempty"` // language of the message
-	Party  string   `json:"party,omitempty"`  // thread of the party that it is an entry of
-	Guest  bool     `json:"guest,omitempty"`  // the bot itself is not there: its message is out of reach with the interaction's token
+	// Caption has the images described in words once they are there.
+	Caption bool   `json:"caption,omitempty"`
+	Locale  string `json:"locale,omitempty"` // language of the message
+	Party   string `json:"party,omitempty"`  // thread of the party that it is an entry of
+	Guest   bool   `json:"guest,omitempty"`  // the bot itself is not there: its message is out of reach with the interaction's token
 
 	Alts map[int]string `json:"alts,omitempty"` // what images show, in somebody's words, by their number from 1
 

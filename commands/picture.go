@@ -136,7 +136,7 @@ func (s *Set) keepPictures(ctx context.Context, interaction string, p *params) e
 		if p.Forms != nil {
 			sum := sha256.Sum256(raw)
 			p.Forms.Identity = "sha256:" + hex.EncodeToString(sum[:])
-			p.Forms.Tiles = ((w + tileSide - 1) / tileSide) * ((h + tileSide - 1) / tileSide)
+			p.Forms.Tiles = tilesOf(w, h)
 		}
 	}
 	return nil

@@ -69,6 +69,7 @@ type live struct {
 	end      *ending
 	how      showing
 	known    bool // the core had it when this process looked
+	strayed  bool // the result is elsewhere, or nowhere: the message is out of reach
 	landed   bool // the result is shown, or never will be; only the row is left to close
 }
 

@@ -63,15 +63,28 @@ func (r *rig) closed() {
 	})
 }
 
+// crucible asks for forms.
+func crucible(owner horde.User) horde.PopForms {
+	return horde.PopForms{Pop: horde.Pop{Owner: owner.ID, Amount: 10, Offer: horde.Offer{
+		Name: "Crucible", Forms: horde.AllForms(), MaxTiles: horde.MaxFormTiles, BridgeAgent: horde.PoolAgent + ":1:test", Threads: 1,
+	}}}
+}
+
+// seenAlchemist is one that is known, and does nothing.
+func (r *rig) seenAlchemist() {
+	r.t.Helper()
+	if _, err := engine.Do(r.ctx(), r.p.engine, crucible(r.owner("d_998", "Alchemist"))); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // alchemist fills in forms: a caption in words, everything else as an image.
 func (r *rig) alchemist() {
 	r.t.Helper()
 	owner := r.owner("d_998", "Alchemist")
 	r.beside(func(ctx context.Context) {
 		for ctx.Err() == nil {
-			job, err := r.p.engine.PopForms(ctx, horde.PopForms{Pop: horde.Pop{Owner: owner.ID, Amount: 10, Offer: horde.Offer{
-				Name: "Crucible", Forms: horde.AllForms(), MaxTiles: horde.MaxFormTiles, BridgeAgent: horde.PoolAgent + ":1:test", Threads: 1,
-			}}}, time.Second)
+			job, err := r.p.engine.PopForms(ctx, crucible(owner), time.Second)
 			if err != nil {
 				if ctx.Err() == nil {
 					r.t.Errorf("pop forms: %v", err)

@@ -44,6 +44,7 @@ func (s *Set) resultFamily() family {
 		rt.Component(verbRemix, discord.Route{Handle: s.answered(s.pressRemix), Private: true})
 		rt.Modal(verbRemix, discord.Route{Handle: s.answered(s.submitRemix)})
 		rt.Component(verbInfo, discord.Route{Handle: s.answered(s.pressInfo), Private: true})
+		rt.Component(verbPNG, discord.Route{Handle: s.answered(s.pressPNG), Private: true})
 		rt.Component(verbDescribe, discord.Route{Handle: s.answered(s.pressDescribe), Private: true})
 		rt.Component(verbSend, discord.Route{Handle: s.answered(s.pressSend), Private: true})
 		rt.Component(verbFav, discord.Route{Handle: s.answered(s.pressFavourite), Private: true})
@@ -388,10 +389,21 @@ func (s *Set) info(w words.Words, row chat.Message, p *params) (discord.Message,
 		add("image.fieldkudos", p.Spent.String(), true)
 	}
 	add("image.fieldid", "`"+escape(row.Request)+"`", true)
-	return discord.Message{
+	var images []kept
+	for _, n := range p.there() {
+		images = append(images, kept{n, p.Made[n-1].Blob})
+	}
+	if line, ends := s.imageLinks(voice{w}, images, p.Veiled, maxLinkField); line != "" {
+		add("image.fieldlinks", lines(line, "-# "+w.T("image.linksend", "Ends", stamp(ends))), false)
+	}
+	m := discord.Message{
 		Embeds: []discord.Embed{e}, Ephemeral: true,
 		Files: []discord.File{{Name: short(row) + ".json", ContentType: "application/json", Data: data}},
-	}, nil
+	}
+	if row, ok := pngRow(w, row, p); ok {
+		m.Components = append(m.Components, row)
+	}
+	return m, nil
 }
 
 // codeBlock shows a text that can be copied. Nothing in it ends the block.
@@ -420,20 +432,26 @@ func (s *Set) pressSend(ctx context.Context, in *discord.Interaction, r *discord
 		}
 		p.Veiled = true
 	}
-	m, err := s.result(ctx, row, p, p.ended(row), showing{})
-	if err != nil {
-		return err
-	}
-	if len(m.Files) == 0 {
-		return r.Reply(ctx, private(w.T("image.gone")))
-	}
-	m.Components = nil
-	_, err = s.bot.DM(ctx, in.User.ID, m)
-	switch {
-	case discord.IsCannotDM(err):
-		return r.Reply(ctx, private(w.T("image.nodm")))
-	case err != nil:
-		return err
+	row.Guild = "" // what a direct message takes counts
+	for _, how := range []showing{{}, {noFiles: true}} {
+		m, err := s.result(ctx, row, p, p.ended(row), how)
+		if err != nil {
+			return err
+		}
+		if len(m.Files) == 0 && (len(p.there()) == 0 || !s.mayLink()) {
+			return r.Reply(ctx, private(w.T("image.gone")))
+		}
+		m.Components = nil
+		_, err = s.bot.DM(ctx, in.User.ID, m)
+		switch {
+		case discord.IsTooLarge(err) && !how.noFiles && s.mayLink():
+			continue
+		case discord.IsCannotDM(err):
+			return r.Reply(ctx, private(w.T("image.nodm")))
+		case err != nil:
+			return err
+		}
+		break
 	}
 	return r.Reply(ctx, private(w.T("image.sent")))
 }
@@ -502,7 +520,12 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 
 // discardImages removes the files of a result, but for those that help research.
 func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
-	for _, g := range p.Made {
+	for i, g := range p.Made {
+		if g.Blob != "" && p.pictures() && s.mayLink() {
+			if err := s.deps.Images.Delete(ctx, pngKey(row, i+1)); err != nil {
+				s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a PNG")
+			}
+		}
 		if g.Blob == "" || p.Share {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"flag"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -115,6 +116,7 @@ type rig struct {
 	web      sync.Map    // files elsewhere, by address
 	harsh    atomic.Bool // processes end in the middle of what they do
 	unsafe   atomic.Bool // rows of messages cannot be saved
+	public   atomic.Bool // people reach the horde: there are links to images
 	slow     atomic.Int64
 	keys     chan string // API keys that were made
 	news     atomic.Pointer[[]commands.NewsPiece]
@@ -321,6 +323,9 @@ func (r *rig) start(hold ...<-chan struct{}) {
 				return slices.Clone(*list)
 			}
 			return nil
+		},
+		Link: func(key string, life time.Duration) (string, bool) {
+			return "https://horde.example/blob/" + key + "?exp=" + strconv.FormatInt(r.now().Add(life).Unix(), 10), r.public.Load()
 		},
 		Fetch: func(_ context.Context, address string) ([]byte, error) {
 			if data, ok := r.web.Load(address); ok {

@@ -109,7 +109,7 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 	add("settings.f.private", truth(p.Private))
 	add("settings.f.spoiler", truth(p.Spoiler))
 	add("settings.f.share", truth(p.Share))
-	add("settings.f.alt", truth(!p.NoAlt))
+	add("settings.f.alt", w.T("settings.alt."+altOf(p)))
 	giving := s.gives(gives.Consent)
 	switch {
 	case giving || gives.Consent != "":
@@ -151,7 +151,7 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 			toggle("public", p.Public), toggle("strict", p.Strict),
 		}},
 		{Buttons: []discord.Button{
-			toggle("private", p.Private), toggle("spoiler", p.Spoiler), toggle("share", p.Share), toggle("alt", !p.NoAlt), toggle("gifts", giving),
+			toggle("private", p.Private), toggle("spoiler", p.Spoiler), toggle("share", p.Share), toggle("gifts", giving),
 		}},
 		{Buttons: []discord.Button{toggle("avatar", !p.NoAvatar), toggle("board", !p.Unlisted)}},
 	}
@@ -159,7 +159,37 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 		last := &m.Components[len(m.Components)-1]
 		last.Buttons = append(last.Buttons, toggle("mild", p.Mild), toggle("adult", !p.Adult.IsZero()))
 	}
+	m.Components = append(m.Components, discord.Row{Select: altSelect(w, p)})
 	return m, nil
+}
+
+// What somebody's images are described with, for those who do not see them.
+const (
+	altOff     = "off"
+	altPrompt  = "prompt"
+	altCaption = "caption"
+)
+
+func altOf(p chat.Person) string {
+	switch {
+	case p.NoAlt:
+		return altOff
+	case p.AltCaption:
+		return altCaption
+	}
+	return altPrompt
+}
+
+// altSelect chooses what images are described with.
+func altSelect(w words.Words, p chat.Person) *discord.Select {
+	sel := &discord.Select{CustomID: settingsID("alt"), Placeholder: w.T("settings.f.alt")}
+	for _, v := range []string{altPrompt, altCaption, altOff} {
+		sel.Options = append(sel.Options, discord.SelectOption{
+			Label: discord.Clip(w.T("settings.f.alt")+": "+w.T("settings.alt."+v), discord.MaxLabel), Value: v, Default: v == altOf(p),
+			Description: discord.Clip(w.T("settings.alt."+v+"says"), discord.MaxLabel),
+		})
+	}
+	return sel
 }
 
 // gives reports whether the kudos reactions of somebody who answered so give anything.
@@ -272,7 +302,9 @@ func (s *Set) changeSetting(ctx context.Context, in *discord.Interaction, r *dis
 		case "share":
 			p.Share = !p.Share
 		case "alt":
-			p.NoAlt = !p.NoAlt
+			if v := picked(in); v == altOff || v == altPrompt || v == altCaption {
+				p.NoAlt, p.AltCaption = v == altOff, v == altCaption
+			}
 		case "avatar":
 			p.NoAvatar = !p.NoAvatar
 		case "board":

@@ -13,6 +13,7 @@ const (
 	KindDraft     DocKind = "draft"     // Draft; the key is the person's ID, a colon and the channel's. It is due when it goes.
 	KindOffer     DocKind = "offer"     // Offer, by the person's ID, a colon and the channel's. It is due when it goes.
 	KindShown     DocKind = "shown"     // Shown; the key is that of the request's message
+	KindCaptions  DocKind = "captions"  // Captions; the key is that of the request's message. It is due when somebody should look at it.
 	KindReport    DocKind = "report"    // Report; the key is the channel's ID, a colon and the message's
 )
 
@@ -76,4 +77,17 @@ type Shown struct {
 	Begun   time.Time `json:"begun,omitzero"` // when it was to be posted: nothing is posted twice
 	Channel string    `json:"channel,omitempty"`
 	Message string    `json:"message,omitempty"` // in the gallery
+}
+
+// Captions is a result whose images are being described in words, one after the other.
+type Captions struct {
+	Person string    `json:"person"`
+	Guild  string    `json:"guild,omitempty"`
+	Since  time.Time `json:"since"`
+	// Sealed is the token of the result's interaction, encrypted for this document; empty when there is none any more.
+	Sealed  []byte `json:"sealed,omitempty"`
+	Tried   []int  `json:"tried,omitempty"`   // numbers of the images that were asked about, from 1
+	Number  int    `json:"number,omitempty"`  // the one that is waited for
+	Request string `json:"request,omitempty"` // to alchemists, about that; empty: nothing is waited for
+	Tell    bool   `json:"tell,omitempty"`    // the message does not show all that is known yet
 }

@@ -192,7 +192,9 @@ type Person struct {
 	Spoiler  bool   `json:"spoiler,omitempty"`
 	Share    bool   `json:"share,omitempty"`  // images help research
 	NoAlt    bool   `json:"no_alt,omitempty"` // the prompt is not repeated as the image's description
-	Mild     bool   `json:"mild,omitempty"`   // nothing for adults, even where it is allowed
+	// AltCaption has alchemists say what the person's images show, in place of the prompt.
+	AltCaption bool `json:"alt_caption,omitempty"`
+	Mild       bool `json:"mild,omitempty"` // nothing for adults, even where it is allowed
 
 	NoAvatar bool `json:"no_avatar,omitempty"` // nobody else may make anything of their avatar
 	Unlisted bool `json:"unlisted,omitempty"`  // leaderboards do not name them

@@ -121,6 +121,7 @@ type assembly struct {
 	shelf  *documents.Shelf
 
 	ratings *ratings.Ratings
+	links   blob.Links
 }
 
 func (a *assembly) add(at int, name string, run func(context.Context) error) {
@@ -133,6 +134,7 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.links = links
 	shelf, err := a.documents()
 	if err != nil {
 		return nil, err
@@ -292,6 +294,7 @@ func (a *assembly) chat() (page string, err error) {
 	chat, err := commands.New(commands.Deps{
 		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: album, Fetch: fetch.New(fetch.Options{MaxBytes: maxFetched, Timeout: fetchTime}).Get, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
 		History: a.movements, Ranks: a.ranks, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
+		Link: a.chatLink(a.links),
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)
