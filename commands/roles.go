@@ -57,6 +57,7 @@ type roleEngine struct {
 	actsFor map[horde.UserID]string // who acts for an account that is not their own
 	pending map[horde.UserID]bool   // accounts with news; true for those that cannot wait
 	heard   map[horde.UserID]time.Time
+	slot    time.Time // when Discord may be asked next, for any guild
 }
 
 // meeting is when somebody was seen, and with which account; 0 for none.
@@ -395,11 +396,23 @@ func (e *roleEngine) work(ctx context.Context, guild string) {
 			e.s.log.Warn().Err(err).Str("guild", guild).Msg("cannot look at somebody's roles")
 			asked = true // at the usual pace
 		}
-		if asked && sleepUntil(ctx, e.s.opts.RolePace) {
+		if asked && sleepUntil(ctx, e.pause()) {
 			break
 		}
 	}
 	e.retire(guild, true)
+}
+
+// pause is how long a guild waits that has just asked Discord: its own pace, and longer when many guilds are busy.
+func (e *roleEngine) pause() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.s.now()
+	if e.slot.Before(now) {
+		e.slot = now
+	}
+	e.slot = e.slot.Add(e.s.opts.RoleGap)
+	return max(e.s.opts.RolePace, min(e.slot.Sub(now), maxRoleGuilds*e.s.opts.RoleGap))
 }
 
 // sleepUntil waits, and reports whether ctx ended.

@@ -15,6 +15,7 @@ type Guild struct {
 	ID, Name, OwnerID string
 	Locale            string // preferred, such as "en-US"
 	Restricted        bool   // age-restricted as a whole, whatever its channels say
+	System            string // channel for news about the guild itself; empty where it has none
 }
 
 // guilds knows which communities the bot is in. It is safe for concurrent use.
@@ -89,6 +90,7 @@ type wireGuild struct {
 	Locale      string `json:"preferred_locale"`
 	Level       int    `json:"nsfw_level"`
 	Unavailable bool   `json:"unavailable"`
+	System      string `json:"system_channel_id"`
 }
 
 func (w wireGuild) restricted() bool { return w.Level == 1 || w.Level == 3 }
@@ -117,7 +119,7 @@ func (b *Bot) receiveGuild(kind string, raw []byte) {
 	b.guilds.mu.Unlock()
 	switch {
 	case kind == "GUILD_CREATE" && !known && b.router.guildJoined != nil:
-		g := Guild{ID: w.ID, Name: w.Name, OwnerID: w.OwnerID, Locale: w.Locale, Restricted: w.restricted()}
+		g := Guild{ID: w.ID, Name: w.Name, OwnerID: w.OwnerID, Locale: w.Locale, Restricted: w.restricted(), System: w.System}
 		b.inLane("guild "+w.ID, func(ctx context.Context) error { return b.router.guildJoined(ctx, g) })
 	case kind == "GUILD_DELETE" && known:
 		b.left(w.ID)

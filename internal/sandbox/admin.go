@@ -243,6 +243,15 @@ func (s *Server) SetGuildLevel(guildID string, level int) error {
 	})
 }
 
+// SetSystemChannel says where a guild wants news about itself; empty for nowhere.
+func (s *Server) SetSystemChannel(guildID, channelID string) error {
+	return s.withGuild(guildID, func(g *guild) error {
+		g.System = channelID
+		s.emit("GUILD_UPDATE", intentGuilds, g.api())
+		return nil
+	})
+}
+
 // Roles returns the ids of a member's roles in the first guild.
 func (s *Server) Roles(userID string) []string { return s.RolesIn(GuildID, userID) }
 
