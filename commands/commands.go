@@ -61,6 +61,8 @@ type Docs interface {
 	ForgetPerson(ctx context.Context, person string) (int64, error)
 	ForgetGuild(ctx context.Context, guild string) (int64, error)
 	MessagesOfPerson(ctx context.Context, person string, limit int) ([]chat.Message, error)
+	// PastMessages lists those that are neither open nor deleted, newest first.
+	PastMessages(ctx context.Context, person string, limit int) ([]chat.Message, error)
 }
 
 // Images reads delivered images and keeps those that others are made from. An image that is not kept any more is an
@@ -88,8 +90,9 @@ type Deps struct {
 	// NewKey makes a fresh API key; HashKey is the fingerprint that the core keeps of one.
 	NewKey  func() string
 	HashKey func(key string) horde.KeyHash
-	// History lists the last movements of an account of the ledger, newest first, at most limit.
-	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
+	// History lists the last movements of an account of the ledger, newest first, at most limit: all of them, or those of
+	// some kinds.
+	History func(ctx context.Context, account kudos.Account, kinds []kudos.Kind, limit int) ([]Movement, error)
 	// Ranks lists who has most of what a board compares since a time, most first; all of time when it is zero. It is not asked
 	// for balances.
 	Ranks func(ctx context.Context, board Board, since time.Time) ([]Rank, error)
@@ -228,10 +231,10 @@ type Set struct {
 	offers     *memory[chat.Offer]
 	waits      *modelWaits
 	reports    *memory[chat.Report]
-	strikes    *memory[chat.Strikes]
-	storms     *memory[chat.Storm]
 	captions   *memory[chat.Captions]
 	captioner  *captioner
+	strikes    *memory[chat.Strikes]
+	storms     *memory[chat.Storm]
 	glances    *glances
 	sentTwice  *twice
 	shown      *memory[chat.Shown]

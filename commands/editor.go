@@ -130,6 +130,7 @@ func (e *editor) place(ctx context.Context) (next time.Time, ok bool) {
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused:
+		e.s.struck(ctx, e.s.bundle.For(e.p.Locale), e.row.Guild, e.row.Person, refusal)
 		e.end = &ending{kind: endRefused, words: e.s.refusal(e.s.bundle.For(e.p.Locale), refusal), at: e.now}
 		return next, true
 	case err != nil:

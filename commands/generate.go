@@ -74,6 +74,9 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 		model: p.Model, style: p.Style, texts: []string{p.Prompt, p.Negative}, width: p.Width, height: p.Height, steps: p.Steps,
 		amount: p.Amount, source: p.sourced(),
 	}
+	if p.Fine != nil {
+		a.texts = append(a.texts, p.Fine.QR)
+	}
 	if p.Styled != nil {
 		a.styleModels, a.styleTag = p.Styled.Models, append(slices.Clone(p.Styled.Tags), p.Styled.Name) // it may have been drawn
 	}
@@ -132,7 +135,7 @@ func (s *Set) begin(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	slow, err := s.checkInTime(ctx, &a)
 	if err != nil {
-		return s.blamed(ctx, &a, err)
+		return err
 	}
 	ref, err := s.promise(ctx, in, r, a.e, a.hidden)
 	if err != nil {
@@ -140,7 +143,7 @@ func (s *Set) begin(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	if slow {
 		if err := s.check(ctx, &a); err != nil {
-			return s.blamed(ctx, &a, err)
+			return err
 		}
 	}
 	if _, known, err := s.deps.Messages.MessageByKey(ctx, a.key); err != nil || known {

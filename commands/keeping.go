@@ -9,13 +9,9 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
 	"stablemate/commands/chat"
 )
-
-// renewEvery is how often the images of favourites are kept anew: well within the time that an album keeps them.
-const renewEvery = 7 * 24 * time.Hour
 
 // keepImages copies what belongs to a result into the album, so that its buttons and /history work as long as its message
 // is remembered. What is gone already is no error.
@@ -56,7 +52,7 @@ func (s *Set) renewFavourites(ctx context.Context) error {
 			s.log.Warn().Err(err).Str("key", e.key).Msg("cannot keep the images of a favourite")
 		}
 		person, _, _ := strings.Cut(e.key, ":")
-		_, err = s.favourites.change(ctx, e.key, aboutFavourite(person, s.now()), func(f *chat.Favourite) error {
+		_, err = s.favourites.change(ctx, e.key, s.aboutFavourite(person), func(f *chat.Favourite) error {
 			if f.At.IsZero() {
 				return errNoFavourite // any more
 			}
@@ -71,7 +67,7 @@ func (s *Set) renewFavourites(ctx context.Context) error {
 
 var errNoFavourite = errors.New("no favourite")
 
-// aboutFavourite files a favourite under its person, to be kept anew in time.
-func aboutFavourite(person string, now time.Time) about {
-	return about{person: person, due: now.Add(renewEvery)}
+// aboutFavourite files a favourite under its person. Its images are kept anew well before the album would let go of them.
+func (s *Set) aboutFavourite(person string) about {
+	return about{person: person, due: s.now().Add(s.opts.Keep / 4)}
 }

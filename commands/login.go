@@ -21,7 +21,7 @@ import (
 // verbLogin is the verb of what is about the presser's own account. The argument says what to do.
 const verbLogin = "lg"
 
-const maxGiftLimit = 1_000_000 // kudos a day
+const maxGiftLimit = 1_000_000 // kudos that somebody may set as a limit of theirs
 
 func loginID(what string) string { return discord.CustomID{Verb: verbLogin, Arg: what}.String() }
 
@@ -198,23 +198,34 @@ func (s *Set) pressLogin(ctx context.Context, in *discord.Interaction, r *discor
 		if err != nil {
 			return fmt.Errorf("settings of a person: %w", err)
 		}
-		value := ""
-		if p.GiftLimit > 0 {
-			value = strconv.FormatInt(p.GiftLimit, 10)
+		form := discord.Modal{CustomID: loginID("limit"), Title: discord.Clip(w.T("account.limit.title"), discord.MaxModalTitle)}
+		for _, f := range giftLimits(&p) {
+			input := discord.Input{CustomID: f.name, Label: discord.Clip(w.T(f.label), discord.MaxInputLabel), Max: 7, Placeholder: w.T("server.number")}
+			if *f.at > 0 {
+				input.Value = strconv.FormatInt(*f.at, 10)
+			}
+			form.Inputs = append(form.Inputs, input)
 		}
-		return r.Modal(ctx, discord.Modal{
-			CustomID: loginID("limit"), Title: discord.Clip(w.T("account.limit.title"), discord.MaxModalTitle),
-			Inputs: []discord.Input{{
-				CustomID: "limit", Label: discord.Clip(w.T("account.limit.label"), discord.MaxInputLabel), Value: value, Max: 7,
-				Placeholder: w.T("server.number"),
-			}},
-		})
+		return r.Modal(ctx, form)
 	case "keep":
 		if err := s.keepAccount(ctx, in.User.ID); err != nil {
 			return err
 		}
 	}
 	return s.showLogin(ctx, in, r)
+}
+
+// giftLimit is a limit that somebody may set for their gifts, in whole kudos; 0 is none of their own.
+type giftLimit struct {
+	name, label string // of the input, and a text by key
+	at          *int64
+}
+
+// giftLimits lists them in one order.
+func giftLimits(p *chat.Person) []giftLimit {
+	return []giftLimit{
+		{"limit", "account.limit.label", &p.GiftLimit}, {"one", "account.limit.one", &p.GiftOne}, {"confirm", "account.limit.confirm", &p.GiftConfirm},
+	}
 }
 
 // showLogin brings the panel of somebody's account up to date.
@@ -248,16 +259,24 @@ func (s *Set) submitLogin(ctx context.Context, in *discord.Interaction, r *disco
 	if in.Modal.ID.Arg == "key" {
 		return s.submitKey(ctx, in, r)
 	}
-	w, limit := s.say(in), int64(0)
-	if text := strings.TrimSpace(in.Modal.Values["limit"]); text != "" {
+	w := s.say(in)
+	var typed chat.Person
+	for _, f := range giftLimits(&typed) {
+		text := strings.TrimSpace(in.Modal.Values[f.name])
+		if text == "" {
+			continue
+		}
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 1 || n > maxGiftLimit {
-			return tell(w.T("server.badnumber", "What", w.T("account.limit.label"), "Least", 1, "Most", maxGiftLimit))
+			return tell(w.T("server.badnumber", "What", w.T(f.label), "Least", 1, "Most", maxGiftLimit))
 		}
-		limit = n
+		*f.at = n
 	}
 	if _, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
-		p.GiftLimit = limit
+		now := giftLimits(p)
+		for i, f := range giftLimits(&typed) {
+			*now[i].at = *f.at
+		}
 		return nil
 	}); err != nil {
 		return err

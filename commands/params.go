@@ -93,7 +93,7 @@ type outcome struct {
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
-	p.Alts, p.Sharing, p.Tamed = nil, nil, false // whoever asks again decides about sharing
+	p.Alts, p.Tamed, p.Sharing = nil, false, nil // whoever asks again decides about sharing
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""
 	}

@@ -299,10 +299,10 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	}
 	set, err := commands.New(commands.Deps{
 		Ratings: rated,
-		History: func(ctx context.Context, account kudos.Account, limit int) (out []commands.Movement, err error) {
-			entries, err := st.History(ctx, account, limit)
+		History: func(ctx context.Context, account kudos.Account, kinds []kudos.Kind, limit int) (out []commands.Movement, err error) {
+			entries, err := st.History(ctx, account, kinds, limit)
 			for _, e := range entries {
-				out = append(out, commands.Movement{Key: e.Key, Kind: e.Kind, At: e.At, Amount: e.Amount})
+				out = append(out, commands.Movement{Key: e.Key, Kind: e.Kind, At: e.At, Amount: e.Amount, Other: e.Other})
 			}
 			return out, err
 		},

@@ -412,7 +412,10 @@ func (e *roleEngine) pause() time.Duration {
 		e.slot = now
 	}
 	e.slot = e.slot.Add(e.s.opts.RoleGap)
-	return max(e.s.opts.RolePace, min(e.slot.Sub(now), maxRoleGuilds*e.s.opts.RoleGap))
+	if most := now.Add(maxRoleGuilds * e.s.opts.RoleGap); e.slot.After(most) { // also when the clock was put back
+		e.slot = most
+	}
+	return max(e.s.opts.RolePace, e.slot.Sub(now))
 }
 
 // sleepUntil waits, and reports whether ctx ended.

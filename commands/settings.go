@@ -121,8 +121,13 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 	add("settings.f.board", truth(!p.Unlisted))
 	add("settings.f.public", truth(p.Public))
 	add("settings.f.strict", truth(p.Strict))
-	if p.GiftLimit > 0 {
-		add("settings.f.giftlimit", strconv.FormatInt(p.GiftLimit, 10))
+	for _, x := range []struct {
+		key string
+		n   int64
+	}{{"settings.f.giftlimit", p.GiftLimit}, {"settings.f.giftone", p.GiftOne}, {"settings.f.giftconfirm", p.GiftConfirm}} {
+		if x.n > 0 {
+			add(x.key, strconv.FormatInt(x.n, 10))
+		}
 	}
 	if s.opts.Ceiling.Adult {
 		add("settings.f.mild", truth(p.Mild))

@@ -403,7 +403,7 @@ func TestWhoMayNotRate(t *testing.T) {
 	}{
 		"anonymous": {horde.Anonymous, horde.CodeAnonForbidden},
 		"unknown":   {4711, horde.CodeUserNotFound},
-		"flagged":   {r.account("flagged", horde.RoleFlagged), horde.CodeForbidden},
+		"flagged":   {r.account("flagged", horde.RoleFlagged), horde.CodeMayNotRate},
 		"deleted":   {r.account("deleted", horde.RoleDeleted), horde.CodeDeletedUser},
 	} {
 		_, err := r.Show(t.Context(), person(c.id), ratings.Wish{})
@@ -597,5 +597,29 @@ func TestImportsAreChecked(t *testing.T) {
 		if added, err := im.Add(t.Context(), n); added || err == nil {
 			t.Errorf("%s was imported", what)
 		}
+	}
+}
+
+func TestAVoteOnAnImageForAdultsIsNotTakenBackWhereTheyAreNotShown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ratings.Options{Probes: -1})
+	ann := r.account("ann", 0)
+	r.fill(2, "old", func(n *ratings.NewImage) { n.NSFW = true })
+	here := person(ann)
+	here.Adult = true
+	v, err := r.Show(t.Context(), here, ratings.Wish{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.clock.Advance(5 * time.Second)
+	out, err := r.Rate(t.Context(), here, ratings.Answer{Seq: v.Seq, Rating: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := r.Undo(t.Context(), person(ann), out.Next.Seq); !errors.Is(err, ratings.ErrNothing) {
+		t.Errorf("taken back elsewhere: %d bytes, %v, want ErrNothing", len(v.Data), err)
+	}
+	if v, err := r.Undo(t.Context(), here, out.Next.Seq); err != nil || len(v.Data) == 0 {
+		t.Errorf("taken back here: %d bytes, %v", len(v.Data), err)
 	}
 }

@@ -90,8 +90,10 @@ type Rules struct {
 	Share    *bool                `json:"share,omitempty"`   // images may help research, where their people want that
 	Strict   *bool                `json:"strict,omitempty"`  // only who asked for an image may press its buttons
 	Strange  *bool                `json:"strange,omitempty"` // people without an account may ask
-	Answers  Answers              `json:"answers,omitempty"`
-	Language string               `json:"language,omitempty"` // Discord's name of it
+	// Installed says that people may bring the bot along who installed it for themselves, where the guild does not have it.
+	Installed *bool   `json:"installed,omitempty"`
+	Answers   Answers `json:"answers,omitempty"`
+	Language  string  `json:"language,omitempty"` // Discord's name of it
 }
 
 // Guild is what the administrators of a guild decided.
@@ -207,6 +209,9 @@ type Person struct {
 
 	NoGifts   bool  `json:"no_gifts,omitempty"`   // their reactions give nothing
 	GiftLimit int64 `json:"gift_limit,omitempty"` // most kudos a day that their reactions give; 0: no limit of their own
+
+	GiftOne     int64 `json:"gift_one,omitempty"`     // most kudos that one reaction gives; 0: no limit of their own
+	GiftConfirm int64 `json:"gift_confirm,omitempty"` // gifts by command above it are asked back; 0: above the usual
 
 	NoticeGifts Notice `json:"notice_gifts,omitempty"`
 	QuietJobs   bool   `json:"quiet_jobs,omitempty"` // no message when something that took long is done

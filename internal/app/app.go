@@ -200,6 +200,11 @@ func (a *assembly) schedule() error {
 	return nil
 }
 
+// keep is how long the messages of finished requests are known.
+func (a *assembly) keep() time.Duration {
+	return time.Duration(a.cfg.Discord.KeepDays) * 24 * time.Hour
+}
+
 // pool starts the worker of this machine: one runner for pictures and one for the safety check.
 func (a *assembly) pool() error {
 	cache, err := cacheDir()
@@ -250,7 +255,7 @@ func (a *assembly) chat() (page string, err error) {
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
 		EmojiMost: kudos.Whole(int64(a.cfg.Discord.EmojiMost)), OperatorGuild: a.cfg.Discord.Operators,
-		Keep: a.cfg.Discord.Keep.Span(),
+		Keep: a.keep(),
 		Ceiling: commands.Ceiling{
 			Limits: chat.Limits{AtOnce: a.cfg.Discord.AtOnce}, Adult: a.cfg.Discord.Adult, NoSources: !a.cfg.Discord.Sources,
 			Youth: time.Duration(a.cfg.Discord.YoungDays) * 24 * time.Hour,

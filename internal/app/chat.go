@@ -20,7 +20,7 @@ func (a *assembly) chatSchedule(chat *commands.Set, album *blob.Album) error {
 		s.Add("@every 1m", "roles", chat.RoleTick),
 		s.Add("@every 10m", "news", chat.NewsTick),
 		s.Add("@every 1h", "sweep the album", func(ctx context.Context) error {
-			_, err := album.Sweep(ctx, systemClock.Now().Add(-a.cfg.Discord.Keep.Span()))
+			_, err := album.Sweep(ctx, systemClock.Now().Add(-a.keep()))
 			return err
 		}),
 	); err != nil {
