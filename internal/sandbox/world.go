@@ -47,9 +47,10 @@ const (
 	permExternalEmoji   = 1 << 18
 	permUseCommands     = 1 << 31
 	permManageRoles     = 1 << 28
+	permCreateThreads   = 1 << 35
 	permSendInThreads   = 1 << 38
 	permCreateEmoji     = 1 << 43
-	permMember          = permAddReactions | permViewChannel | permSendMessages | permEmbedLinks | permAttachFiles | permReadHistory | permExternalEmoji | permUseCommands | permSendInThreads
+	permMember          = permAddReactions | permViewChannel | permSendMessages | permEmbedLinks | permAttachFiles | permReadHistory | permExternalEmoji | permUseCommands | permCreateThreads | permSendInThreads
 	permBot             = permMember | permManageRoles | permManageMessages | permCreateEmoji
 	permAll             = 1<<53 - 1
 	attachmentSizeLimit = 10 << 20
