@@ -37,8 +37,7 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 		if told, ok := errors.AsType[*toldError](err); ok {
 			m = private(voice{}.refused(told.text))
 		} else if refusal, ok := errors.AsType[*horde.Error](err); ok {
-			more := s.struck(ctx, s.say(in), in.GuildID, in.User.ID, refusal)
-			m = private(voice{}.refused(lines(s.refusal(s.say(in), refusal), more)))
+			m = private(voice{}.refused(s.refusal(s.say(in), refusal)))
 		} else {
 			return err
 		}

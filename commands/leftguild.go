@@ -37,7 +37,7 @@ func (s *Set) guildFamily() family {
 			if !known {
 				s.greet(ctx, g)
 			}
-			return nil
+			return s.roles.welcomeBack(ctx, g.ID)
 		})
 	}}
 }

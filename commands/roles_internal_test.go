@@ -3,31 +3,32 @@
 package commands
 
 import (
+	"strconv"
+	"sync"
 	"testing"
 	"time"
+
+	"stablemate/internal/discord"
 )
 
-func TestBusyGuildsShareThePaceOfRoles(t *testing.T) {
+// Guilds begin to have rules while others look whether there are any.
+func TestWhichGuildsHaveRulesIsAskedAtAnyTime(t *testing.T) {
 	t.Parallel()
-	now := time.Unix(1_800_000_000, 0)
-	s := &Set{now: func() time.Time { return now }, opts: Options{RolePace: 500 * time.Millisecond, RoleGap: 100 * time.Millisecond}}
-	e := &roleEngine{s: s}
-	for i, want := range []time.Duration{500, 500, 500, 500, 500, 600, 700, 800} {
-		if got := e.pause(); got != want*time.Millisecond {
-			t.Errorf("guild %d waits %s, want %d ms", i+1, got, want)
-		}
+	bot, err := discord.New(discord.Deps{Router: discord.NewRouter()}, discord.Options{Token: "token"})
+	if err != nil {
+		t.Fatal(err)
 	}
-	for range 1000 {
-		if got := e.pause(); got > maxRoleGuilds*100*time.Millisecond {
-			t.Fatalf("a guild waits %s", got)
-		}
+	e := newRoleEngine(&Set{bot: bot, now: time.Now}) //nolint:forbidigo // any clock will do
+	if !e.noneActive() {
+		t.Error("there are guilds with rules from the beginning")
 	}
-	now = now.Add(time.Hour)
-	if got := e.pause(); got != 500*time.Millisecond {
-		t.Errorf("after a quiet hour it waits %s", got)
+	var group sync.WaitGroup
+	for i := range 20 {
+		group.Go(func() { e.startPass(strconv.Itoa(i), false) })
+		group.Go(func() { _ = e.noneActive() })
 	}
-	now = now.Add(-2 * time.Hour) // a clock that was put back
-	if got := e.pause(); got > maxRoleGuilds*100*time.Millisecond {
-		t.Errorf("it waits %s", got)
+	group.Wait()
+	if e.noneActive() {
+		t.Error("no guild has rules")
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"stablemate/commands/chat"
@@ -23,44 +22,38 @@ const reviewTime = 10 * 365 * 24 * time.Hour
 // strikesAtOnce is how many old strikes are forgotten in one round.
 const strikesAtOnce = 500
 
-// struck follows up on a refusal by the core, which may be one for good: then it is a strike on its person, and what it led
-// to is told to those whom it concerns. The core pauses addresses for minutes itself; here strikes add up for a month. What
-// was asked for is nobody's business. more is for the person, beside the refusal.
-func (s *Set) struck(ctx context.Context, w words.Words, guild, person string, refusal *horde.Error) (more string) {
-	if refusal.Code != horde.CodeCorruptPrompt {
-		return ""
-	}
-	from, err := originOf(guild, person)
-	if err != nil {
-		return ""
-	}
-	held, err := s.engine.BlocksOf(from.String())
-	if err != nil || len(held) == 0 { // of the refusals with this code, only those for good leave a mark
-		return ""
-	}
-	ban, n, err := s.strike(ctx, person)
-	if err == nil && guild != "" {
-		err = s.stormy(ctx, guild, person)
-	}
-	if err != nil {
-		s.log.Error().Err(err).Msg("cannot note a strike")
-		return ""
-	}
-	s.log.Warn().Int("strikes", n).Str("from", from.String()).Msg("somebody has a strike for a refused prompt")
-	s.cancelAllOf(ctx, person)
-	s.tellStrike(ctx, guild, person, from, held, ban, n)
-	switch {
-	case ban.Review:
-		return w.T("strikes.review", "Count", n)
-	case !ban.Until.IsZero():
-		return w.T("strikes.paused", "Count", n, "Until", stamp(ban.Until))
-	}
-	return w.T("strikes.warning", "Count", n)
+// blame is whom a refusal falls on.
+type blame struct {
+	guild, person string
+	from          origin.Origin
 }
 
-// strike notes a strike, and pauses its person as they have earned it.
-func (s *Set) strike(ctx context.Context, person string) (ban chat.Ban, n int, err error) {
-	now := s.now()
+// blamed follows up on a refusal by the core: a prompt that the filter refuses for good is a strike on its person. The core
+// pauses the address for a few minutes itself; here it adds up for a month. err comes back in the words of the person.
+func (s *Set) blamed(ctx context.Context, w words.Words, b blame, err error) error {
+	refusal, refused := errors.AsType[*horde.Error](err)
+	if !refused || refusal.Code != horde.CodeCorruptPrompt || s.engine.TimedOut(b.from) == 0 {
+		return err // of the refusals with this code, only those for good leave a mark
+	}
+	ban, n, failed := s.strike(ctx, b)
+	if failed != nil {
+		s.log.Error().Err(failed).Msg("cannot note a strike")
+		return err
+	}
+	text := w.T("strikes.warning", "Count", n)
+	switch {
+	case ban.Review:
+		text = w.T("strikes.review", "Count", n)
+	case !ban.Until.IsZero():
+		text = w.T("strikes.paused", "Count", n, "Until", stamp(ban.Until))
+	}
+	return tell(lines(s.refusal(w, refusal), text))
+}
+
+// strike notes a strike, pauses its person as they have earned it, takes back what waits for them, and tells who has to
+// know.
+func (s *Set) strike(ctx context.Context, b blame) (ban chat.Ban, n int, err error) {
+	now, person, guild := s.now(), b.person, b.guild
 	_, err = s.strikes.change(ctx, person, about{due: now.Add(chat.StrikeLife)}, func(v *chat.Strikes) error {
 		v.At = slices.Clone(v.At)
 		n = v.Add(now)
@@ -69,68 +62,48 @@ func (s *Set) strike(ctx context.Context, person string) (ban chat.Ban, n int, e
 	if err != nil {
 		return ban, n, fmt.Errorf("note a strike: %w", err)
 	}
-	span, review := chat.StrikePause(n)
-	if span == 0 && !review {
-		return ban, n, nil
-	}
-	earned := chat.Ban{Person: person, Since: now, Until: now.Add(span), Review: review}
-	if review {
-		earned.Until = now.Add(reviewTime)
-	}
-	ban, err = s.network.bans.change(ctx, chat.BanKey(person, ""), about{}, func(v *chat.Ban) error {
-		if v.Until.Before(earned.Until) { // what operators decided for longer stays
-			*v = earned
+	if span, review := chat.StrikePause(n); span > 0 || review {
+		ban = chat.Ban{Person: person, Since: now, Until: now.Add(span), Review: review}
+		if review {
+			ban.Until = now.Add(reviewTime)
 		}
-		return nil
-	})
-	if err != nil {
-		return ban, n, fmt.Errorf("pause somebody: %w", err)
-	}
-	return ban, n, nil
-}
-
-// tellStrike writes into the logs of the guild and of the operators.
-func (s *Set) tellStrike(ctx context.Context, guild, person string, from origin.Origin, held []horde.Block, ban chat.Ban, n int) {
-	until := ban.Until
-	for _, b := range held {
-		core := s.now().Add(b.Rest)
-		if !strings.Contains(b.Address, "/") {
-			if core.After(until) {
-				until = core
+		ban, err = s.network.bans.change(ctx, chat.BanKey(person, ""), about{}, func(v *chat.Ban) error {
+			if v.Until.Before(ban.Until) { // what operators decided for longer stays
+				*v = ban
 			}
-			continue
+			return nil
+		})
+		if err != nil {
+			return ban, n, fmt.Errorf("pause somebody: %w", err)
 		}
-		if guild == "" {
-			continue
+	}
+	s.cancelAllOf(ctx, person)
+	said := func(w words.Words) string {
+		switch {
+		case ban.Review:
+			return w.T("strikes.state.review")
+		case !ban.Until.IsZero():
+			return w.T("strikes.state.paused", "Until", stamp(ban.Until))
 		}
-		s.logTo(ctx, guild, func(w words.Words) string { return w.T("server.log.storm", "Until", stamp(core)) })
-		if guild != s.opts.OperatorGuild {
-			s.logTo(ctx, s.opts.OperatorGuild, func(w words.Words) string {
-				return w.T("operator.log.storm", "Whom", sayTarget(guild, ""), "Until", stamp(core))
-			})
-		}
+		return w.T("strikes.state.warned")
 	}
 	if guild != "" {
 		s.logTo(ctx, guild, func(w words.Words) string {
-			if ban.Review {
-				return w.T("strikes.log", "Person", mention(person), "Count", n, "State", w.T("strikes.state.review"))
-			}
-			return w.T("server.log.strike", "Who", mention(person), "Until", stamp(until)) + " " + w.T("strikes.count", "Count", n)
+			return w.T("strikes.log", "Person", mention(person), "Count", n, "State", said(w))
 		})
 	}
-	if s.opts.OperatorGuild == "" || s.opts.OperatorGuild == guild {
-		return
+	if s.opts.OperatorGuild != "" && s.opts.OperatorGuild != guild {
+		s.logTo(ctx, s.opts.OperatorGuild, func(w words.Words) string {
+			return lines(w.T("strikes.operators", "Person", mention(person), "From", b.from.String(), "Count", n, "State", said(w)))
+		})
 	}
-	s.logTo(ctx, s.opts.OperatorGuild, func(w words.Words) string {
-		state := w.T("strikes.state.warned")
-		switch {
-		case ban.Review:
-			state = w.T("strikes.state.review")
-		case !ban.Until.IsZero():
-			state = w.T("strikes.state.paused", "Until", stamp(ban.Until))
+	s.log.Warn().Int("strikes", n).Str("from", b.from.String()).Msg("somebody has a strike for a refused prompt")
+	if guild != "" {
+		if err := s.stormy(ctx, guild, person); err != nil {
+			return ban, n, err
 		}
-		return w.T("strikes.operators", "Person", mention(person), "From", from.String(), "Count", n, "State", state)
-	})
+	}
+	return ban, n, nil
 }
 
 // stormy counts who has strikes in a guild. Many different people cost it anonymous use, then images, for a day: the others

@@ -54,7 +54,7 @@ func TestStrikesAddUpForAMonth(t *testing.T) {
 	strike("This is a warning")
 	r.message(sandbox.Friend, waiting, "ancelled") // what waited is taken back
 	r.see(sandbox.Admin, "the log", func(m sandbox.Message) bool {
-		return !m.Ephemeral && strings.Contains(m.Content, "<@"+sandbox.Friend+">") && strings.Contains(m.Content, "1 strike within a month.")
+		return !m.Ephemeral && strings.Contains(m.Content, "<@"+sandbox.Friend+">") && strings.Contains(m.Content, "strike 1 within a month, warned")
 	})
 	r.jump(4 * time.Minute) // the core's own pause
 	strike("This is strike 2", "You are paused until <t:")
