@@ -74,6 +74,8 @@ func (s *Set) advancedFamily() family {
 		rt.Command("advanced", discord.Route{Handle: s.answered(s.advanced), Autocomplete: s.completeAdvanced})
 		rt.Component(verbDraft, discord.Route{Handle: s.answered(s.pressDraft), Private: true})
 		rt.Modal(verbDraft, discord.Route{Handle: s.answered(s.submitDraft), Private: true})
+		rt.Component(verbCorrect, discord.Route{Handle: s.answered(s.pressCorrect), Private: true})
+		rt.Component(verbCorrected, discord.Route{Handle: s.answered(s.pressCorrected)})
 	}}
 }
 

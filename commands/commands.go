@@ -37,6 +37,10 @@ type Messages interface {
 	MessageByKey(ctx context.Context, key string) (chat.Message, bool, error)
 	// MessageByDiscord finds the row of a message in a channel.
 	MessageByDiscord(ctx context.Context, channel, message string) (chat.Message, bool, error)
+	// MessagesBetween lists a person's rows made from one time until before another, oldest first, at most limit.
+	MessagesBetween(ctx context.Context, person string, from, until time.Time, limit int) ([]chat.Message, error)
+	// ReplaceParams gives a row that is not open other parameters, if it has the old ones. It reports whether.
+	ReplaceParams(ctx context.Context, key string, old, params []byte) (bool, error)
 	// PruneMessages forgets rows that are not open and older than a time, and tells how many.
 	PruneMessages(ctx context.Context, before time.Time) (int64, error)
 }
@@ -67,6 +71,8 @@ type Images interface {
 	Read(ctx context.Context, key string, limit int64) ([]byte, error)
 	// PutBytes keeps an image; it is durable when this returns nil.
 	PutBytes(ctx context.Context, key string, data []byte) error
+	// Keep makes sure that an image stays for as long as its message is remembered, from now on. It is limited as Read is.
+	Keep(ctx context.Context, key string, limit int64) error
 	// Delete removes an image; one that is gone already is no error.
 	Delete(ctx context.Context, key string) error
 }
@@ -84,14 +90,18 @@ type Deps struct {
 	// NewKey makes a fresh API key; HashKey is the fingerprint that the core keeps of one.
 	NewKey  func() string
 	HashKey func(key string) horde.KeyHash
-	// History lists the last movements of an account of the ledger, newest first, at most limit.
-	History func(ctx context.Context, account kudos.Account, limit int) ([]Movement, error)
+	// History lists the last movements of an account of the ledger, newest first, at most limit: all of them, or those of
+	// some kinds.
+	History func(ctx context.Context, account kudos.Account, kinds []kudos.Kind, limit int) ([]Movement, error)
 	// Ranks lists who has most of what a board compares since a time, most first; all of time when it is zero. It is not asked
 	// for balances.
 	Ranks func(ctx context.Context, board Board, since time.Time) ([]Rank, error)
 	// Fetch reads a file at a public address that somebody named, and nothing else; nil means that images come from Discord
 	// alone. It has bounds of its own.
 	Fetch func(ctx context.Context, address string) ([]byte, error)
+	// Link makes an address at which anybody may read a kept image for so long. ok is false where people in chat cannot reach
+	// this horde; nil means that they never can.
+	Link func(key string, life time.Duration) (address string, ok bool)
 	// News lists what happened, newest first; nil leaves /news out.
 	News    func() []NewsPiece
 	Log     zerolog.Logger
@@ -198,6 +208,7 @@ type Set struct {
 	made        *memory[chat.KeyMade]
 	fuses       *memory[chat.Fuse]
 	farewells   *memory[chat.Farewell]
+	erasures    *memory[chat.Erase]
 	left        *memory[chat.LeftGuild]
 	parents     *parents
 	diary       *diary
@@ -210,9 +221,16 @@ type Set struct {
 	partyVotes  *memory[chat.PartyVote]
 	partyWins   *memory[chat.PartyWins]
 
+	panels     turns // presses of one panel, by what it is about
 	favourites *memory[chat.Favourite]
 	drafts     *memory[chat.Draft]
+	offers     *memory[chat.Offer]
+	waits      *modelWaits
 	reports    *memory[chat.Report]
+	captions   *memory[chat.Captions]
+	captioner  *captioner
+	strikes    *memory[chat.Strikes]
+	storms     *memory[chat.Storm]
 	glances    *glances
 	sentTwice  *twice
 	shown      *memory[chat.Shown]
@@ -244,8 +262,11 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.people, s.guilds = newMemory[chat.Person](deps.Docs, chat.KindPerson), newMemory[chat.Guild](deps.Docs, chat.KindGuild)
 	s.blocks, s.parents = newMemory[chat.Block](deps.Docs, chat.KindBlock), &parents{known: make(map[string]parent)}
 	s.favourites, s.drafts = newMemory[chat.Favourite](deps.Docs, chat.KindFavourite), newMemory[chat.Draft](deps.Docs, chat.KindDraft)
+	s.offers = newMemory[chat.Offer](deps.Docs, chat.KindOffer)
 	s.reports, s.decoding = newMemory[chat.Report](deps.Docs, chat.KindReport), make(chan struct{}, maxDecoding)
+	s.strikes, s.storms = newMemory[chat.Strikes](deps.Docs, chat.KindStrikes), newMemory[chat.Storm](deps.Docs, chat.KindStorm)
 	s.glances = newGlances()
+	s.captions, s.captioner = newMemory[chat.Captions](deps.Docs, chat.KindCaptions), newCaptioner(s)
 	s.shown = newMemory[chat.Shown](deps.Docs, chat.KindShown)
 	s.presets = newMemory[chat.Preset](deps.Docs, chat.KindPreset)
 	s.diary, s.tallies, s.host = newDiary(s), newTallies(s), newHost(s)
@@ -257,8 +278,9 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
 	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
+	s.erasures = newMemory[chat.Erase](deps.Docs, chat.KindErase)
 	s.linkOf = s.linkReader()
-	s.follow = newFollower(s)
+	s.follow, s.waits = newFollower(s), newModelWaits(s)
 	s.roles, s.sentTwice = newRoleEngine(s), newTwice(s.now)
 	s.network = newNetwork(deps.Docs)
 	s.liked, s.feeds = newMemory[chat.Favourites](deps.Docs, chat.KindFavourites), newMemory[chat.NewsFeed](deps.Docs, chat.KindNewsFeed)
@@ -330,6 +352,7 @@ func (s *Set) families() []family {
 		s.rateFamily(),
 		s.resultFamily(),
 		s.newModelFamily(),
+		s.modelWaitFamily(),
 		s.toolFamily(),
 		s.textFamily(),
 		s.jobFamily(),
@@ -400,7 +423,9 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { s.roles.run(ctx); return nil })
 	group.Go(func() error { s.runAnnouncements(ctx); return nil })
 	group.Go(func() error { s.host.run(ctx); return nil })
+	group.Go(func() error { s.waits.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
+	group.Go(func() error { s.captioner.run(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)
 	return err

@@ -5,7 +5,6 @@ package commands
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -24,7 +23,7 @@ func (s *Set) complete(ctx context.Context, in *discord.Interaction, r *discord.
 			choices = s.completeModel(&e, typed, s.firsts(ctx, in.User.ID).Models)
 		}
 	case "size":
-		choices = s.completeSize(typed)
+		choices = suggestSizes(s.sizes(in.Command.Options.String("model")), typed)
 	case "style":
 		choices = s.completeStyle(ctx, in, horde.StyleImage, typed)
 	case "preset":
@@ -66,30 +65,5 @@ func (s *Set) completeModel(e *Effective, typed string, liked []string) []discor
 		choices = append([]discord.Choice{{Name: w.T("request.anymodel"), Value: choiceAny}}, choices...)
 	}
 	choices = append(choices, others...)
-	return choices[:min(len(choices), discord.MaxChoices)]
-}
-
-func (s *Set) completeSize(typed string) []discord.Choice {
-	typed = strings.ToLower(strings.TrimSpace(typed))
-	var choices []discord.Choice
-	add := func(z Size) {
-		text := sizeChoice(z)
-		for _, c := range choices {
-			if c.Name == text {
-				return
-			}
-		}
-		choices = append(choices, discord.Choice{Name: text, Value: fmt.Sprintf("%dx%d", z.Width, z.Height)})
-	}
-	if sizePattern.MatchString(typed) {
-		if z, ok := s.size(typed); ok {
-			add(Size{Width: snap(z.Width), Height: snap(z.Height)})
-		}
-	}
-	for _, z := range s.opts.Sizes {
-		if strings.Contains(strings.ToLower(sizeChoice(z)), strings.ReplaceAll(typed, "x", "×")) || strings.Contains(strings.ToLower(z.Name), typed) {
-			add(z)
-		}
-	}
 	return choices[:min(len(choices), discord.MaxChoices)]
 }

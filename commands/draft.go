@@ -60,6 +60,33 @@ func (s *Set) saveDraft(ctx context.Context, in *discord.Interaction, p params, 
 	return err
 }
 
+// changeDraft changes a draft as it is now: another press may have changed something else a moment ago.
+func (s *Set) changeDraft(ctx context.Context, in *discord.Interaction, f func(p *params) error) (p params, err error) {
+	gone := tell(s.say(in).T("advanced.gone", "Advanced", s.cmd("advanced")))
+	a := about{person: in.User.ID, guild: in.GuildID, due: s.now().Add(chat.DraftLife)}
+	_, err = s.drafts.change(ctx, draftKey(in), a, func(d *chat.Draft) error {
+		p = params{}
+		if len(d.Params) == 0 || s.now().After(d.At.Add(chat.DraftLife)) || json.Unmarshal(d.Params, &p) != nil {
+			return gone
+		}
+		if err := f(&p); err != nil {
+			return err
+		}
+		data, err := json.Marshal(p)
+		if err != nil {
+			return fmt.Errorf("encode parameters: %w", err)
+		}
+		d.Params, d.At = data, s.now()
+		return nil
+	})
+	return p, err
+}
+
+// atDraft does something with a draft and shows it. One press comes after the other, so that the panel shows the last one.
+func (s *Set) atDraft(ctx context.Context, in *discord.Interaction, f func() error) error {
+	return s.panels.inTurn(ctx, verbDraft+":"+draftKey(in), f)
+}
+
 // openDraft reads it back.
 func (s *Set) openDraft(ctx context.Context, in *discord.Interaction) (p params, hidden bool, e Effective, err error) {
 	d, ok, err := s.drafts.get(ctx, draftKey(in))
@@ -73,20 +100,10 @@ func (s *Set) openDraft(ctx context.Context, in *discord.Interaction) (p params,
 	return p, d.Private, e, err
 }
 
-// sweepDrafts forgets drafts that nobody came back to.
+// sweepDrafts forgets drafts and offers that nobody came back to.
 func (s *Set) sweepDrafts(ctx context.Context) {
-	const most = 1000
-	list, err := s.drafts.due(ctx, s.now(), most)
-	if err != nil {
-		if ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("cannot read old drafts")
-		}
-		return
-	}
-	for _, d := range list {
-		if _, err := s.drafts.drop(ctx, d.key); err != nil && ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("cannot forget a draft")
-		}
+	if err := errors.Join(sweep(ctx, s.drafts, s.now()), sweep(ctx, s.offers, s.now())); err != nil && ctx.Err() == nil {
+		s.log.Warn().Err(err).Msg("cannot forget old drafts")
 	}
 }
 
@@ -117,7 +134,7 @@ func (s *Set) panel(e Effective, p params, note string) discord.Message {
 		}
 		add("advanced.switches", strings.Join(more, ", "))
 		add("advanced.post", escape(strings.Join(f.Post, ", ")))
-		add("advanced.loras", escape(loraLines(f, ", ")))
+		add("advanced.loras", escape(strings.Trim(loraLines(f, ", ")+", "+tiLines(f, ", "), ", ")))
 		if f.QR != "" {
 			add("advanced.qr", codeBlock(f.QR, maxQR))
 		}
@@ -176,7 +193,7 @@ func (s *Set) draftModels(e Effective, p params, id string) *discord.Select {
 // draftSizes offers the named sizes and the present one. Those that are too large here are left out.
 func (s *Set) draftSizes(e Effective, p params, id string) *discord.Select {
 	sel := &discord.Select{CustomID: id, Placeholder: e.say.T("advanced.size")}
-	sizes := append([]Size{{Width: p.Width, Height: p.Height}}, s.opts.Sizes...)
+	sizes := append([]Size{{Width: p.Width, Height: p.Height}}, s.sizes(p.Model)...)
 	seen := make(map[string]bool)
 	for i, z := range sizes {
 		value := fmt.Sprintf("%dx%d", z.Width, z.Height)
@@ -222,6 +239,15 @@ func loraLines(f *fine, between string) string {
 	return strings.Join(out, between)
 }
 
+// tiLines writes textual inversions as embeddings reads them.
+func tiLines(f *fine, between string) string {
+	var out []string
+	for _, t := range f.TIs {
+		out = append(out, t.Name+":"+strconv.FormatFloat(t.Strength, 'f', -1, 64))
+	}
+	return strings.Join(out, between)
+}
+
 // switchPanel shows the switches and the post-processors, which do not fit beside the rest.
 func (s *Set) switchPanel(e Effective, p params) discord.Message {
 	w := e.say
@@ -248,36 +274,7 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 		return err
 	}
 	w, arg, values := e.say, in.Component.ID.Arg, in.Component.Values
-	one := ""
-	if len(values) > 0 {
-		one = values[0]
-	}
-	note := ""
 	switch arg {
-	case draftModel:
-		if p.Model = one; one == anyModel {
-			p.Model = ""
-		}
-		p.Style, p.Styled = "", nil
-		err = e.allowsModel(ask{model: p.Model})
-	case draftSampler:
-		err = s.flag(&p, flag{"sampler", one})
-	case draftSize:
-		err = s.flag(&p, flag{"size", one})
-	case draftSwitch:
-		for _, sw := range switches() {
-			*sw.of(&p) = slices.Contains(values, sw.name)
-		}
-	case draftClear:
-		for _, sw := range switches() {
-			*sw.of(&p) = false
-		}
-		p.detail().Post = nil
-	case draftPost:
-		p.detail().Post, err = postProcessors(strings.Join(values, ","))
-	case draftBack:
-	case draftEstimate:
-		note, err = s.estimate(ctx, in, e, p, hidden)
 	case draftImage:
 		if !e.sources {
 			return tell(w.T("effective.sources"))
@@ -285,8 +282,6 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 		return r.Modal(ctx, imageForm(w, &p))
 	case draftPrompt, draftNumbers, draftLoras, draftSave, draftQR:
 		return r.Modal(ctx, draftForm(e, &p, arg))
-	case draftSwitches:
-		return r.Update(ctx, s.switchPanel(e, p))
 	case draftDiscard:
 		if _, err := s.drafts.drop(ctx, draftKey(in)); err != nil {
 			return err
@@ -294,19 +289,58 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 		return r.Update(ctx, private(w.T("advanced.discarded")))
 	case draftGenerate:
 		return s.start(ctx, in, r, p.fresh(), hidden || e.answers == chat.AnswersPrivate)
+	case draftEstimate:
+		note, err := s.estimate(ctx, in, e, p, hidden)
+		if err != nil {
+			return err
+		}
+		return r.Update(ctx, s.panel(e, p, note))
+	}
+	return s.atDraft(ctx, in, func() error {
+		p, err := s.changeDraft(ctx, in, func(p *params) error { return s.pressedDraft(e, p, arg, values) })
+		switch {
+		case err != nil:
+			return err
+		case slices.Contains([]string{draftSwitches, draftSwitch, draftPost, draftClear}, arg):
+			return r.Update(ctx, s.switchPanel(e, p))
+		}
+		return r.Update(ctx, s.panel(e, p, ""))
+	})
+}
+
+// pressedDraft is what a press changes in a draft, if anything.
+func (s *Set) pressedDraft(e Effective, p *params, arg string, values []string) (err error) {
+	one := ""
+	if len(values) > 0 {
+		one = values[0]
+	}
+	switch arg {
+	case draftModel:
+		if p.Model = one; one == anyModel {
+			p.Model = ""
+		}
+		p.Style, p.Styled = "", nil
+		return e.allowsModel(ask{model: p.Model})
+	case draftSampler:
+		return s.flag(p, flag{"sampler", one})
+	case draftSize:
+		return s.flag(p, flag{"size", one})
+	case draftSwitch:
+		for _, sw := range switches() {
+			*sw.of(p) = slices.Contains(values, sw.name)
+		}
+	case draftClear:
+		for _, sw := range switches() {
+			*sw.of(p) = false
+		}
+		p.detail().Post = nil
+	case draftPost:
+		p.detail().Post, err = postProcessors(strings.Join(values, ","))
+	case draftBack, draftSwitches:
 	default:
-		return r.Reply(ctx, private(s.say(in).T("request.old")))
+		return tell(e.say.T("request.old"))
 	}
-	if err != nil {
-		return err
-	}
-	if err := s.saveDraft(ctx, in, p, hidden); err != nil {
-		return err
-	}
-	if arg == draftSwitch || arg == draftPost || arg == draftClear {
-		return r.Update(ctx, s.switchPanel(e, p))
-	}
-	return r.Update(ctx, s.panel(e, p, note))
+	return err
 }
 
 // estimate asks the core what a draft would cost and whether it would take it.
@@ -373,6 +407,7 @@ func draftForm(e Effective, p *params, arg string) discord.Modal {
 	case draftLoras:
 		m.Inputs = []discord.Input{
 			{CustomID: "lora", Label: w.T("advanced.loraline"), Value: loraLines(p.detail(), "\n"), Paragraph: true, Max: 1000},
+			{CustomID: "ti", Label: w.T("advanced.tiline"), Value: tiLines(p.detail(), "\n"), Paragraph: true, Max: 1000},
 		}
 	}
 	return m
@@ -380,20 +415,15 @@ func draftForm(e Effective, p *params, arg string) discord.Modal {
 
 // submitDraft takes a form of the panel.
 func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	p, hidden, e, err := s.openDraft(ctx, in)
+	p, _, e, err := s.openDraft(ctx, in)
 	if err != nil {
 		return err
 	}
-	v := in.Modal.Values
-	switch in.Modal.ID.Arg {
-	case draftPrompt:
-		if p.Prompt = strings.TrimSpace(v["prompt"]); p.Prompt == "" {
-			return horde.Refuse(horde.CodeMissingPrompt, "there is no prompt")
-		}
-		p.Negative = strings.TrimSpace(v["negative"])
-		if n := strings.TrimSpace(v["n"]); n != "" {
-			err = s.flag(&p, flag{"n", n})
-		}
+	v, arg := in.Modal.Values, in.Modal.ID.Arg
+	change := func(p *params) error { return s.filledDraft(p, arg, v) }
+	switch arg {
+	case draftSave:
+		return s.savePreset(ctx, in, r, e, &p, plain(v["name"]))
 	case draftImage:
 		if !e.sources {
 			return tell(e.say.T("effective.sources"))
@@ -401,32 +431,57 @@ func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *disco
 		if err := r.DeferUpdate(ctx); err != nil { // reading what was uploaded takes a while
 			return err
 		}
-		if err = takeImages(&p, &in.Modal); err == nil {
-			err = s.keepPictures(ctx, in.ID, &p)
+		if err := takeImages(&p, &in.Modal); err != nil {
+			return err
+		}
+		if err := s.keepPictures(ctx, in.ID, &p); err != nil {
+			return err
+		}
+		kept := p
+		change = func(p *params) error {
+			err := takeImages(p, &in.Modal)
+			p.uploaded(&kept)
+			return err
+		}
+	}
+	return s.atDraft(ctx, in, func() error {
+		p, err := s.changeDraft(ctx, in, change)
+		if err != nil {
+			return err
+		}
+		return r.Update(ctx, s.panel(e, p, ""))
+	})
+}
+
+// filledDraft is what a form changes in a draft.
+func (s *Set) filledDraft(p *params, arg string, v map[string]string) (err error) {
+	switch arg {
+	case draftPrompt:
+		if p.Prompt = strings.TrimSpace(v["prompt"]); p.Prompt == "" {
+			return horde.Refuse(horde.CodeMissingPrompt, "there is no prompt")
+		}
+		p.Negative = strings.TrimSpace(v["negative"])
+		if n := strings.TrimSpace(v["n"]); n != "" {
+			err = s.flag(p, flag{"n", n})
 		}
 	case draftNumbers:
 		p.Seed, p.detail().ClipSkip = "", 0
 		for _, name := range []string{"steps", "cfg", "seed", "clipskip", "strength"} {
 			if value := strings.TrimSpace(v[name]); value != "" && err == nil {
-				_, err = s.pasted(&p, flag{name, value})
+				_, err = s.pasted(p, flag{name, value})
 			}
 		}
 	case draftQR:
 		p.detail().QR = discord.Clip(strings.TrimSpace(v["qr"]), maxQR)
 	case draftLoras:
-		p.detail().Loras, err = loras(v["lora"], 1)
-	case draftSave:
-		return s.savePreset(ctx, in, r, e, &p, plain(v["name"]))
+		f := p.detail()
+		if f.Loras, err = loras(v["lora"], 1); err == nil {
+			f.TIs, err = embeddings(v["ti"])
+		}
 	default:
-		return r.Reply(ctx, private(s.say(in).T("request.old")))
+		return tellPlain("request.old")
 	}
-	if err != nil {
-		return err
-	}
-	if err := s.saveDraft(ctx, in, p, hidden); err != nil {
-		return err
-	}
-	return r.Update(ctx, s.panel(e, p, ""))
+	return err
 }
 
 // savePreset keeps the parameters that presets have under a name, in place of an earlier one of that name.

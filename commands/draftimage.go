@@ -111,6 +111,19 @@ func takeImages(p *params, in *discord.ModalValues) error {
 	return nil
 }
 
+// uploaded puts images that were kept in the place of those that were just taken.
+func (p *params) uploaded(kept *params) {
+	if p.from != nil {
+		p.from, p.Source = nil, kept.Source
+	}
+	if p.mask != nil {
+		p.mask, p.Mask = nil, kept.Mask
+	}
+	if p.extra != nil {
+		p.extra, p.detail().Extra = nil, slices.Clone(kept.detail().Extra)
+	}
+}
+
 // imageLine says with what a draft begins.
 func imageLine(w words.Words, p *params) string {
 	text := w.T("advanced.withimage", "Strength", int(p.Strength*100+0.5))

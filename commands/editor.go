@@ -125,11 +125,11 @@ func (e *editor) place(ctx context.Context) (next time.Time, ok bool) {
 		e.end = &ending{kind: endLost, at: e.now}
 		return next, true
 	}
-	id, err := e.s.enqueue(ctx, e.p, e.row.Key, from, false)
+	out, err := e.s.enqueue(ctx, e.p, e.row.Key, from, false)
+	id := out.id
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused:
-		e.s.struck(ctx, e.row.Guild, e.row.Person, refusal)
 		e.end = &ending{kind: endRefused, words: e.s.refusal(e.s.bundle.For(e.p.Locale), refusal), at: e.now}
 		return next, true
 	case err != nil:
@@ -265,9 +265,18 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	switch {
 	case discord.IsUnknownMessage(err):
 		return e.finish(ctx)
+	case e.goAround(err, m):
+		return e.now.Add(urgentGap), false
 	case errors.Is(err, discord.ErrUnreachable), discord.IsMissingPermission(err), api != nil && api.Code == codeArchived:
 		// The message cannot be reached any more; its person can. The buttons belong to the channel.
-		m.Components = nil
+		if e.how.barred {
+			how := e.how
+			how.barred = false
+			if whole, err := e.s.result(ctx, e.row, e.p, *e.end, how); err == nil {
+				m = whole
+			}
+		}
+		e.strayed, m.Components = true, nil
 		for i := range m.Files {
 			m.Files[i].Spoiler = m.Files[i].Spoiler || e.p.Adult
 		}
@@ -277,12 +286,6 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 		if ref, err = e.s.bot.SendMessage(limited, e.row.Channel, m); err == nil {
 			e.row.Message = ref.MessageID // reactions to it thank the right person
 		}
-	case discord.IsTooLarge(err) && !e.how.noFiles:
-		e.smaller(m.Files)
-		return e.now.Add(urgentGap), false
-	case api != nil && (api.Code == codeBlockedText || api.Code == codeBlockedLink) && !e.how.noWords:
-		e.how.noWords = true
-		return e.now.Add(urgentGap), false
 	}
 	broken := api != nil && api.Status >= 400 && api.Status < 500 && api.Status != 429 && api.Code != 0 && api.Code != codeCloudflare
 	switch {
@@ -306,7 +309,7 @@ func (e *editor) smaller(files []discord.File) {
 		e.how.noFiles = true
 		return
 	}
-	e.how.room = total - 1
+	e.how.room = total * 3 / 4
 	e.s.bot.RefusedUpload(e.row.Guild, int64(largest))
 }
 
@@ -315,11 +318,24 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 	if !e.landed {
 		e.landed, e.tries = true, 0
 	}
+	if err := e.s.captioner.begin(ctx, e); err != nil {
+		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("images will not be described") // the result itself is complete
+	}
 	if err := e.s.host.enter(ctx, e.row, e.p, e.end); err != nil {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("a result is not part of its party yet")
 		return e.retry(), false
 	}
-	if e.close(ctx, e.row) {
+	if err := e.s.keepImages(ctx, &e.p, madeOf(e.end.status)); err != nil && e.tries < maxReads {
+		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("cannot keep the images of a result")
+		return e.retry(), false
+	}
+	row := e.row
+	if q := e.p; e.s.tooOld(ctx, row) && q.erase() {
+		if params, err := json.Marshal(q); err == nil {
+			row.Params = params
+		}
+	}
+	if e.close(ctx, row) {
 		e.s.tellDone(ctx, e.row, &e.p, e.end)
 		e.s.tallies.count(e.row, e.end)
 		return next, true

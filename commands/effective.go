@@ -96,6 +96,7 @@ type Effective struct {
 	answers     chat.Answers
 	shut        []chat.Feature // switched off by the operators
 	draining    bool           // no new work is taken
+	storm       time.Time      // until then the guild has no images: many of its people have strikes
 	young       time.Time      // when the person's Discord account is old enough for everything; zero when it is
 
 	say   words.Words // in the person's language
@@ -103,12 +104,18 @@ type Effective struct {
 }
 
 // toldError is a refusal of the chat door itself, in the words of its person.
-type toldError struct{ text string }
+type toldError struct {
+	text string
+	part string // of the panel with all parameters, where it can be corrected; may be empty
+}
 
 func (e *toldError) Error() string { return e.text }
 
 // tell makes a refusal of finished words.
-func tell(text string) error { return &toldError{text} }
+func tell(text string) error { return &toldError{text: text} }
+
+// tellOf is tell about a part of the panel with all parameters.
+func tellOf(part, text string) error { return &toldError{text, part} }
 
 // resolve finds what holds at a place.
 func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
@@ -250,6 +257,9 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	e.say, e.aloud = s.say(in), s.sayAloud(in)
 	e.draining = s.network.draining.Load()
 	if e.shut, err = s.shut(ctx); err != nil {
+		return Effective{}, err
+	}
+	if err := s.stormAt(ctx, &e); err != nil {
 		return Effective{}, err
 	}
 	e.sources = e.sources && !slices.Contains(e.shut, chat.Sources)
@@ -402,20 +412,20 @@ func (e *Effective) allows(a ask) error {
 	l := e.limits
 	switch {
 	case a.style != "" && slices.ContainsFunc(append([]string{a.style}, a.styleTag...), e.blockedStyle):
-		return tell(e.say.T("effective.style", "Style", escape(a.style)))
+		return tellOf(draftModel, e.say.T("effective.style", "Style", escape(a.style)))
 	case slices.ContainsFunc(a.texts, func(t string) bool { return hasWord(t, e.wordlist) }):
-		return tell(e.say.T("effective.words"))
+		return tellOf(draftPrompt, e.say.T("effective.words"))
 	case l.Pixels > 0 && a.width*a.height > l.Pixels:
 		w, h := squeeze(a.width, a.height, l.Pixels)
-		return tell(e.say.T("effective.size", "Width", w, "Height", h))
+		return tellOf(draftSize, e.say.T("effective.size", "Width", w, "Height", h))
 	case l.Steps > 0 && a.steps > l.Steps:
-		return tell(e.say.T("effective.steps", "Steps", l.Steps))
+		return tellOf(draftNumbers, e.say.T("effective.steps", "Steps", l.Steps))
 	case l.Amount > 0 && a.amount > l.Amount:
-		return tell(e.say.T("effective.amount", "Amount", l.Amount))
+		return tellOf(draftPrompt, e.say.T("effective.amount", "Amount", l.Amount))
 	case a.source && !e.young.IsZero():
 		return tell(e.say.T("effective.young", "Until", stamp(e.young)))
 	case a.source && !e.sources:
-		return tell(e.say.T("effective.sources"))
+		return tellOf(draftImage, e.say.T("effective.sources"))
 	}
 	return nil
 }
@@ -424,7 +434,7 @@ func (e *Effective) allows(a ask) error {
 func (e *Effective) allowsModel(a ask) error {
 	for _, m := range append(slices.Clip(a.styleModels), a.model) {
 		if m != "" && !e.serves(m) {
-			return tell(e.say.T("effective.model", "Model", escape(m)))
+			return tellOf(draftModel, e.say.T("effective.model", "Model", escape(m)))
 		}
 	}
 	return nil

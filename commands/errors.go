@@ -26,19 +26,23 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 		if err == nil {
 			err = h(ctx, in, r)
 			s.roles.seen(in.GuildID, in.User.ID, in.MemberRoles)
+			if err == nil && in.Type == discord.CommandRun {
+				s.handNotes(ctx, in, r)
+			}
 		}
 		if keyed, ok := errors.AsType[*keyedError](err); ok {
 			err = tell(s.say(in).T(keyed.key, keyed.args...))
 		}
+		var m discord.Message
 		if told, ok := errors.AsType[*toldError](err); ok {
-			return r.Reply(ctx, private(voice{}.refused(told.text)))
-		}
-		refusal, ok := errors.AsType[*horde.Error](err)
-		if !ok {
+			m = private(voice{}.refused(told.text))
+		} else if refusal, ok := errors.AsType[*horde.Error](err); ok {
+			m = private(voice{}.refused(s.refusal(s.say(in), refusal)))
+		} else {
 			return err
 		}
-		s.struck(ctx, in.GuildID, in.User.ID, refusal)
-		return r.Reply(ctx, private(voice{}.refused(s.refusal(s.say(in), refusal))))
+		s.offer(ctx, in, &m, err)
+		return r.Reply(ctx, m)
 	}
 }
 
@@ -131,6 +135,34 @@ func (s *Set) refusal(w words.Words, e *horde.Error) string {
 		return w.T("refused.deleted")
 	case horde.CodeForbidden, horde.CodeWrongCredentials:
 		return w.T("refused.others")
+	case horde.CodeManySharedKeys:
+		return w.T("refused.manykeys", "List", s.cmd("sharedkey list"))
+	case horde.CodeManyGifts:
+		return w.T("refused.manygifts", "Most", horde.MaxGiftsFrom, "Pending", s.cmd("kudos pending"))
+	case horde.CodeManyPurses:
+		return w.T("refused.manypurses", "Most", horde.MaxPurses)
+	case horde.CodeManyFunders:
+		return w.T("refused.manyfunders", "Most", horde.MaxFunders)
+	case horde.CodeManyStyles:
+		return w.T("refused.manystyles", "Most", horde.MaxStylesPerUser)
+	case horde.CodeManyExamples:
+		return w.T("refused.manyexamples", "Most", horde.MaxStyleExamples)
+	case horde.CodeManyCollections:
+		return w.T("refused.manycollections", "Most", horde.MaxCollections)
+	case horde.CodeNotSpecial:
+		return w.T("refused.notspecial")
+	case horde.CodeMayNotRate:
+		return w.T("refused.maynotrate")
+	case horde.CodeSharedKeyEmpty, horde.CodeSharedKeyInsufficient:
+		return w.T("refused.keyempty", "TopUp", s.cmd("sharedkey topup"))
+	case horde.CodeSharedKeyExpired:
+		return w.T("refused.keyexpired")
+	case horde.CodeSharedKeyStyles:
+		return w.T("refused.keystyles")
+	case horde.CodeNoSharedKeyMod:
+		return w.T("refused.nochange")
+	case horde.CodeGiftNotFound, horde.CodePurseNotFound:
+		return w.T("refused.nogift")
 	case horde.CodeRequestNotFound, horde.CodeInvalidJobID, horde.CodeDuplicateGen, horde.CodeAbortedGen:
 		return w.T("request.gone")
 	case horde.CodeMaintenanceMode:

@@ -165,7 +165,7 @@ func (s *Set) gatherAccount(ctx context.Context, u *horde.User) (*exportAccount,
 			Name: v.Name, Info: v.Info, Prompt: v.Prompt, Public: v.Public, NSFW: v.NSFW, Used: v.Uses, ForWhat: string(v.Kind),
 		})
 	}
-	moves, err := s.deps.History(ctx, kudos.Of(int64(u.ID), kudos.Spendable), exportMoves)
+	moves, err := s.deps.History(ctx, kudos.Of(int64(u.ID), kudos.Spendable), nil, exportMoves)
 	if err != nil {
 		return nil, fmt.Errorf("movements of an account: %w", err)
 	}

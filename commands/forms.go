@@ -41,10 +41,9 @@ const (
 
 // Bounds of what alchemists deliver, as messages show it.
 const (
-	maxForms      = 10       // of one request from chat, for as many files
-	maxFormImage  = 24 << 20 // bytes, before it is made small enough for Discord
-	maxFormWords  = 1500     // characters of one form
-	maxFormStates = 1200     // characters of how far all are
+	maxForms      = 10   // of one request from chat, for as many files
+	maxFormWords  = 1500 // characters of one form
+	maxFormStates = 1200 // characters of how far all are
 	maxTagsShown  = 12
 	maxFormAnswer = 1000 // characters of a description that is offered for copying
 )
@@ -180,6 +179,7 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 	parts := []string{"**" + escape(p.Prompt) + "**"}
 	m := discord.Message{}
 	total, spoken := 0, ""
+	var large []kept
 	for i, g := range p.Made {
 		text := answer(w, g)
 		switch {
@@ -188,7 +188,9 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 			parts = append(parts, spoken)
 		case text != "":
 			parts = append(parts, "**"+escape(g.Model)+"** "+escape(discord.Clip(text, maxFormWords/max(1, len(p.Made)))))
-		case g.Blob != "" && !how.noFiles:
+		case g.Blob != "" && (how.noFiles || how.barred):
+			large = append(large, kept{i + 1, g.Blob})
+		case g.Blob != "":
 			f, err := s.formFile(ctx, id, i, g, min(cmp.Or(how.room, maxFiles)-total, int(s.bot.UploadLimit(row.Guild, 0))))
 			switch {
 			case errors.Is(err, fs.ErrNotExist), err != nil && how.noRead:
@@ -197,7 +199,7 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 			case err != nil:
 				return m, err
 			case f == nil:
-				parts = append(parts, w.T("request.toolarge"))
+				large = append(large, kept{i + 1, g.Blob})
 				continue
 			}
 			f.Spoiler = p.Veiled
@@ -207,6 +209,9 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 			total += len(f.Data)
 			m.Files = append(m.Files, *f)
 		}
+	}
+	if len(large) > 0 {
+		parts = append(parts, s.apart(voice{w}, large, how, p.Veiled))
 	}
 	if lost := p.Amount - len(p.Made); lost > 0 && p.CancelledBy == "" {
 		parts = append(parts, w.T("tools.failed", "Count", lost))
@@ -290,7 +295,7 @@ func formsFile(all []outcome) map[string]json.RawMessage {
 
 // formFile reads an image that an alchemist made and makes it small enough for a message; nil when that is not possible.
 func (s *Set) formFile(ctx context.Context, id string, i int, g outcome, room int) (*discord.File, error) {
-	data, err := s.deps.Images.Read(ctx, g.Blob, maxFormImage)
+	data, err := s.deps.Images.Read(ctx, g.Blob, maxDelivered)
 	if err != nil {
 		return nil, fmt.Errorf("read image: %w", err)
 	}

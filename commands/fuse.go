@@ -57,7 +57,7 @@ func (s *Set) chores(ctx context.Context) {
 		case <-tick.C:
 		}
 		round, cancel := context.WithTimeout(ctx, choreTime)
-		err := errors.Join(s.burn(round), s.farewell(round), s.forgetGuilds(round))
+		err := errors.Join(s.burn(round), s.farewell(round), s.forgetGuilds(round), s.renewFavourites(round))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("chores are not done")
@@ -124,11 +124,6 @@ func (s *Set) goodbye(ctx context.Context, f chat.Farewell) (next time.Duration,
 	if !f.Deleted {
 		if err := s.forgetPerson(ctx, f.Person); err != nil { // what came together in the meantime
 			return 0, err
-		}
-		if s.deps.Ratings != nil {
-			if err := s.deps.Ratings.Forget(ctx, id); err != nil {
-				return 0, err
-			}
 		}
 		if _, err := engine.Do(ctx, s.engine, horde.SetKey{User: id, Key: s.deps.HashKey(s.deps.NewKey())}); err != nil {
 			return 0, err

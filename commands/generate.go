@@ -91,6 +91,7 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 		p.Models = e.offered(s.engine.Models())
 	}
 	p.Added, p.Adult, p.Veiled, p.Share, p.NoAlt = e.negative, e.adult, e.spoiler || p.Spoil, e.person.Share, e.person.NoAlt
+	p.Caption = e.person.AltCaption && !p.NoAlt && p.pictures()
 	if p.Sharing != nil {
 		p.Share = *p.Sharing
 	}
@@ -116,16 +117,25 @@ type asking struct {
 // is refused before the acknowledgement. Then the row comes before the request, and the request carries the row's key, so
 // that a crash in between leads to one request and not to two.
 func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Responder, p params, hidden bool) error {
+	return p.correctable(s.begin(ctx, in, r, p, hidden), hidden)
+}
+
+// begin is start without what can be done about a refusal.
+func (s *Set) begin(ctx context.Context, in *discord.Interaction, r *discord.Responder, p params, hidden bool) error {
 	if s.follow.full() {
 		return r.Reply(ctx, private(s.say(in).T("request.busy")))
 	}
+	if p.Erased && p.Prompt == "" {
+		return tell(s.say(in).T("privacy.erased", "Consent", s.cmd("privacy consent")))
+	}
+	p.Erased = false
 	a, err := s.prepare(ctx, in, p, hidden)
 	if err != nil {
 		return err
 	}
 	slow, err := s.checkInTime(ctx, &a)
 	if err != nil {
-		return err
+		return s.blamed(ctx, &a, err)
 	}
 	ref, err := s.promise(ctx, in, r, a.e, a.hidden)
 	if err != nil {
@@ -133,7 +143,7 @@ func (s *Set) start(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	if slow {
 		if err := s.check(ctx, &a); err != nil {
-			return err
+			return s.blamed(ctx, &a, err)
 		}
 	}
 	if _, known, err := s.deps.Messages.MessageByKey(ctx, a.key); err != nil || known {
@@ -195,7 +205,9 @@ func (s *Set) check(ctx context.Context, a *asking) error {
 		if err := s.payer(ctx, a.in, a.e, &a.p); err != nil {
 			return err
 		}
-		if _, err := s.enqueue(ctx, a.p, a.key, a.from, true); !a.p.goesAlone(err) {
+		out, err := s.enqueue(ctx, a.p, a.key, a.from, true)
+		if !a.p.goesAlone(err) {
+			a.p.Tamed = out.tamed
 			return err
 		}
 	}
@@ -223,7 +235,7 @@ func (s *Set) record(ctx context.Context, a *asking, ref discord.MessageRef) (ch
 // submit hands a recorded request to the core. Only a refusal is an error: whatever else goes wrong is tried again by
 // whoever follows the row.
 func (s *Set) submit(ctx context.Context, a *asking, row *chat.Message) error {
-	id, err := s.enqueue(ctx, a.p, a.key, a.from, false)
+	out, err := s.enqueue(ctx, a.p, a.key, a.from, false)
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused:
@@ -232,7 +244,7 @@ func (s *Set) submit(ctx context.Context, a *asking, row *chat.Message) error {
 		s.log.Warn().Err(err).Str("interaction", a.in.ID).Msg("request not placed yet, trying again")
 		return nil
 	default:
-		row.Request = id.String()
+		row.Request = out.id.String()
 	}
 	if err := s.deps.Messages.SaveMessage(ctx, *row); err != nil { // its key still finds it
 		s.log.Warn().Err(err).Str("interaction", a.in.ID).Msg("cannot note what became of a request")

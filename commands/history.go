@@ -129,7 +129,7 @@ func (s *Set) pasts(ctx context.Context, person string, q query) ([]past, error)
 	var out []past
 	for _, row := range rows {
 		var p params
-		if isGone(row) || row.Open || inGallery(row) || json.Unmarshal(row.Params, &p) != nil || p.Prompt == "" {
+		if isGone(row) || row.Open || inGallery(row) || json.Unmarshal(row.Params, &p) != nil || p.Prompt == "" && !p.Erased {
 			continue
 		}
 		if q.kind != "" && p.kind() != q.kind || !strings.Contains(strings.ToLower(p.Prompt), strings.ToLower(q.search)) {
@@ -160,8 +160,8 @@ func (s *Set) historyList(ctx context.Context, w words.Words, person string, q q
 			star = "⭐ "
 		}
 		number := (q.page-1)*pastsPerPage + i + 1
-		fmt.Fprintf(&text, "%d. %s**%s**\n-# %s · %s\n", number, star, escape(discord.Clip(plain(x.p.Prompt), 120)), x.p.look(), stamp(x.row.Created))
-		sel.Options = append(sel.Options, discord.SelectOption{Label: discord.Clip(strconv.Itoa(number)+". "+plain(x.p.Prompt), 100), Value: short(x.row)})
+		fmt.Fprintf(&text, "%d. %s**%s**\n-# %s · %s\n", number, star, escape(discord.Clip(x.p.name(w), 120)), x.p.look(), stamp(x.row.Created))
+		sel.Options = append(sel.Options, discord.SelectOption{Label: discord.Clip(strconv.Itoa(number)+". "+x.p.name(w), 100), Value: short(x.row)})
 	}
 	turn := func(key, emoji string, page int, usable bool) discord.Button {
 		to := q
@@ -416,9 +416,10 @@ func (s *Set) completeHistory(ctx context.Context, in *discord.Interaction, r *d
 	if err != nil {
 		return late(r.Autocomplete(ctx, nil))
 	}
+	w := s.say(in)
 	var choices []discord.Choice
 	for _, x := range all[:min(len(all), discord.MaxChoices)] {
-		choices = append(choices, discord.Choice{Name: discord.Clip(plain(x.p.Prompt), 100), Value: short(x.row)})
+		choices = append(choices, discord.Choice{Name: discord.Clip(x.p.name(w), 100), Value: short(x.row)})
 	}
 	return late(r.Autocomplete(ctx, choices))
 }

@@ -55,30 +55,36 @@ func (p *params) feature() chat.Feature {
 	return chat.Images
 }
 
+// placed is what the core made of a request.
+type placed struct {
+	id    horde.RequestID
+	tamed bool // the safety filter changed the prompt
+}
+
 // enqueue asks the core for a request, or only whether it would take it. The key makes a repeat one request; the image's
 // identity makes a repeat to alchemists one result.
-func (s *Set) enqueue(ctx context.Context, p params, key string, from origin.Origin, try bool) (horde.RequestID, error) {
+func (s *Set) enqueue(ctx context.Context, p params, key string, from origin.Origin, try bool) (placed, error) {
 	if err := s.resumePaying(&p); err != nil {
-		return horde.RequestID{}, err
+		return placed{}, err
 	}
 	switch p.kind() {
 	case jobForms:
 		n := p.newForms(from)
 		n.DryRun = try
 		out, err := engine.Do(ctx, s.engine, horde.EnqueueForms{NewAlchemy: n})
-		return out.ID, err
+		return placed{id: out.ID}, err
 	case jobText:
 		n := p.newText(key, from)
 		n.SharedKey = p.shared
 		n.DryRun = try
 		out, err := engine.Do(ctx, s.engine, horde.EnqueueText{NewText: n})
-		return out.ID, err
+		return placed{id: out.ID}, err
 	case jobImage:
 	}
 	n := p.newImage(key, from)
 	n.DryRun = try
 	out, err := engine.Do(ctx, s.engine, horde.Enqueue{NewImage: n})
-	return out.ID, err
+	return placed{out.ID, out.Tamed}, err
 }
 
 // status reads how far a request is. One to alchemists is told in the same words: each form is a generation whose model

@@ -115,7 +115,11 @@ func (s *Set) balance(ctx context.Context, in *discord.Interaction, r *discord.R
 	case !ok:
 		return r.Reply(ctx, private(w.T("common.needsaccount", "Login", s.cmd("login"))))
 	}
-	if !in.Command.Options.Bool("private", true) {
+	e, err := s.effective(ctx, in)
+	if err != nil {
+		return err
+	}
+	if !in.Command.Options.Bool("private", true) && e.answers != chat.AnswersPrivate {
 		return r.Reply(ctx, discord.Message{Content: s.sayAloud(in).T("kudos.public", "Who", mention(in.User.ID), "Amount", u.Balance.String())})
 	}
 	out := []string{w.T("kudos.balance", "Amount", u.Balance.String())}
@@ -233,16 +237,21 @@ func (s *Set) beginGift(ctx context.Context, in *discord.Interaction, r *discord
 	if err := s.checkGift(in, d); err != nil {
 		return err
 	}
-	p, err := s.book.Person(ctx, in.User.ID)
-	if err != nil {
+	if asked, err := s.askBack(ctx, in, r, &e, d, key); asked || err != nil {
 		return err
 	}
-	limit := p.Confirm
-	if limit == 0 {
-		limit = confirmAbove
+	return s.giveNow(ctx, in, r, d, key, d.Anonymous || e.answers == chat.AnswersPrivate)
+}
+
+// askBack asks whether kudos shall really be given when they are more than their person gives without being asked. What
+// was asked is answered by pressGiftConfirm.
+func (s *Set) askBack(ctx context.Context, in *discord.Interaction, r *discord.Responder, e *Effective, d chat.GiftDraft, key string) (asked bool, err error) {
+	limit := confirmAbove
+	if e.person.GiftConfirm > 0 {
+		limit = kudos.Whole(e.person.GiftConfirm)
 	}
 	if kudos.Amount(d.Amount) <= limit {
-		return s.giveNow(ctx, in, r, d, key, d.Anonymous || e.answers == chat.AnswersPrivate)
+		return false, nil
 	}
 	d.Due = s.now().Add(draftLife)
 	_, err = s.giftDrafts.change(ctx, key, about{person: in.User.ID, guild: in.GuildID, due: d.Due}, func(v *chat.GiftDraft) error {
@@ -250,14 +259,14 @@ func (s *Set) beginGift(ctx context.Context, in *discord.Interaction, r *discord
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("keep a gift to confirm: %w", err)
+		return false, fmt.Errorf("keep a gift to confirm: %w", err)
 	}
 	w := s.say(in)
 	m := private(w.T("kudos.sure", "Amount", kudos.Amount(d.Amount).String(), "To", s.recipientText(d)))
 	m.Components = []discord.Row{{Buttons: []discord.Button{
 		button(w.T("kudos.give"), "🙏", verbGiftConfirm, key, discord.Primary), button(w.T("common.cancel"), "", verbGiftDrop, key, discord.Secondary),
 	}}}
-	return r.Reply(ctx, m)
+	return true, r.Reply(ctx, m)
 }
 
 // giveNow gives when somebody will see it: what is refused is refused first, and kudos move only once the interaction is
@@ -270,7 +279,7 @@ func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.R
 		return r.Reply(ctx, private(s.say(in).T("common.needsaccount", "Login", s.cmd("login"))))
 	}
 	if err == nil {
-		_, _, err = s.moveGift(early, from.ID, d, "gift:"+keyOf(key), true)
+		_, _, err = s.moveGift(early, from.ID, d, giftKey(d, key), true)
 	}
 	if slow := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil; err != nil && !slow {
 		return err
@@ -293,7 +302,10 @@ func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.R
 
 // recipientText names who a gift is for.
 func (s *Set) recipientText(d chat.GiftDraft) string {
-	if d.To != "" {
+	switch {
+	case d.Name != "":
+		return "**" + escape(d.Name) + "**"
+	case d.To != "":
 		return mention(d.To)
 	}
 	u, _ := s.engine.User(horde.UserID(d.Account))
@@ -311,7 +323,7 @@ func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.Gift
 	case !ok:
 		return private(w.T("common.needsaccount", "Login", s.cmd("login"))), nil
 	}
-	given, person, err := s.moveGift(ctx, from.ID, d, "gift:"+keyOf(key), false)
+	given, person, err := s.moveGift(ctx, from.ID, d, giftKey(d, key), false)
 	if err != nil {
 		return discord.Message{}, err
 	}
@@ -320,15 +332,8 @@ func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.Gift
 	if d.Anonymous {
 		line.From = ""
 	}
-	switch {
-	case given.Repeated:
-	case given.Waiting != nil:
-		err = s.gifts.Invite(ctx, d.To, emojikudos.Gift{Person: line.From, Amount: amount})
-	case person != "" && (d.Anonymous || in.GuildID == "" || d.To == ""):
-		err = s.gifts.Note(ctx, person, line)
-	}
-	if err != nil { // the kudos have moved: that is what counts
-		s.log.Warn().Err(err).Msg("cannot tell somebody about a gift")
+	if !given.Repeated {
+		s.tellGift(ctx, person, line, given.Waiting != nil)
 	}
 	note := ""
 	if d.Note != "" {
@@ -347,6 +352,33 @@ func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.Gift
 	return discord.Message{Content: lines("🙏 "+aloud.T("kudos.gave", values...), note, s.welcome(w, from, opened))}, nil
 }
 
+// unnamedGift begins the ledger's keys of gifts whose recipients do not learn who gave them.
+const unnamedGift = "gift:unnamed:"
+
+// giftKey is the ledger's key of a gift by command.
+func giftKey(d chat.GiftDraft, key string) string {
+	if d.Anonymous {
+		return unnamedGift + keyOf(key)
+	}
+	return "gift:" + keyOf(key)
+}
+
+// tellGift tells a person privately of a gift that was not given by emoji, as far as they want to hear of gifts. The kudos
+// have moved: that is what counts, and a word that cannot be kept is only logged.
+func (s *Set) tellGift(ctx context.Context, person string, line emojikudos.Line, waits bool) {
+	var err error
+	switch {
+	case person == "": // the account is nobody's in Discord
+	case waits:
+		err = s.gifts.Invite(ctx, person, emojikudos.Gift{Person: line.From, Amount: line.Amount})
+	default:
+		err = s.gifts.Note(ctx, person, line)
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Msg("cannot tell somebody about a gift")
+	}
+}
+
 // moveGift moves kudos to whom a draft names, or sets them aside for them; with try it only finds out whether that is
 // refused. person is the recipient in Discord, if known.
 func (s *Set) moveGift(ctx context.Context, from horde.UserID, d chat.GiftDraft, key string, try bool) (given horde.Given, person string, err error) {
@@ -355,7 +387,7 @@ func (s *Set) moveGift(ctx context.Context, from horde.UserID, d chat.GiftDraft,
 	if d.To != "" {
 		u, has := s.find(d.To)
 		if !has {
-			given, err = s.engine.Give(ctx, horde.Give{From: from, To: external(d.To), Amount: amount, Key: key, Note: d.Note, DryRun: try})
+			given, err = s.engine.Give(ctx, horde.Give{From: from, To: external(d.To), Amount: amount, Key: key, Note: d.Note, Unnamed: d.Anonymous, DryRun: try})
 			return given, d.To, err
 		}
 		to = u.ID
@@ -401,14 +433,26 @@ func (s *Set) pressGiftConfirm(ctx context.Context, in *discord.Interaction, r *
 	if err := r.DeferUpdate(ctx); err != nil { // as in giveNow
 		return err
 	}
-	m, err := s.sendGift(ctx, in, d, in.Component.ID.ID, false) // the first interaction's key: a second press gives nothing more
+	key := in.Component.ID.ID // the first interaction's: a second press gives nothing more
+	var m discord.Message
+	if d.Party != "" {
+		// What a party has is counted beside the ledger: only who takes the draft away counts it.
+		if there, err := s.giftDrafts.drop(ctx, key); err != nil || !there {
+			return err
+		}
+		m, err = s.fillParty(ctx, in, d, key)
+	} else if d.Sealed != nil {
+		m, err = s.fillKey(ctx, in, d, key)
+	} else {
+		m, err = s.sendGift(ctx, in, d, key, false)
+	}
 	if err != nil {
 		return err
 	}
-	if _, err := s.giftDrafts.drop(ctx, in.Component.ID.ID); err != nil {
+	if _, err := s.giftDrafts.drop(ctx, key); err != nil {
 		s.log.Warn().Err(err).Msg("cannot forget a gift that was given")
 	}
-	if m.Ephemeral || e.answers == chat.AnswersPrivate {
+	if m.Ephemeral || d.Party == "" && e.answers == chat.AnswersPrivate {
 		return r.Update(ctx, m)
 	}
 	if err := r.Update(ctx, private(s.say(in).T("kudos.done"))); err != nil {
@@ -539,6 +583,9 @@ func (s *Set) pendingPanel(ctx context.Context, in *discord.Interaction) (discor
 	m := private("")
 	m.Embeds = []discord.Embed{{Title: w.T("kudos.pending.title"), Color: embedColor, Fields: []discord.Field{
 		{Name: w.T("kudos.pending.for", "Amount", sumGifts(mine).String()), Value: list(mine, func(g horde.Gift) string {
+			if g.Unnamed {
+				return w.T("gifts.somebody")
+			}
 			u, _ := s.engine.User(g.From)
 			return escape(u.Alias())
 		})},

@@ -11,6 +11,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
+	"stablemate/horde"
 	"stablemate/horde/kudos"
 	"stablemate/internal/discord"
 )
@@ -28,29 +29,80 @@ type Movement struct {
 	Kind   kudos.Kind
 	At     time.Time
 	Amount kudos.Amount
+	Other  kudos.Account // of a transfer, where it came from or went; of others the treasury
 }
 
-// historyTypes lists what history can be narrowed to.
+// Types of movements that history can be narrowed to.
+const (
+	typeGeneration = "generation"
+	typeTransfer   = "transfer"
+	typeAward      = "award"
+	typeAdjustment = "adjustment"
+	typeEvaluation = "evaluation" // everything in a pocket of its own
+)
+
+// historyTypes lists them as people choose them. Rating, uptime and style are kinds too.
 func historyTypes() []string {
-	return []string{"generation", "uptime", "transfer", "award", "style", "evaluation"}
+	return []string{typeGeneration, "uptime", typeTransfer, typeAward, "rating", "style", typeAdjustment, typeEvaluation}
 }
 
-// typeOf says which of them a movement is.
-func typeOf(k kudos.Kind) string {
-	switch k {
-	case kudos.KindUptime:
-		return "uptime"
-	case kudos.KindTransfer, kudos.KindReserve, kudos.KindClaim, kudos.KindReturn:
-		return "transfer"
-	case kudos.KindAward, kudos.KindWelcome, kudos.KindMonthly:
-		return "award"
-	case kudos.KindStyle:
-		return "style"
-	case kudos.KindPromotion:
-		return "evaluation"
-	default:
-		return "generation"
+// movementKind says what a kind of movement is called: its type, and its text under "kudos.kind.".
+type movementKind struct {
+	kind       kudos.Kind
+	typ, named string
+}
+
+func movementKinds() []movementKind {
+	return []movementKind{
+		{kudos.KindHold, typeGeneration, "hold"},
+		{kudos.KindRelease, typeGeneration, "release"},
+		{kudos.KindSettle, typeGeneration, "settle"},
+		{kudos.KindActivation, typeGeneration, "activation"},
+		{kudos.KindUptime, "uptime", "uptime"},
+		{kudos.KindTransfer, typeTransfer, "transfer"},
+		{kudos.KindReserve, typeTransfer, "reserve"},
+		{kudos.KindClaim, typeTransfer, "claim"},
+		{kudos.KindReturn, typeTransfer, "return"},
+		{kudos.KindWelcome, typeAward, "welcome"},
+		{kudos.KindMonthly, typeAward, "monthly"},
+		{kudos.KindAward, typeAward, "award"},
+		{kudos.KindRating, "rating", "rating"},
+		{kudos.KindStyle, "style", "style"},
+		{kudos.KindPromotion, typeEvaluation, "promotion"},
 	}
+}
+
+// kindsOf lists the kinds of a type; nil means that all count.
+func kindsOf(typ string) (out []kudos.Kind) {
+	if typ == typeAdjustment { // what operators change is kept with what they award
+		typ = typeAward
+	}
+	for _, k := range movementKinds() {
+		if k.typ == typ && typ != typeEvaluation {
+			out = append(out, k.kind)
+		}
+	}
+	return out
+}
+
+// names says what a movement is called. Some kinds are of two types, which their keys tell apart.
+func (m *Movement) names() (typ, named string) {
+	typ, named = typeGeneration, "other"
+	for _, k := range movementKinds() {
+		if k.kind == m.Kind {
+			typ, named = k.typ, k.named
+		}
+	}
+	party := strings.HasPrefix(m.Key, partyUse)
+	switch {
+	case m.Kind == kudos.KindAward && !strings.HasPrefix(m.Key, horde.AwardKey("")):
+		return typeAdjustment, "adjustment"
+	case m.Kind == kudos.KindReserve && party:
+		return typ, "partyput"
+	case m.Kind == kudos.KindClaim && party:
+		return typ, "partywon"
+	}
+	return typ, named
 }
 
 func (s *Set) kudosHistory(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
@@ -60,25 +112,26 @@ func (s *Set) kudosHistory(ctx context.Context, in *discord.Interaction, r *disc
 		return r.Reply(ctx, private(w.T("common.needsaccount", "Login", s.cmd("login"))))
 	}
 	pocket := kudos.Spendable
-	kind := o.String("type")
-	if kind == "evaluation" {
+	want := o.String("type")
+	if want == typeEvaluation {
 		pocket = kudos.Evaluated
 	}
-	moves, err := s.deps.History(ctx, kudos.Of(int64(u.ID), pocket), maxHistory)
+	moves, err := s.deps.History(ctx, kudos.Of(int64(u.ID), pocket), kindsOf(want), maxHistory)
 	if err != nil {
 		return fmt.Errorf("read the history of an account: %w", err)
 	}
-	if kind != "" && kind != "evaluation" {
-		moves = slices.DeleteFunc(moves, func(m Movement) bool { return typeOf(m.Kind) != kind })
+	if want == typeAward || want == typeAdjustment {
+		moves = slices.DeleteFunc(moves, func(m Movement) bool { typ, _ := m.names(); return typ != want })
 	}
 	if len(moves) == 0 {
 		return r.Reply(ctx, private(w.T("kudos.history.none")))
 	}
 	pages := int64((len(moves) + historyPage - 1) / historyPage)
 	page := min(max(o.Int("page", 1), 1), pages)
+	waiting := s.engine.GiftsFrom(u.ID)
 	var out []string
 	for _, m := range moves[(page-1)*historyPage : min(page*historyPage, int64(len(moves)))] {
-		line, err := s.historyLine(ctx, w, m)
+		line, err := s.historyLine(ctx, w, &m, waiting)
 		if err != nil {
 			return err
 		}
@@ -92,13 +145,18 @@ func (s *Set) kudosHistory(ctx context.Context, in *discord.Interaction, r *disc
 	return r.Reply(ctx, reply)
 }
 
-// historyLine is one movement, with a link to the message that a gift by emoji was for while that is remembered.
-func (s *Set) historyLine(ctx context.Context, w words.Words, m Movement) (string, error) {
+// historyLine is one movement: how much, when, why, with whom, and a link to the message that a gift by emoji was for
+// while that is remembered. waiting are the gifts of the account that wait.
+func (s *Set) historyLine(ctx context.Context, w words.Words, m *Movement, waiting []horde.Gift) (string, error) {
 	sign := ""
 	if m.Amount > 0 {
 		sign = "+"
 	}
-	line := fmt.Sprintf("%s **%s%s** · %s", stamp(m.At), sign, m.Amount, w.T("kudos.kind."+kindName(m.Kind)))
+	_, named := m.names()
+	line := fmt.Sprintf("%s **%s%s** · %s", stamp(m.At), sign, m.Amount, w.T("kudos.kind."+named))
+	if who := s.movedWith(w, m, waiting); who != "" {
+		line += " · " + who
+	}
 	if !strings.HasPrefix(m.Key, "emoji:") {
 		return line, nil
 	}
@@ -112,40 +170,25 @@ func (s *Set) historyLine(ctx context.Context, w words.Words, m Movement) (strin
 	return line, nil
 }
 
-// kindName names a kind of movement in texts.
-func kindName(k kudos.Kind) string {
-	switch k {
-	case kudos.KindWelcome:
-		return "welcome"
-	case kudos.KindHold:
-		return "hold"
-	case kudos.KindRelease:
-		return "release"
-	case kudos.KindSettle:
-		return "settle"
-	case kudos.KindActivation:
-		return "activation"
-	case kudos.KindTransfer:
-		return "transfer"
-	case kudos.KindAward:
-		return "award"
-	case kudos.KindUptime:
-		return "uptime"
-	case kudos.KindPromotion:
-		return "promotion"
-	case kudos.KindMonthly:
-		return "monthly"
-	case kudos.KindStyle:
-		return "style"
-	case kudos.KindReserve:
-		return "reserve"
-	case kudos.KindClaim:
-		return "claim"
-	case kudos.KindReturn:
-		return "return"
-	default:
-		return "other"
+// movedWith names the other side of a gift. Who gave one without a name stays unknown to its recipient.
+func (s *Set) movedWith(w words.Words, m *Movement, waiting []horde.Gift) string {
+	if i := slices.IndexFunc(waiting, func(g horde.Gift) bool { return g.Key == m.Key }); i >= 0 && m.Kind == kudos.KindReserve {
+		return w.T("kudos.history.to", "Who", mention(strings.TrimPrefix(waiting[i].To, external(""))))
 	}
+	id, _, ok := m.Other.User()
+	if !ok {
+		return ""
+	}
+	u, found := s.engine.User(horde.UserID(id))
+	switch {
+	case !found:
+		return ""
+	case m.Amount < 0:
+		return w.T("kudos.history.to", "Who", escape(u.Alias()))
+	case strings.HasPrefix(m.Key, unnamedGift):
+		return w.T("kudos.history.from", "Who", w.T("gifts.somebody"))
+	}
+	return w.T("kudos.history.from", "Who", escape(u.Alias()))
 }
 
 // knownIn lists people who did something with the bot in a guild, in order, at most maxKnown.

@@ -26,6 +26,7 @@ const (
 	logDays     = 7  // when nobody says how many
 	mostLogDays = 30 // as long as gifts are remembered
 	logPage     = 10 // gifts of a page
+	listPage    = 20 // emoji of a page
 	maxEmoji    = 64 // characters of the option
 
 	maxTable = 20_000 // gifts of the table, the latest ones
@@ -69,9 +70,13 @@ func (s *Set) kudosEmojiFamily() family {
 			sub("add", append([]discord.OptionSpec{emoji, needed}, terms...)...),
 			sub("edit", append(append([]discord.OptionSpec{known, amount}, terms...),
 				opt(discord.OptionSpec{Name: "anywhere", Type: discord.OptionBoolean}),
-				opt(discord.OptionSpec{Name: "anyone", Type: discord.OptionBoolean}))...),
+				opt(discord.OptionSpec{Name: "anyone", Type: discord.OptionBoolean}),
+				opt(discord.OptionSpec{Name: "untitled", Type: discord.OptionBoolean}),
+				opt(discord.OptionSpec{Name: "silent", Type: discord.OptionBoolean}))...),
 			sub("remove", known),
-			sub("list"),
+			sub("list", opt(discord.OptionSpec{
+				Name: "page", Type: discord.OptionInteger, Min: new(1.0), Max: new(float64((emojikudos.MaxRules + listPage - 1) / listPage)),
+			})),
 			sub("starter", opt(discord.OptionSpec{Name: "pack", Type: discord.OptionString, Choices: s.starterPacks()})),
 			sub("test", known, opt(discord.OptionSpec{Name: "user", Type: discord.OptionUser, Required: true})),
 			sub("log", opt(discord.OptionSpec{Name: "user", Type: discord.OptionUser}),
@@ -101,12 +106,15 @@ func (s *Set) readTerms(w words.Words, o discord.OptionValues, rule *emojikudos.
 		rule.Amount = kudos.Whole(n)
 	}
 	for _, t := range []struct {
-		name string
-		at   *string
-		most int
-	}{{"title", &rule.Title, emojikudos.MaxTitle}, {"message", &rule.Message, emojikudos.MaxMessage}} {
-		if o.Has(t.name) {
+		name, empty string
+		at          *string
+		most        int
+	}{{"title", "untitled", &rule.Title, emojikudos.MaxTitle}, {"message", "silent", &rule.Message, emojikudos.MaxMessage}} {
+		switch {
+		case o.Has(t.name):
 			*t.at = discord.Clip(plain(o.String(t.name)), t.most)
+		case o.Bool(t.empty, false):
+			*t.at = ""
 		}
 	}
 	if role, ok := o.Role("who"); ok {
@@ -253,8 +261,8 @@ func emojiLine(w words.Words, rule emojikudos.Rule) string {
 	return strings.Join(parts, " · ")
 }
 
-// pick finds the emoji that an option names. Autocomplete gives its key; people may also type it.
-func pick(rules []emojikudos.Rule, text string) int {
+// findRule finds the emoji that an option names. Autocomplete gives its key; people may also type it.
+func findRule(rules []emojikudos.Rule, text string) int {
 	key := strings.TrimSpace(text)
 	if parsed, err := emojikudos.ParseEmoji(text); err == nil {
 		key = parsed
@@ -281,7 +289,7 @@ func (s *Set) emojiEdit(ctx context.Context, in *discord.Interaction, r *discord
 		if err := s.own(ctx, in, g); err != nil {
 			return emojikudos.Rule{}, err
 		}
-		i := pick(g.Rules, o.String("emoji"))
+		i := findRule(g.Rules, o.String("emoji"))
 		if i < 0 {
 			return emojikudos.Rule{}, errNoEmoji
 		}
@@ -293,7 +301,11 @@ func (s *Set) emojiEdit(ctx context.Context, in *discord.Interaction, r *discord
 	if err != nil {
 		return err
 	}
-	return r.Reply(ctx, private(lines(append([]string{w.T("kudosemoji.edited"), emojiLine(w, rule)}, preview(w, in, rule)...)...)))
+	out := []string{w.T("kudosemoji.edited"), emojiLine(w, rule)}
+	if _, _, name, err := emojikudos.Parse(rule.Show); err == nil {
+		out = append(out, nameWarning(w, name, rule.Amount))
+	}
+	return r.Reply(ctx, private(lines(append(out, preview(w, in, rule)...)...)))
 }
 
 func (s *Set) emojiRemove(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
@@ -303,7 +315,7 @@ func (s *Set) emojiRemove(ctx context.Context, in *discord.Interaction, r *disco
 		if err := s.own(ctx, in, g); err != nil {
 			return emojikudos.Rule{}, err
 		}
-		i := pick(g.Rules, in.Command.Options.String("emoji"))
+		i := findRule(g.Rules, in.Command.Options.String("emoji"))
 		if i < 0 {
 			return emojikudos.Rule{}, errNoEmoji
 		}
@@ -323,15 +335,15 @@ func (s *Set) emojiRemove(ctx context.Context, in *discord.Interaction, r *disco
 }
 
 func (s *Set) emojiList(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	m, err := s.emojiPanel(ctx, in)
+	m, err := s.emojiPanel(ctx, in, int(in.Command.Options.Int("page", 1)))
 	if err != nil {
 		return err
 	}
 	return r.Reply(ctx, m)
 }
 
-// emojiPanel lists a guild's kudos emoji and who changed them last.
-func (s *Set) emojiPanel(ctx context.Context, in *discord.Interaction) (discord.Message, error) {
+// emojiPanel lists a page of a guild's kudos emoji and who changed them last.
+func (s *Set) emojiPanel(ctx context.Context, in *discord.Interaction, page int) (discord.Message, error) {
 	w := s.say(in)
 	rules, own, err := s.gifts.Rules(ctx, in.GuildID)
 	if err != nil {
@@ -341,8 +353,10 @@ func (s *Set) emojiPanel(ctx context.Context, in *discord.Interaction) (discord.
 	if err != nil {
 		return discord.Message{}, err
 	}
-	out := make([]string, 0, len(rules))
-	for _, rule := range rules {
+	pages := max(1, (len(rules)+listPage-1)/listPage)
+	page = min(max(page, 1), pages)
+	var out []string
+	for _, rule := range rules[(page-1)*listPage : min(page*listPage, len(rules))] {
 		out = append(out, discord.Clip(emojiLine(w, rule), 200))
 	}
 	if len(out) == 0 {
@@ -352,8 +366,11 @@ func (s *Set) emojiPanel(ctx context.Context, in *discord.Interaction) (discord.
 		Title: w.T("kudosemoji.title", "Count", len(rules), "Most", emojikudos.MaxRules), Color: embedColor,
 		Description: discord.Clip(strings.Join(out, "\n"), discord.MaxEmbedDescription),
 	}
-	if !own {
+	switch {
+	case !own:
 		embed.Footer = w.T("kudosemoji.isdefault")
+	case pages > 1:
+		embed.Footer = w.T("common.page", "Page", page, "Pages", pages)
 	}
 	var changes []string
 	for _, c := range set.Changes[:min(len(set.Changes), 5)] {
@@ -378,7 +395,7 @@ func (s *Set) pressEmojiDefault(ctx context.Context, in *discord.Interaction, r 
 	if err != nil {
 		return err
 	}
-	m, err := s.emojiPanel(ctx, in)
+	m, err := s.emojiPanel(ctx, in, 1)
 	if err != nil {
 		return err
 	}
@@ -392,7 +409,7 @@ func (s *Set) emojiTest(ctx context.Context, in *discord.Interaction, r *discord
 	if err != nil {
 		return err
 	}
-	i := pick(rules, in.Command.Options.String("emoji"))
+	i := findRule(rules, in.Command.Options.String("emoji"))
 	if i < 0 {
 		return tell(w.T("kudosemoji.unknown"))
 	}
@@ -520,9 +537,5 @@ func (s *Set) completeEmoji(ctx context.Context, in *discord.Interaction, r *dis
 			}
 		}
 	}
-	err := r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)])
-	if errors.Is(err, discord.ErrTooLate) {
-		return nil
-	}
-	return err
+	return late(r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]))
 }

@@ -3,6 +3,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
+	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/horde/kudos"
 	"stablemate/internal/discord"
@@ -123,7 +125,7 @@ func (o *rounds) step(ctx context.Context, key string) (due time.Time, err error
 		_, err := o.rows.drop(ctx, key)
 		return now.Add(roundIdle), err
 	case now.Sub(g.Created) > roleLife && g.Stage != chat.RoleGiving:
-		return o.end(ctx, key, g)
+		return o.end(ctx, key)
 	case g.Stage == chat.RoleLooking && len(g.Look) > 0:
 		return o.look(ctx, key, g)
 	case g.Stage == chat.RoleLooking:
@@ -134,15 +136,15 @@ func (o *rounds) step(ctx context.Context, key string) (due time.Time, err error
 			}
 		})
 	case g.Stage == chat.RoleAsking:
-		return o.end(ctx, key, g)
+		return o.end(ctx, key)
 	case g.Given >= len(g.To):
-		return o.end(ctx, key, g)
+		return o.end(ctx, key)
 	}
 	return o.give(ctx, key, g)
 }
 
 // end shows the last state. The row goes with the next step.
-func (o *rounds) end(ctx context.Context, key string, _ chat.RoleGift) (time.Time, error) {
+func (o *rounds) end(ctx context.Context, key string) (time.Time, error) {
 	return o.save(ctx, key, true, func(x *chat.RoleGift) { x.Stage, x.Due = chat.RoleOver, o.s.now() })
 }
 
@@ -195,10 +197,11 @@ func (o *rounds) give(ctx context.Context, key string, g chat.RoleGift) (time.Ti
 	who := g.To[g.Given]
 	from, ok := o.s.find(g.Person)
 	if !ok {
-		return o.end(ctx, key, g)
+		return o.end(ctx, key)
 	}
 	amount := roleShare(g)
-	_, _, err := o.s.moveGift(ctx, from.ID, chat.GiftDraft{To: who, Amount: int64(amount)}, "role:"+key+":"+who, false)
+	once := "role:" + key + ":" + who
+	given, person, err := o.s.moveGift(ctx, from.ID, chat.GiftDraft{To: who, Amount: int64(amount)}, once, false)
 	why, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused && why.Code == horde.CodeTooFastTransfers && o.s.now().Sub(g.Created) < roleLife:
@@ -207,6 +210,10 @@ func (o *rounds) give(ctx context.Context, key string, g chat.RoleGift) (time.Ti
 		refused = false
 	case err != nil && !refused:
 		return o.s.now(), fmt.Errorf("give to a member: %w", err)
+	case err == nil: // also when it was given just before a crash
+		o.s.tellGift(ctx, person, emojikudos.Line{
+			Key: once, From: g.Person, Amount: amount, Guild: g.Guild, Channel: g.Channel, Message: g.Message,
+		}, given.Waiting != nil)
 	}
 	last := g.Given+1 >= len(g.To)
 	return o.save(ctx, key, !last && (g.Given+1)%tellEvery == 0, func(x *chat.RoleGift) {
@@ -319,7 +326,7 @@ func (s *Set) giftRole(ctx context.Context, in *discord.Interaction, r *discord.
 	now := s.now()
 	g := chat.RoleGift{
 		Guild: in.GuildID, Channel: ref.ChannelID, Message: ref.MessageID, Person: in.User.ID, Role: role.ID, Amount: int64(kudos.Whole(amount)),
-		Split: o.String("mode") == "split", Locale: cmpOr(s.guildLanguage(in.GuildID), in.GuildLocale), Stage: chat.RoleLooking, Look: known,
+		Split: o.String("mode") == "split", Locale: cmp.Or(s.guildLanguage(in.GuildID), in.GuildLocale), Stage: chat.RoleLooking, Look: known,
 		Due: now, Created: now,
 	}
 	if err := r.Reply(ctx, s.roleMessage(in.ID, g)); err != nil { // before anybody edits it
@@ -336,13 +343,6 @@ func (s *Set) giftRole(ctx context.Context, in *discord.Interaction, r *discord.
 	}
 	s.rounds.ring()
 	return nil
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // pressRoleGift begins to give, or lets it be.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"stablemate/commands/chat"
 	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/horde/kudos"
@@ -144,7 +145,12 @@ func (s *Set) leaderboard(ctx context.Context, in *discord.Interaction, r *disco
 	if scope == "guild" && in.GuildID == "" {
 		return tell(s.say(in).T("common.guildonly"))
 	}
-	if err := r.Defer(ctx, false); err != nil {
+	e, err := s.effective(ctx, in)
+	if err != nil {
+		return err
+	}
+	hidden := e.answers == chat.AnswersPrivate
+	if err := r.Defer(ctx, hidden); err != nil {
 		return err
 	}
 	leaders, err := s.leaders(ctx, in, board, period, scope == "guild")
@@ -174,7 +180,7 @@ func (s *Set) leaderboard(ctx context.Context, in *discord.Interaction, r *disco
 	if len(lines) == 0 {
 		lines = append(lines, w.T("kudos.noboard"))
 	}
-	return r.Reply(ctx, discord.Message{Embeds: []discord.Embed{{
+	return r.Reply(ctx, discord.Message{Ephemeral: hidden, Embeds: []discord.Embed{{
 		Title: strings.Join(title, " · "), Color: embedColor, Description: discord.Clip(strings.Join(lines, "\n"), discord.MaxEmbedDescription),
 		Footer: w.T("kudos.boardfooter"),
 	}}})

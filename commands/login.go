@@ -21,7 +21,7 @@ import (
 // verbLogin is the verb of what is about the presser's own account. The argument says what to do.
 const verbLogin = "lg"
 
-const maxGiftLimit = 1_000_000 // kudos a day
+const maxGiftLimit = 1_000_000 // kudos that somebody may set as a limit of theirs
 
 func loginID(what string) string { return discord.CustomID{Verb: verbLogin, Arg: what}.String() }
 
@@ -186,6 +186,8 @@ func (s *Set) pressLogin(ctx context.Context, in *discord.Interaction, r *discor
 		return s.moveKudos(ctx, in, r)
 	case "newkey":
 		return s.showKey(ctx, in, r)
+	case "logout":
+		return s.pressLogout(ctx, in, r)
 	case "hide":
 		if _, err := s.fuses.drop(ctx, in.Component.ID.ID); err != nil {
 			return fmt.Errorf("forget a message: %w", err)
@@ -196,23 +198,34 @@ func (s *Set) pressLogin(ctx context.Context, in *discord.Interaction, r *discor
 		if err != nil {
 			return fmt.Errorf("settings of a person: %w", err)
 		}
-		value := ""
-		if p.GiftLimit > 0 {
-			value = strconv.FormatInt(p.GiftLimit, 10)
+		form := discord.Modal{CustomID: loginID("limit"), Title: discord.Clip(w.T("account.limit.title"), discord.MaxModalTitle)}
+		for _, f := range giftLimits(&p) {
+			input := discord.Input{CustomID: f.name, Label: discord.Clip(w.T(f.label), discord.MaxInputLabel), Max: 7, Placeholder: w.T("server.number")}
+			if *f.at > 0 {
+				input.Value = strconv.FormatInt(*f.at, 10)
+			}
+			form.Inputs = append(form.Inputs, input)
 		}
-		return r.Modal(ctx, discord.Modal{
-			CustomID: loginID("limit"), Title: discord.Clip(w.T("account.limit.title"), discord.MaxModalTitle),
-			Inputs: []discord.Input{{
-				CustomID: "limit", Label: discord.Clip(w.T("account.limit.label"), discord.MaxInputLabel), Value: value, Max: 7,
-				Placeholder: w.T("server.number"),
-			}},
-		})
+		return r.Modal(ctx, form)
 	case "keep":
 		if err := s.keepAccount(ctx, in.User.ID); err != nil {
 			return err
 		}
 	}
 	return s.showLogin(ctx, in, r)
+}
+
+// giftLimit is a limit that somebody may set for their gifts, in whole kudos; 0 is none of their own.
+type giftLimit struct {
+	name, label string // of the input, and a text by key
+	at          *int64
+}
+
+// giftLimits lists them in one order.
+func giftLimits(p *chat.Person) []giftLimit {
+	return []giftLimit{
+		{"limit", "account.limit.label", &p.GiftLimit}, {"one", "account.limit.one", &p.GiftOne}, {"confirm", "account.limit.confirm", &p.GiftConfirm},
+	}
 }
 
 // showLogin brings the panel of somebody's account up to date.
@@ -246,16 +259,24 @@ func (s *Set) submitLogin(ctx context.Context, in *discord.Interaction, r *disco
 	if in.Modal.ID.Arg == "key" {
 		return s.submitKey(ctx, in, r)
 	}
-	w, limit := s.say(in), int64(0)
-	if text := strings.TrimSpace(in.Modal.Values["limit"]); text != "" {
+	w := s.say(in)
+	var typed chat.Person
+	for _, f := range giftLimits(&typed) {
+		text := strings.TrimSpace(in.Modal.Values[f.name])
+		if text == "" {
+			continue
+		}
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 1 || n > maxGiftLimit {
-			return tell(w.T("server.badnumber", "What", w.T("account.limit.label"), "Least", 1, "Most", maxGiftLimit))
+			return tell(w.T("server.badnumber", "What", w.T(f.label), "Least", 1, "Most", maxGiftLimit))
 		}
-		limit = n
+		*f.at = n
 	}
 	if _, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
-		p.GiftLimit = limit
+		now := giftLimits(p)
+		for i, f := range giftLimits(&typed) {
+			*now[i].at = *f.at
+		}
 		return nil
 	}); err != nil {
 		return err
@@ -263,8 +284,7 @@ func (s *Set) submitLogin(ctx context.Context, in *discord.Interaction, r *disco
 	return s.showLogin(ctx, in, r)
 }
 
-// logout leaves an account that somebody acts for by its key, or makes the key of their own worthless. Their own hangs on
-// their Discord identity, so there is nothing to leave.
+// logout leaves an account that somebody acts for by its key, or asks whether the key of their own is to end.
 func (s *Set) logout(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
 	if in.Command.Options.Bool("erase", false) {
@@ -281,10 +301,38 @@ func (s *Set) logout(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if !ok {
 		return r.Reply(ctx, private(w.T("account.none", "Login", s.cmd("login"))))
 	}
+	m := private(lines(w.T("account.logout.sure", "Name", escape(u.Alias())), s.workersNeedIt(w, u.ID)))
+	m.Components = []discord.Row{{Buttons: []discord.Button{{Label: w.T("account.logout.do"), Style: discord.Danger, CustomID: loginID("logout")}}}}
+	return r.Reply(ctx, m)
+}
+
+// pressLogout makes the key of somebody's own account worthless. Their account hangs on their Discord identity, so there is
+// nothing else to leave.
+func (s *Set) pressLogout(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	w := s.say(in)
+	u, ok := s.find(in.User.ID)
+	if _, acting := s.linked(in.User.ID); acting || !ok {
+		return tell(w.T("account.none", "Login", s.cmd("login")))
+	}
 	if _, err := engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: s.deps.HashKey(s.deps.NewKey())}); err != nil {
 		return fmt.Errorf("set API key: %w", err)
 	}
-	return r.Reply(ctx, private(w.T("account.logout", "Key", s.cmd("apikey new"))))
+	return r.Update(ctx, discord.Message{Content: w.T("account.logout", "Key", s.cmd("apikey new"))})
+}
+
+// workersNeedIt names the workers that stop with an account's key; empty when it has none.
+func (s *Set) workersNeedIt(w words.Words, user horde.UserID) string {
+	const most = 10
+	var names []string
+	for _, id := range s.engine.WorkersOf(user) {
+		if worker, ok := s.engine.Worker(id); ok && len(names) < most {
+			names = append(names, escape(worker.Offer.Name))
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return w.T("account.key.workers", "Workers", strings.Join(names, ", "))
 }
 
 // keyInfo says what is known about a key, which is little.
@@ -321,18 +369,7 @@ func (s *Set) keyNew(ctx context.Context, in *discord.Interaction, r *discord.Re
 	case !ok:
 		return r.Reply(ctx, private(w.T("account.none", "Login", s.cmd("login"))))
 	}
-	text := w.T("account.key.sure", "Name", escape(u.Alias()))
-	const most = 10
-	var names []string
-	for _, id := range s.engine.WorkersOf(u.ID) {
-		if worker, ok := s.engine.Worker(id); ok && len(names) < most {
-			names = append(names, escape(worker.Offer.Name))
-		}
-	}
-	if len(names) > 0 {
-		text = lines(text, w.T("account.key.workers", "Workers", strings.Join(names, ", ")))
-	}
-	m := private(text)
+	m := private(lines(w.T("account.key.sure", "Name", escape(u.Alias())), s.workersNeedIt(w, u.ID)))
 	m.Components = []discord.Row{{Buttons: []discord.Button{{Label: w.T("account.key.make"), Style: discord.Danger, CustomID: loginID("newkey")}}}}
 	return r.Reply(ctx, m)
 }

@@ -52,7 +52,7 @@ func TestAnAccountIsOpenedByOnePress(t *testing.T) {
 	r.whisper(sandbox.Newcomer, "Kudos are thanks, and nothing else")
 	r.click(sandbox.Newcomer, panel, "Create my account")
 	r.message(sandbox.Newcomer, panel, "Welcome!", "Your account is **Newcomer#1**, with 125 kudos")
-	r.fillIn(sandbox.Newcomer, r.click(sandbox.Newcomer, panel, "No limit a day"), map[string]string{"limit": "50"})
+	r.fillIn(sandbox.Newcomer, r.click(sandbox.Newcomer, panel, "Limits of my gifts"), map[string]string{"limit": "50"})
 	r.see(sandbox.Newcomer, "the limit", func(m sandbox.Message) bool { return m.ID == panel && m.Buttons[1].Label == "At most 50 kudos a day" })
 	if got := r.user(sandbox.Newcomer).Balance; got != start {
 		t.Errorf("the balance is %s, want %s", got, start)

@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"stablemate/commands/chat"
 	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/internal/discord"
@@ -181,24 +180,23 @@ func (s *Set) captionAvatar(ctx context.Context, in *discord.Interaction, r *dis
 
 // avatars resolves what holds for somebody's picture, and whether they let others use it.
 func (s *Set) avatars(ctx context.Context, in *discord.Interaction, person string) (Effective, error) {
-	e, err := s.effective(ctx, in)
+	e, err := s.imageTools(ctx, in)
 	if err != nil {
 		return e, err
 	}
-	if err := e.admit(chat.Tools); err != nil {
-		return e, err
-	}
-	if !e.sources {
-		return e, tell(e.say.T("effective.sources"))
-	}
+	return e, s.lendsAvatar(ctx, in, e.say, person)
+}
+
+// lendsAvatar refuses where somebody does not let others use their picture.
+func (s *Set) lendsAvatar(ctx context.Context, in *discord.Interaction, w words.Words, person string) error {
 	owner, _, err := s.people.get(ctx, person)
 	if err != nil {
-		return e, fmt.Errorf("settings of a person: %w", err)
+		return fmt.Errorf("settings of a person: %w", err)
 	}
 	if owner.NoAvatar && person != in.User.ID {
-		return e, tell(e.say.T("tools.noavatar"))
+		return tell(w.T("tools.noavatar"))
 	}
-	return e, nil
+	return nil
 }
 
 // details tells what is known about an image: of ours everything, of others what their file says.

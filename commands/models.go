@@ -144,7 +144,7 @@ func (s *Set) servedNamed(name string) (servedModel, bool) {
 func (s *Set) completeAnyModel(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	typed := in.Command.Options.String(in.Command.Focused)
 	if in.Command.Focused == "size" {
-		return r.Autocomplete(ctx, s.completeSize(typed))
+		return r.Autocomplete(ctx, suggestSizes(s.sizes(in.Command.Options.String("model")), typed))
 	}
 	liked := s.firsts(ctx, in.User.ID).Models
 	var all []discord.Choice
@@ -226,6 +226,9 @@ func (s *Set) modelCard(_ context.Context, _ *discord.Interaction, w words.Words
 		}
 	}
 	sh.fields = field(sh.fields, w.T("sheet.workers"), strconv.Itoa(serving))
+	if m.Threads == 0 && len(m.Name) <= maxFilter {
+		sh.buttons = append(sh.buttons, pickButton(w.T("models.notify"), "🔔", verbNotify, "", m.Name))
+	}
 	if m.kind == horde.Scribe {
 		sh.fields = field(sh.fields, w.T("sheet.kind"), w.T("sheet.kind.text"))
 		return sh, nil

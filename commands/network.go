@@ -78,6 +78,9 @@ func (s *Set) outlaw(ctx context.Context, in *discord.Interaction) error {
 	if b.Person == "" {
 		key = "network.barred.guild"
 	}
+	if b.Review {
+		key = "strikes.barred"
+	}
 	return tell(s.say(in).T(key, "Until", stamp(b.Until)))
 }
 
@@ -97,6 +100,8 @@ func (e *Effective) open(f chat.Feature) error {
 		return tell(e.say.T("network.shut"))
 	case e.draining && (f == chat.Images || f == chat.Tools || f == chat.Texts):
 		return tell(e.say.T("network.draining"))
+	case !e.storm.IsZero() && (f == chat.Images || f == chat.Tools):
+		return tell(e.say.T("strikes.storm.here", "Until", stamp(e.storm)))
 	}
 	return nil
 }

@@ -3,10 +3,13 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"unicode"
 
 	"stablemate/commands/chat"
 	"stablemate/horde"
@@ -32,15 +35,46 @@ func newModelButton(v voice, id string) discord.Button {
 	return pickButton(v.T("request.changemodel"), "🔀", verbNewModel, id, "")
 }
 
-// otherModels are served now, beside the one that a request names.
+// otherModels are served now, beside the one that a request names, those most like it first.
 func (s *Set) otherModels(p *params) []horde.ModelStatus {
 	kind := horde.Dreamer
 	if p.Text != nil {
 		kind = horde.Scribe
 	}
-	return slices.DeleteFunc(s.engine.ModelsOf(kind), func(m horde.ModelStatus) bool {
+	out := slices.DeleteFunc(s.engine.ModelsOf(kind), func(m horde.ModelStatus) bool {
 		return m.Threads == 0 || m.Name == p.Model || len(m.Name) > maxModel
 	})
+	if p.Model == "" {
+		return out
+	}
+	like := func(m horde.ModelStatus) int {
+		n := 2 * alike(p.Model, m.Name)
+		if kind == horde.Dreamer {
+			asked, _ := s.engine.Model(p.Model)
+			if is, _ := s.engine.Model(m.Name); is.Family == asked.Family {
+				n++
+			}
+		}
+		return n
+	}
+	slices.SortStableFunc(out, func(a, b horde.ModelStatus) int {
+		return cmp.Or(cmp.Compare(like(b), like(a)), cmp.Compare(b.Threads, a.Threads))
+	})
+	return out
+}
+
+// alike counts the words that the names of two models share, whatever separates them.
+func alike(a, b string) (n int) {
+	words := func(name string) []string {
+		return strings.FieldsFunc(strings.ToLower(name), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	}
+	other := words(b)
+	for _, w := range words(a) {
+		if slices.Contains(other, w) {
+			n++
+		}
+	}
+	return n
 }
 
 // mayChangeModel finds a request that the presser may ask for again.

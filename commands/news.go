@@ -62,6 +62,8 @@ func (s *Set) newsList(_ context.Context, _ *discord.Interaction, w words.Words,
 	return sh, nil
 }
 
+var errNoFeed = errors.New("there is no such feed")
+
 func feedKey(guild, channel string) string { return guild + ":" + channel }
 
 // newsSubscribe makes a channel hear of news from now on. Its first message shows that the bot may write there.
@@ -102,8 +104,9 @@ func (s *Set) newsSubscribe(ctx context.Context, in *discord.Interaction, r *dis
 	for _, p := range s.deps.News() { // what is there already is no news
 		feed.Note(p.Date, p.Title)
 	}
-	if err := s.saveFeed(ctx, feed); err != nil {
-		return err
+	a := about{guild: in.GuildID, due: s.now().Add(newsRound)}
+	if _, err := s.feeds.change(ctx, feedKey(in.GuildID, id), a, func(v *chat.NewsFeed) error { *v = feed; return nil }); err != nil {
+		return fmt.Errorf("note a feed: %w", err)
 	}
 	s.logTo(ctx, in.GuildID, func(w words.Words) string {
 		return w.T("news.log.on", "Who", mention(in.User.ID), "Channel", "<#"+id+">")
@@ -111,9 +114,19 @@ func (s *Set) newsSubscribe(ctx context.Context, in *discord.Interaction, r *dis
 	return r.Reply(ctx, private(w.T("news.subscribed", "Channel", "<#"+id+">")))
 }
 
+// saveFeed notes what a channel has heard, unless it does not want to hear more.
 func (s *Set) saveFeed(ctx context.Context, f chat.NewsFeed) error {
 	a := about{guild: f.Guild, due: s.now().Add(newsRound)}
-	_, err := s.feeds.change(ctx, feedKey(f.Guild, f.Channel), a, func(v *chat.NewsFeed) error { *v = f; return nil })
+	_, err := s.feeds.change(ctx, feedKey(f.Guild, f.Channel), a, func(v *chat.NewsFeed) error {
+		if v.Channel == "" {
+			return errNoFeed
+		}
+		*v = f
+		return nil
+	})
+	if errors.Is(err, errNoFeed) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("note a feed: %w", err)
 	}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -174,6 +173,10 @@ func (s *Set) opUnblock(ctx context.Context, c *operatorCall) error {
 	if err != nil {
 		return fmt.Errorf("let somebody in again: %w", err)
 	}
+	pardoned, err := s.pardon(ctx, guild, person)
+	if err != nil {
+		return err
+	}
 	addresses, err := s.standIns(ctx, guild, person)
 	if err != nil {
 		return err
@@ -182,7 +185,7 @@ func (s *Set) opUnblock(ctx context.Context, c *operatorCall) error {
 	if err := s.setPauses(ctx, c, guild, person, 0); err != nil {
 		return err
 	}
-	if !banned && len(paused) == 0 {
+	if !banned && !pardoned && len(paused) == 0 {
 		return c.tell(ctx, c.w.T("operator.free", "Whom", sayTarget(guild, person)))
 	}
 	s.log.Warn().Int64("by", int64(c.by.ID)).Bool("guild", person == "").Msg("an operator lets somebody in again")
@@ -205,16 +208,28 @@ func (s *Set) opPauses(ctx context.Context, c *operatorCall) error {
 	}
 	paused, longest := s.pauses(addresses)
 	var rows []string
-	if banned && s.now().Before(ban.Until) {
+	switch {
+	case !banned || !s.now().Before(ban.Until):
+		banned = false
+	case ban.Review:
+		rows = append(rows, "⛔ "+upperFirst(c.w.T("strikes.state.review")))
+	case ban.By == "":
+		rows = append(rows, "⏸ "+upperFirst(c.w.T("strikes.state.paused", "Until", stamp(ban.Until))))
+	default:
 		rows = append(rows, c.w.T("operator.pauses.ban", "Until", stamp(ban.Until), "By", mention(ban.By), "Reason", escape(ban.Reason)))
 	}
+	struck, err := s.strikeRows(ctx, c.w, guild, person)
+	if err != nil {
+		return fmt.Errorf("read strikes: %w", err)
+	}
+	rows = append(rows, struck...)
 	if len(paused) > 0 {
 		rows = append(rows, c.w.T("operator.pauses.core", "Count", len(paused), "Until", stamp(s.now().Add(longest))))
 	}
 	if u, ok := s.find(person); ok && person != "" {
 		rows = append(rows, c.w.T("operator.pauses.suspicion", "Alias", escape(u.Alias()), "N", u.Suspicion))
 	}
-	if len(rows) == 0 || !banned && len(paused) == 0 {
+	if len(rows) == 0 || !banned && len(paused) == 0 && len(struck) == 0 {
 		rows = append([]string{c.w.T("operator.free", "Whom", sayTarget(guild, person))}, rows...)
 	}
 	return c.tell(ctx, rows...)
@@ -262,57 +277,6 @@ func (s *Set) opDrain(ctx context.Context, c *operatorCall) error {
 		return c.tell(ctx, c.w.T("operator.drain.ready"))
 	}
 	return c.tell(ctx, c.w.T("operator.drain.on", "Count", n))
-}
-
-func (s *Set) opReload(ctx context.Context, c *operatorCall) error {
-	if err := c.r.Defer(ctx, true); err != nil {
-		return err
-	}
-	if err := s.bot.Reload(ctx); err != nil {
-		s.log.Error().Err(err).Msg("cannot register the commands")
-		return c.tell(ctx, c.w.T("operator.reload.failed"))
-	}
-	s.people.forgetAll()
-	s.guilds.forgetAll()
-	s.blocks.forgetAll()
-	s.book.guilds.forgetAll()
-	s.book.persons.forgetAll()
-	s.roles.rules.forgetAll()
-	s.network.bans.forgetAll()
-	s.network.switches.forgetAll()
-	return c.tell(ctx, c.w.T("operator.reloaded", "Count", len(s.Commands())))
-}
-
-func (s *Set) opStats(ctx context.Context, c *operatorCall) error {
-	st := s.bot.Stats()
-	ops, commits := s.engine.Counters()
-	p := s.engine.Performance()
-	row := func(key string, values ...any) string { return c.w.T("operator.stats."+key, values...) }
-	return c.tell(ctx,
-		row("gateway", "State", mark(st.Connected), "N", st.Connections, "Up", st.ShardsUp, "Shards", st.Shards, "Guilds", s.bot.GuildCount()),
-		row("ack", "Half", st.AckHalf.Round(time.Millisecond).String(), "Most", st.AckMost.Round(time.Millisecond).String(),
-			"Max", st.AckMax.Round(time.Millisecond).String(), "Failed", st.AckFailed, "Deferred", st.AutoDeferred),
-		row("events", "Interactions", st.Interactions, "Reactions", st.Reactions, "Dropped", st.Dropped, "Errors", st.HandlerErrors, "Panics", st.Panics),
-		row("rest", "Requests", st.Requests, "Retries", st.Retries, "Route", st.RouteLimits, "Global", st.GlobalLimits,
-			"Invalid", st.Invalid, "Lately", st.RefusedLately, "Drops", st.BreakerDrops),
-		row("core", "Ops", ops, "Commits", commits, "Ready", mark(s.engine.Ready())),
-		row("queue", "Images", p.QueuedRequests, "Texts", p.QueuedTexts, "Forms", p.QueuedForms),
-		row("followed", "N", s.follow.following(), "Draining", mark(s.network.draining.Load())),
-		row("gifts", "Ends", s.giftEnds(c.w)),
-	)
-}
-
-// giftEnds says how many gifts by emoji ended in which way since the start.
-func (s *Set) giftEnds(w words.Words) string {
-	counts := s.gifts.Counts()
-	var parts []string
-	for _, state := range slices.Sorted(maps.Keys(counts)) {
-		parts = append(parts, w.T("kudosemoji.state."+string(state))+": "+strconv.FormatInt(counts[state], 10))
-	}
-	if len(parts) == 0 {
-		return w.T("common.none")
-	}
-	return strings.Join(parts, " · ")
 }
 
 func (s *Set) opAnnounce(ctx context.Context, c *operatorCall) error {

@@ -95,7 +95,7 @@ func TestOperatorsSwitchFeaturesAndDrain(t *testing.T) {
 	r.whisper(sandbox.Admin, "New work is taken again")
 	r.message(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), "No worker is online")
 	r.run(sandbox.Admin, "operator reload", nil)
-	r.whisper(sandbox.Admin, "commands are registered")
+	r.whisper(sandbox.Admin, "Settings are read anew", "nothing was sent")
 
 	r.run(sandbox.Admin, "operator flags", map[string]any{"feature": "gifts"})
 	m, err := r.sand.Post(sandbox.Friend, sandbox.ChannelID, "hello")

@@ -31,6 +31,7 @@ type params struct {
 
 	Style    string   `json:"style,omitempty"`    // as it was asked for
 	Styled   *worn    `json:"styled,omitempty"`   // what that was
+	Said     []string `json:"said,omitempty"`     // what somebody chose themselves, by the names of options: no style changes it
 	Source   string   `json:"source,omitempty"`   // key of the image that it is made from
 	Mask     string   `json:"mask,omitempty"`     // key of what may change in it
 	Strength float64  `json:"strength,omitempty"` // of the change, above 0 to 1
@@ -50,11 +51,16 @@ type params struct {
 	Veiled bool     `json:"veiled,omitempty"` // shown as a spoiler
 	Share  bool     `json:"share,omitempty"`
 	NoAlt  bool     `json:"no_alt,omitempty"`
-	Locale string   `json:"locale,omitempty"` // language of the message
-	Party  string   `json:"party,omitempty"`  // thread of the party that it is an entry of
-	Guest  bool     `json:"guest,omitempty"`  // the bot itself is not there: its message is out of reach with the interaction's token
+	// Caption has the images described in words once they are there.
+	Caption bool   `json:"caption,omitempty"`
+	Locale  string `json:"locale,omitempty"` // language of the message
+	Party   string `json:"party,omitempty"`  // thread of the party that it is an entry of
+	Guest   bool   `json:"guest,omitempty"`  // the bot itself is not there: its message is out of reach with the interaction's token
 
 	Alts map[int]string `json:"alts,omitempty"` // what images show, in somebody's words, by their number from 1
+
+	Tamed  bool `json:"tamed,omitempty"`  // the safety filter changed the prompt
+	Erased bool `json:"erased,omitempty"` // its words, since its person wants them kept no longer
 
 	// What happened to the request, beside its parameters.
 	User        horde.UserID  `json:"user"`                   // who pays
@@ -87,7 +93,7 @@ type outcome struct {
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
-	p.Alts = nil
+	p.Alts, p.Tamed, p.Sharing = nil, false, nil // whoever asks again decides about sharing
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""
 	}
@@ -156,11 +162,11 @@ func (p *params) newImage(key string, from origin.Origin) horde.NewImage {
 		}
 	}
 	if p.Styled != nil {
-		width, height := n.Image.Width, n.Image.Height
+		width, height, models := n.Image.Width, n.Image.Height, n.Models
 		horde.ApplyImageStyle(p.Styled.choice(), &n)
 		n.Image.Width, n.Image.Height = width, height // a style's own are in p already
 		if len(n.Models) == 0 {
-			n.Models = p.Models
+			n.Models = models
 		}
 	}
 	return n

@@ -279,6 +279,14 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 	if err := r.DeferUpdate(ctx); err != nil {
 		return err
 	}
+	done, err := s.panels.take(ctx, verbPartyStart+":"+in.GuildID) // a guild has so many parties, and a thread one
+	if err != nil {
+		return err
+	}
+	defer done()
+	if err := s.mayParty(ctx, in); err != nil {
+		return err
+	}
 	if mine, err := s.partyDrafts.drop(ctx, draft); err != nil || !mine {
 		return err // somebody pressed twice
 	}
@@ -502,6 +510,11 @@ func (s *Set) partiesSheet(ctx context.Context, in *discord.Interaction, w words
 }
 
 func (s *Set) partyExtend(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	done, err := s.panels.take(ctx, partyUse+in.ChannelID) // two who extend it at once both do
+	if err != nil {
+		return err
+	}
+	defer done()
 	p, err := s.funded(ctx, in)
 	if err != nil {
 		return err

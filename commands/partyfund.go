@@ -28,7 +28,7 @@ func (s *Set) partyTopUp(ctx context.Context, in *discord.Interaction, r *discor
 		return err
 	}
 	w, n := s.say(in), in.Command.Options.Int("kudos", 0)
-	id, perr := horde.ParseUUID(p.Purse)
+	_, perr := horde.ParseUUID(p.Purse)
 	toPrize := in.Command.Options.Bool("prize", p.Award == 0)
 	switch {
 	case p.Stage != chat.PartyRunning:
@@ -36,27 +36,56 @@ func (s *Set) partyTopUp(ctx context.Context, in *discord.Interaction, r *discor
 	case n < 1 || n > maxPartyBudget || perr != nil, toPrize && p.Picks == chat.WinnerNone, !toPrize && p.Award == 0:
 		return tell(w.T("party.notopup"))
 	}
-	u, _, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
-	switch {
-	case err != nil:
-		return err
-	case !ok:
-		return tell(w.T("common.needsaccount", "Login", s.cmd("login")))
-	}
-	more, key := kudos.Whole(n), partyUse+in.ID
-	if u.ID == horde.UserID(p.User) {
-		_, err = s.engine.FillPurse(ctx, horde.FillPurse{
-			Owner: u.ID, Purse: horde.PurseID{UUID: id}, Amount: more, Life: p.Ends.Sub(s.now()) + partySpare, Key: key,
-		})
-	} else {
-		_, err = s.engine.JoinPurse(ctx, horde.JoinPurse{From: u.ID, Purse: horde.PurseID{UUID: id}, Amount: more, Key: key})
-	}
+	e, err := s.effective(ctx, in)
 	if err != nil {
 		return err
 	}
-	p, err = s.changeParty(ctx, in.ChannelID, func(x *chat.Party) error {
+	if err := e.admit(chat.Gifts); err != nil {
+		return err
+	}
+	d := chat.GiftDraft{Person: in.User.ID, Amount: int64(kudos.Whole(n)), Party: in.ChannelID, Prize: toPrize, Name: p.Name}
+	if asked, err := s.askBack(ctx, in, r, &e, d, in.ID); asked || err != nil {
+		return err
+	}
+	m, err := s.fillParty(ctx, in, d, in.ID)
+	if err != nil {
+		return err
+	}
+	return r.Reply(ctx, m)
+}
+
+// fillParty sets kudos aside for a party and counts them. The kudos of a key move once; they are counted each time.
+func (s *Set) fillParty(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string) (discord.Message, error) {
+	w := s.say(in)
+	p, found, err := s.parties.get(ctx, d.Party)
+	if err != nil {
+		return discord.Message{}, fmt.Errorf("party: %w", err)
+	}
+	id, perr := horde.ParseUUID(p.Purse)
+	if !found || p.Stage != chat.PartyRunning || perr != nil {
+		return discord.Message{}, tell(w.T("party.isover"))
+	}
+	u, _, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
+	switch {
+	case err != nil:
+		return discord.Message{}, err
+	case !ok:
+		return discord.Message{}, tell(w.T("common.needsaccount", "Login", s.cmd("login")))
+	}
+	more := kudos.Amount(d.Amount)
+	if u.ID == horde.UserID(p.User) {
+		_, err = s.engine.FillPurse(ctx, horde.FillPurse{
+			Owner: u.ID, Purse: horde.PurseID{UUID: id}, Amount: more, Life: p.Ends.Sub(s.now()) + partySpare, Key: partyUse + key,
+		})
+	} else {
+		_, err = s.engine.JoinPurse(ctx, horde.JoinPurse{From: u.ID, Purse: horde.PurseID{UUID: id}, Amount: more, Key: partyUse + key})
+	}
+	if err != nil {
+		return discord.Message{}, err
+	}
+	p, err = s.changeParty(ctx, d.Party, func(x *chat.Party) error {
 		x.Budget += int64(more)
-		if toPrize {
+		if d.Prize {
 			x.Prize += int64(more)
 		}
 		if u.ID != horde.UserID(x.User) {
@@ -65,14 +94,14 @@ func (s *Set) partyTopUp(ctx context.Context, in *discord.Interaction, r *discor
 		return nil
 	})
 	if err != nil {
-		return err
+		return discord.Message{}, err
 	}
 	aloud := s.partyWords(&p)
 	text := aloud.T("party.toppedup", "Person", mention(in.User.ID), "Amount", more.String(), "Left", hundredths(p.Left()))
-	if toPrize {
+	if d.Prize {
 		text = aloud.T("party.prizeup", "Person", mention(in.User.ID), "Amount", more.String(), "Prize", hundredths(p.Prize))
 	}
-	return r.Reply(ctx, discord.Message{Content: text})
+	return discord.Message{Content: text}, nil
 }
 
 // partyStyle checks the style that all pictures of a party shall be made in, and tells its models and tags.
@@ -97,7 +126,7 @@ func (s *Set) makePartyKey(ctx context.Context, w words.Words, p *chat.Party, dr
 	k, err := engine.Do(ctx, s.engine, horde.CreateSharedKey{
 		Owner: horde.UserID(p.User), SharedKeyTerms: horde.SharedKeyTerms{Name: &name, Budget: &budget, Days: &days},
 	})
-	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeForbidden {
+	if refusal, ok := errors.AsType[*horde.Error](err); ok && refusal.Code == horde.CodeManySharedKeys {
 		return tell(w.T("party.nokey", "List", s.cmd("sharedkey list")))
 	}
 	if err != nil {

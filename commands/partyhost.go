@@ -481,7 +481,7 @@ func (h *host) join(ctx context.Context, e Effective, p *params) (joined bool, e
 	}
 	for _, word := range party.Words {
 		if !hasWord(p.Prompt, []string{word}) {
-			return false, tell(e.say.T("party.needswords", "Words", escape(strings.Join(party.Words, ", "))))
+			return false, tellOf(draftPrompt, e.say.T("party.needswords", "Words", escape(strings.Join(party.Words, ", "))))
 		}
 	}
 	p.Party = e.channel

@@ -15,7 +15,6 @@ import (
 	_ "image/jpeg"
 	_ "image/png"
 	"io/fs"
-	"math"
 	"path"
 	"slices"
 	"strconv"
@@ -90,14 +89,8 @@ func (s *Set) sourceOption(o discord.OptionValues, p *params) error {
 func (p *params) takeShape() {
 	if pic := p.from; pic != nil && pic.width > 0 && pic.height > 0 {
 		p.Width, p.Height = shape(pic.width, pic.height, p.Width*p.Height)
+		p.says("size")
 	}
-}
-
-// shape is a size of some shape with about so many pixels, in steps of the core.
-func shape(w, h, pixels int) (int, int) {
-	r := math.Sqrt(float64(w) / float64(h))
-	side := math.Sqrt(float64(pixels))
-	return snap(int(math.Round(side * r))), snap(int(math.Round(side / r)))
 }
 
 // keepPictures reads and keeps the images that a request begins with, so that workers can fetch them.
@@ -143,7 +136,7 @@ func (s *Set) keepPictures(ctx context.Context, interaction string, p *params) e
 		if p.Forms != nil {
 			sum := sha256.Sum256(raw)
 			p.Forms.Identity = "sha256:" + hex.EncodeToString(sum[:])
-			p.Forms.Tiles = ((w + tileSide - 1) / tileSide) * ((h + tileSide - 1) / tileSide)
+			p.Forms.Tiles = tilesOf(w, h)
 		}
 	}
 	return nil

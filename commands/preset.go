@@ -54,7 +54,7 @@ func (s *Set) preset(ctx context.Context, in *discord.Interaction, name string) 
 // recent lists somebody's last requests for images, the newest first. Deleted ones, and those for texts or about images
 // that are there, have nothing to keep.
 func (s *Set) recent(ctx context.Context, person string) ([]entry[params], error) {
-	rows, err := s.deps.Docs.PastMessages(ctx, person, maxLookedAt)
+	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, maxLookedAt)
 	if err != nil {
 		return nil, fmt.Errorf("requests of a person: %w", err)
 	}
@@ -115,6 +115,11 @@ func (s *Set) keepPreset(ctx context.Context, in *discord.Interaction, r *discor
 
 // storePreset saves a preset in place of one with the same name, or beside the others.
 func (s *Set) storePreset(ctx context.Context, in *discord.Interaction, p chat.Preset) error {
+	done, err := s.panels.take(ctx, verbPreset+":"+in.User.ID) // so that there is one of a name, and not too many
+	if err != nil {
+		return err
+	}
+	defer done()
 	list, err := s.presetsOf(ctx, in.User.ID)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"stablemate/commands/chat"
@@ -65,8 +66,14 @@ func (s *Set) consentPanel(in *discord.Interaction, p chat.Person) discord.Messa
 	if p.Share {
 		sharing, style = w.T("privacy.sharing.on"), discord.Success
 	}
-	m := private(lines(text, sharing, w.T("privacy.withdraw", "Delete", s.cmd("privacy delete"))))
-	m.Components = []discord.Row{{Buttons: []discord.Button{{Label: w.T("settings.f.share"), Style: style, CustomID: privacyID("share")}}}}
+	days := int(s.opts.Keep / (24 * time.Hour))
+	kept := w.T("privacy.keep", "Count", days)
+	if p.Prompts != "" {
+		kept = sayRetention(w, p.Prompts)
+	}
+	m := private(lines(text, sharing, w.T("privacy.kept.now", "Kept", kept), w.T("privacy.kept.what"),
+		w.T("privacy.withdraw", "Delete", s.cmd("privacy delete"))))
+	m.Components = []discord.Row{{Select: s.retentionSelect(w, p)}, {Buttons: []discord.Button{{Label: w.T("settings.f.share"), Style: style, CustomID: privacyID("share")}}}}
 	return m
 }
 
@@ -112,6 +119,8 @@ func (s *Set) pressPrivacy(ctx context.Context, in *discord.Interaction, r *disc
 			return err
 		}
 		return r.Update(ctx, s.consentPanel(in, p))
+	case "prompts":
+		return s.choosePrompts(ctx, in, r)
 	case "sure":
 		return r.Update(ctx, discord.Message{Content: w.T("privacy.sure"), Components: []discord.Row{{Buttons: []discord.Button{
 			{Label: w.T("privacy.yes"), Style: discord.Danger, CustomID: privacyID("delete")},
@@ -121,6 +130,29 @@ func (s *Set) pressPrivacy(ctx context.Context, in *discord.Interaction, r *disc
 		return s.erase(ctx, in, r)
 	}
 	return r.Update(ctx, discord.Message{Content: w.T("privacy.kept")})
+}
+
+// choosePrompts keeps what somebody chose of how long their prompts are kept.
+func (s *Set) choosePrompts(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	var choice chat.Retention
+	if v := in.Component.Values; len(v) == 1 && v[0] != unset {
+		choice = chat.Retention(v[0])
+	}
+	if choice != "" && !slices.Contains(chat.Retentions(s.opts.Keep), choice) {
+		return r.Reply(ctx, private(s.say(in).T("request.old")))
+	}
+	if err := r.DeferUpdate(ctx); err != nil {
+		return err
+	}
+	p, erased, err := s.keepPrompts(ctx, in.User.ID, choice)
+	if err != nil {
+		return err
+	}
+	m := s.consentPanel(in, p)
+	if erased > 0 {
+		m.Content = lines(s.say(in).T("privacy.erasednow", "Count", erased), m.Content)
+	}
+	return r.Update(ctx, m)
 }
 
 // erase forgets what the chat door knows about somebody now, and their account after a time of grace.

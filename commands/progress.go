@@ -50,6 +50,7 @@ type live struct {
 	again       bool      // news came meanwhile
 	request     horde.RequestID
 	cancelledBy string
+	ended       time.Time // what has ended waits to be shown since then; zero while it runs
 
 	// These never change.
 	guild, person string
@@ -68,6 +69,7 @@ type live struct {
 	end      *ending
 	how      showing
 	known    bool // the core had it when this process looked
+	strayed  bool // the result is elsewhere, or nowhere: the message is out of reach
 	landed   bool // the result is shown, or never will be; only the row is left to close
 }
 
@@ -361,6 +363,8 @@ func (f *follower) resume(ctx context.Context) error {
 func (f *follower) prune(ctx context.Context) {
 	f.s.sweepDrafts(ctx)
 	f.s.sweepReports(ctx)
+	f.s.sweepPrompts(ctx)
+	f.s.sweepStrikes(ctx)
 	n, err := f.s.deps.Messages.PruneMessages(ctx, f.s.now().Add(-f.s.opts.Keep))
 	switch {
 	case err != nil && ctx.Err() == nil:
@@ -376,6 +380,9 @@ func (f *follower) look(ctx context.Context, l *live) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	l.busy = false
+	if l.end != nil && !l.landed {
+		l.ended = l.end.at
+	}
 	if over {
 		delete(f.byKey, l.row.Key)
 		delete(f.byRequest, l.request)

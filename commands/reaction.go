@@ -27,8 +27,11 @@ const (
 	digestTime = 24 * time.Hour // between two messages about gifts, for those who want few
 )
 
-// codeYoung refuses gifts of people whose Discord account is young.
-const codeYoung horde.Code = "GiftTooYoung"
+// Codes of refusals by the chat door itself.
+const (
+	codeYoung   horde.Code = "GiftTooYoung" // the giver's Discord account is young
+	codeNotHere horde.Code = "GiftNotHere"  // the guild keeps gifts for others; the message is in the giver's language
+)
 
 // reacted hands a reaction to the kudos emoji.
 func (s *Set) reacted(ctx context.Context, ev discord.ReactionAdd) error {
@@ -86,7 +89,21 @@ func (s *Set) mayReact(ctx context.Context, ev discord.ReactionAdd) (bool, error
 		}
 	}
 	e := resolve(s.opts.Ceiling, rules, chat.Person{}, at)
-	return !e.off && e.admit(chat.Gifts) == nil, nil
+	if e.off {
+		return false, nil
+	}
+	e.say = s.wordsFor(ctx, ev.UserID)
+	refused := e.admit(chat.Gifts)
+	if refused == nil {
+		return true, nil
+	}
+	if e.manager, err = s.roles.allow.manages(ctx, s.bot, ev, s.now()); err != nil {
+		return false, err
+	}
+	if refused = e.admit(chat.Gifts); refused == nil {
+		return true, nil
+	}
+	return false, s.gifts.Explain(ctx, ev.UserID, horde.Refuse(codeNotHere, "%s", refused))
 }
 
 // reactions is what emoji gifts see of Discord.
@@ -144,7 +161,7 @@ func (c reactions) Find(_ context.Context, person string) (id horde.UserID, ok b
 // Limits reads what a person decided in their settings.
 func (c reactions) Limits(ctx context.Context, person string) (emojikudos.Limits, error) {
 	p, _, err := c.s.people.get(ctx, person)
-	l := emojikudos.Limits{Off: p.NoGifts, PerDay: kudos.Whole(p.GiftLimit)}
+	l := emojikudos.Limits{Off: p.NoGifts, PerGift: kudos.Whole(p.GiftOne), PerDay: kudos.Whole(p.GiftLimit)}
 	if p.NoticeGifts == chat.NoticeDigest {
 		l.NewsGap = digestTime
 	}
@@ -269,9 +286,11 @@ func (s *Set) why(ctx context.Context, w words.Words, person string, e *horde.Er
 		return w.T("gifts.overguild")
 	case emojikudos.CodeTooMany:
 		return w.T("gifts.toomany")
+	case codeNotHere:
+		return e.Message
 	case codeYoung:
 		return w.T("effective.young", "Until", stamp(s.youngUntil(person)))
-	case horde.CodeForbidden:
+	case emojikudos.CodeNoConsent:
 		return w.T("gifts.noconsent")
 	default:
 		return s.refusal(w, e)

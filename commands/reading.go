@@ -3,8 +3,7 @@
 package commands
 
 import (
-	"regexp"
-	"strconv"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -54,10 +53,23 @@ func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (para
 		p.Sharing = new(o.Bool("share", false))
 	}
 	p.Spoil = o.Bool("spoiler", false)
+	for _, name := range styledNames() {
+		if o.Has(name) {
+			p.says(name)
+		}
+	}
 	if err := p.bounds(w); err != nil {
 		return p, err
 	}
-	size, err := s.sizeOption(w, o, d)
+	rest, written := flags(p.Prompt, shortNames())
+	p.Prompt = rest
+	isModel := func(f flag) bool { return f.name == "model" }
+	if i := slices.IndexFunc(written, isModel); i >= 0 { // sizes are those of the model
+		if err := s.flagged(&p, written[i:i+1]); err != nil {
+			return p, err
+		}
+	}
+	size, err := s.sizeOption(w, o, d, p.Model)
 	if err != nil {
 		return p, err
 	}
@@ -65,7 +77,7 @@ func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (para
 	if err := s.sourceOption(o, &p); err != nil {
 		return p, err
 	}
-	return p, s.shorthand(&p)
+	return p, s.flagged(&p, written)
 }
 
 // bounds refuses what is longer or more than chat takes.
@@ -87,49 +99,6 @@ func (p *params) bounds(w words.Words) error {
 	return nil
 }
 
-// sizeOption reads the size that was asked for: by name, in pixels or as a ratio. Without one it is the person's default.
-func (s *Set) sizeOption(w words.Words, o discord.OptionValues, d chat.Defaults) (Size, error) {
-	text := o.String("size")
-	if !o.Has("size") && d.Width > 0 && d.Height > 0 {
-		return Size{Width: d.Width, Height: d.Height}, nil
-	}
-	if w, h, shaped := ratio(text); shaped {
-		base := s.opts.Sizes[0]
-		width, height := shape(w, h, base.Width*base.Height)
-		return Size{Width: width, Height: height}, nil
-	}
-	size, ok := s.size(text)
-	if !ok {
-		return size, horde.Refuse(horde.CodeInvalidSize, "%s", w.T("refused.badsize"))
-	}
-	return size, nil
-}
-
-var sizePattern = regexp.MustCompile(`^(\d{1,4})(?: ?[x×X*] ?(\d{1,4}))?$`)
-
-// size reads a size: a name of ours, or width and height. Whether the sides are allowed is the core's to say.
-func (s *Set) size(text string) (Size, bool) {
-	text = strings.TrimSpace(text)
-	if text == "" {
-		return s.opts.Sizes[0], true
-	}
-	for _, z := range s.opts.Sizes {
-		if strings.EqualFold(text, z.Name) || text == sizeChoice(z) {
-			return z, true
-		}
-	}
-	m := sizePattern.FindStringSubmatch(text)
-	if m == nil {
-		return Size{}, false
-	}
-	if m[2] == "" {
-		m[2] = m[1]
-	}
-	w, err1 := strconv.Atoi(m[1])
-	h, err2 := strconv.Atoi(m[2])
-	return Size{Width: w, Height: h}, err1 == nil && err2 == nil
-}
-
 // fit makes what nobody asked for, the defaults, fit into what is allowed here.
 func (e *Effective) fit(p *params, o discord.OptionValues) {
 	if !o.Has("model") && p.Model != "" && !e.serves(p.Model) {
@@ -144,9 +113,4 @@ func (e *Effective) fit(p *params, o discord.OptionValues) {
 	if n := e.limits.Pixels; n > 0 && !o.Has("size") {
 		p.Width, p.Height = squeeze(p.Width, p.Height, n)
 	}
-}
-
-// snap is the nearest side that the horde takes.
-func snap(side int) int {
-	return min(max((side+horde.SideStep/2)/horde.SideStep*horde.SideStep, horde.MinSide), horde.MaxSide)
 }

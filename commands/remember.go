@@ -26,6 +26,8 @@ type memory[V any] struct {
 	docs Docs
 	kind chat.DocKind
 
+	changing turns // by key
+
 	mu     sync.Mutex // guards atHand
 	atHand map[string]remembered[V]
 }
@@ -74,6 +76,21 @@ func (m *memory[V]) read(ctx context.Context, key string) (remembered[V], error)
 	if ok {
 		return r, nil
 	}
+	r, err := m.load(ctx, key)
+	if err != nil {
+		return r, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now, ok := m.atHand[key]; ok {
+		return now, nil // somebody changed it while the store was asked
+	}
+	m.put(key, r)
+	return r, nil
+}
+
+// load asks the store. What it returns is nobody else's.
+func (m *memory[V]) load(ctx context.Context, key string) (r remembered[V], err error) {
 	d, found, err := m.docs.Doc(ctx, m.kind, key)
 	if err != nil {
 		return r, err
@@ -84,13 +101,17 @@ func (m *memory[V]) read(ctx context.Context, key string) (remembered[V], error)
 			return r, fmt.Errorf("read %s %s: %w", m.kind, key, err)
 		}
 	}
-	m.keep(key, r)
 	return r, nil
 }
 
 func (m *memory[V]) keep(key string, r remembered[V]) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.put(key, r)
+}
+
+// put is keep while mu is held.
+func (m *memory[V]) put(key string, r remembered[V]) {
 	if len(m.atHand) >= maxAtHand {
 		for k := range m.atHand { // any tenth will do
 			delete(m.atHand, k)
@@ -114,17 +135,22 @@ type about struct {
 	due           time.Time
 }
 
-// change reads a document, or its zero value, lets f change it, and saves it. It starts over when another change came
-// in between; f may then run again. An error of f stops it.
+// change reads a document, or its zero value, lets f change it, and saves it. Changes of one document come one after the
+// other, so f changes no further document of this kind; it may run again when another process was quicker. What f gets is
+// nobody else's. An error of f stops it.
 func (m *memory[V]) change(ctx context.Context, key string, a about, f func(v *V) error) (V, error) {
 	return m.changeAs(ctx, key, func(*V) about { return a }, f)
 }
 
 // changeAs is change for documents whose content says whom they are about and when they are due.
 func (m *memory[V]) changeAs(ctx context.Context, key string, who func(v *V) about, f func(v *V) error) (V, error) {
+	done, err := m.changing.take(ctx, key)
+	if err != nil {
+		return *new(V), fmt.Errorf("change %s: %w", m.kind, err)
+	}
+	defer done()
 	for range changeTries {
-		m.forget(key)
-		r, err := m.read(ctx, key)
+		r, err := m.load(ctx, key)
 		if err != nil {
 			return r.value, err
 		}
@@ -156,8 +182,12 @@ func (m *memory[V]) changeAs(ctx context.Context, key string, who func(v *V) abo
 // drop forgets a document for good. It reports whether there was one.
 func (m *memory[V]) drop(ctx context.Context, key string) (bool, error) {
 	there, err := m.docs.DeleteDoc(ctx, m.kind, key)
-	m.forget(key)
-	return there, err
+	if err != nil {
+		m.forget(key)
+		return there, err
+	}
+	m.keep(key, remembered[V]{}) // for those who are reading it right now
+	return there, nil
 }
 
 // entry is a document of a list.

@@ -69,13 +69,13 @@ func FuzzSize(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		s := set(t)
-		z, ok := s.size(text)
+		sizes := set(t).opts.Sizes
+		z, ok := sizeOf(sizes, text)
 		if ok && (z.Width < 0 || z.Height < 0 || z.Width > 9999 || z.Height > 9999) {
 			t.Errorf("size(%q) = %+v", text, z)
 		}
-		for _, c := range s.completeSize(text) {
-			if z, ok := s.size(c.Value.(string)); !ok || z.Width%horde.SideStep != 0 || z.Height%horde.SideStep != 0 {
+		for _, c := range suggestSizes(sizes, text) {
+			if z, ok := sizeOf(sizes, c.Value.(string)); !ok || z.Width%horde.SideStep != 0 || z.Height%horde.SideStep != 0 {
 				t.Errorf("typing %q suggests %+v", text, c)
 			}
 		}
@@ -100,7 +100,7 @@ func TestLongTextsAreRefusedBeforeTheCoreSeesThem(t *testing.T) {
 			discord.OptionValues{"prompt": text(1), "amount": {Type: discord.OptionInteger, Value: 11.0}}, horde.CodeBadRequest,
 		},
 	} {
-		_, err := set(t).read(set(t).bundle.For(), c.options, chat.Defaults{})
+		_, err := set(t).read(set(t).bundle.For(), c.options, chat.Defaults{Width: 512, Height: 512})
 		refusal, _ := errors.AsType[*horde.Error](err)
 		if (refusal == nil) != (c.want == "") || refusal != nil && refusal.Code != c.want {
 			t.Errorf("%s: %v, want %q", name, err, c.want)

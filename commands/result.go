@@ -20,8 +20,9 @@ import (
 
 // Bounds of a result's files, in bytes.
 const (
-	maxImage = 8 << 20
-	maxFiles = discord.DefaultAttachmentLimit - 256<<10 // all files of a message
+	maxImage     = 8 << 20
+	maxDelivered = 24 << 20 // one image as it was delivered, before it is made small enough
+	maxFiles     = 32 << 20 // all files of a message; Discord's own limit is for each
 )
 
 // endKind says how a request ended.
@@ -45,6 +46,8 @@ type ending struct {
 // showing is what a result must leave out because Discord refused it.
 type showing struct {
 	noFiles bool // too large, however small they are made
+	barred  bool // no files may be attached in that place
+	noLinks bool // the guild's filter forbids them
 	room    int  // bytes that all images may have; 0 is maxFiles
 	noWords bool // the guild's filter forbids the prompt
 	noRead  bool // images cannot be read, and were tried often enough
@@ -70,6 +73,9 @@ func (s *Set) notes(p *params) string {
 	through := ""
 	if p.Paid != nil {
 		through = "-# " + s.bundle.For(p.Locale).T("sharedkey.paid", "Name", escape(p.Paid.Name))
+	}
+	if p.Tamed {
+		through = lines("-# "+s.bundle.For(p.Locale).T("request.tamed"), through)
 	}
 	switch {
 	case p.Opened != nil:
@@ -116,6 +122,9 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 		if !st.Possible && p.Forms == nil && p.Model != "" && len(s.otherModels(&p)) > 0 {
 			m.Components[0].Buttons = append(m.Components[0].Buttons, newModelButton(v, short(row)))
 		}
+		if !st.Possible {
+			m.Components[0].Buttons = append(m.Components[0].Buttons, s.notifyButtons(v, &p, short(row))...)
+		}
 	}
 	return m
 }
@@ -138,6 +147,9 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 		return discord.Message{}, err
 	}
 	files, large := got.files, got.large
+	if (how.noFiles || how.barred) && len(files) > 0 {
+		files, large = nil, got.all
+	}
 	made := len(st.Generations)
 	var state []string
 	switch {
@@ -167,16 +179,13 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	if got.missing > 0 {
 		state = append(state, v.T("request.missing", "Count", got.missing))
 	}
-	if how.noFiles && len(files) > 0 {
-		files, large = nil, len(files)
-	}
-	if large > 0 {
-		state = append(state, v.T("request.toolarge"))
+	if len(large) > 0 {
+		state = append(state, s.apart(v, large, how, p.Veiled))
 	}
 	if made == 0 && st.Kudos > 0 {
 		state = append(state, v.spent(st.Kudos))
 	}
-	title := "**" + shown(p.Prompt) + "**"
+	title := p.title(v.Words)
 	if how.noWords {
 		title = v.T("request.blocked")
 		for i := range files {
@@ -208,7 +217,7 @@ func (s *Set) handOver(row chat.Message, p params) discord.Message {
 		key = "request.handoverhere"
 	}
 	return discord.Message{
-		Content:    lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T(key), "-# "+p.look()),
+		Content:    lines(p.title(s.voiceOf(&p).Words), s.voiceOf(&p).T(key), "-# "+p.look()),
 		Components: []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}},
 	}
 }
@@ -223,23 +232,16 @@ type found struct {
 	files    []discord.File
 	seeds    []string
 	model    string
-	censored int // not shown
-	missing  int // not kept any more
-	large    int // too large for Discord, however small they are made
+	censored int    // not shown
+	missing  int    // not kept any more
+	all      []kept // that are kept
+	large    []kept // of these: too large for Discord, however small they are made
 }
 
 // images reads what was delivered, and makes it as small as Discord wants it here.
 func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.Status, how showing) (out found, err error) {
 	v := s.voiceOf(&p)
-	alt := v.alt(discord.Clip(plain(p.Prompt), promptShown))
-	if p.NoAlt {
-		alt = v.alt("")
-	}
-	type image struct {
-		number int
-		data   []byte
-	}
-	var images []image
+	var images [][]byte
 	total := 0
 	for i, g := range st.Generations {
 		out.model = g.Model
@@ -247,7 +249,7 @@ func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.S
 			out.censored++
 			continue
 		}
-		data, err := s.deps.Images.Read(ctx, g.Blob, maxImage)
+		data, err := s.deps.Images.Read(ctx, g.Blob, maxDelivered)
 		switch {
 		case errors.Is(err, fs.ErrNotExist), err != nil && how.noRead:
 			out.missing++
@@ -256,25 +258,25 @@ func (s *Set) images(ctx context.Context, row chat.Message, p params, st horde.S
 			return out, fmt.Errorf("read image: %w", err)
 		}
 		out.seeds = append(out.seeds, strconv.FormatUint(uint64(g.Seed), 10))
-		images = append(images, image{i + 1, data})
+		images, out.all = append(images, data), append(out.all, kept{i + 1, g.Blob})
 		total += len(data)
 	}
 	room, each := cmp.Or(how.room, maxFiles), int(s.bot.UploadLimit(row.Guild, 0))
 	if total > room {
 		each = min(each, room/len(images))
 	}
-	for _, x := range images {
-		data, err := s.shrink(ctx, x.data, each)
+	for i, x := range out.all {
+		data, err := s.shrink(ctx, images[i], each)
 		switch {
 		case err != nil:
 			return out, fmt.Errorf("make an image smaller: %w", err)
 		case data == nil:
-			out.large++
+			out.large = append(out.large, x)
 			continue
 		}
 		kind, ending := imageKind(data)
 		out.files = append(out.files, discord.File{
-			Name: short(row) + "-" + strconv.Itoa(x.number) + ending, ContentType: kind, Data: data, Description: cmp.Or(p.Alts[x.number], alt),
+			Name: short(row) + "-" + strconv.Itoa(x.number) + ending, ContentType: kind, Data: data, Description: v.altOf(&p, x.number),
 			Spoiler: p.Veiled,
 		})
 	}

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"image"
 	"image/png"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -61,15 +63,28 @@ func (r *rig) closed() {
 	})
 }
 
+// crucible asks for forms.
+func crucible(owner horde.User) horde.PopForms {
+	return horde.PopForms{Pop: horde.Pop{Owner: owner.ID, Amount: 10, Offer: horde.Offer{
+		Name: "Crucible", Forms: horde.AllForms(), MaxTiles: horde.MaxFormTiles, BridgeAgent: horde.PoolAgent + ":1:test", Threads: 1,
+	}}}
+}
+
+// seenAlchemist is one that is known, and does nothing.
+func (r *rig) seenAlchemist() {
+	r.t.Helper()
+	if _, err := engine.Do(r.ctx(), r.p.engine, crucible(r.owner("d_998", "Alchemist"))); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // alchemist fills in forms: a caption in words, everything else as an image.
 func (r *rig) alchemist() {
 	r.t.Helper()
 	owner := r.owner("d_998", "Alchemist")
 	r.beside(func(ctx context.Context) {
 		for ctx.Err() == nil {
-			job, err := r.p.engine.PopForms(ctx, horde.PopForms{Pop: horde.Pop{Owner: owner.ID, Amount: 10, Offer: horde.Offer{
-				Name: "Crucible", Forms: horde.AllForms(), MaxTiles: horde.MaxFormTiles, BridgeAgent: horde.PoolAgent + ":1:test", Threads: 1,
-			}}}, time.Second)
+			job, err := r.p.engine.PopForms(ctx, crucible(owner), time.Second)
 			if err != nil {
 				if ctx.Err() == nil {
 					r.t.Errorf("pop forms: %v", err)
@@ -300,4 +315,40 @@ func TestDeleteRemovesTheFilesToo(t *testing.T) {
 		return err != nil
 	})
 	r.eventually("the words are gone", func() bool { return r.latest(sandbox.Newcomer)["prompt"] == "" })
+}
+
+func TestAResultStaysUsefulWhenTheHordeForgotItsImages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	m := r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
+	r.click(sandbox.Newcomer, m.ID, "Favourite")
+	r.whisper(sandbox.Newcomer, "/history list")
+	kept, err := filepath.Glob(filepath.Join(r.dir, "album", "*", "*.webp"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("the album has %q, %v, want the image", kept, err)
+	}
+	forgotten := func() {
+		if _, err := r.images.Sweep(r.ctx(), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forgotten()
+	r.click(sandbox.Newcomer, m.ID, "Vary strongly")
+	r.see(sandbox.Newcomer, "a variation", func(v sandbox.Message) bool { return v.ID != m.ID && len(v.Attachments) > 0 })
+
+	// A favourite is kept for another while before the album lets go of it.
+	before := time.Now()
+	r.jump(8 * 24 * time.Hour)
+	r.eventually("a favourite kept anew", func() bool {
+		info, err := os.Stat(kept[0])
+		return err == nil && info.ModTime().After(before)
+	})
+	if _, err := r.album.Sweep(r.ctx(), before); err != nil {
+		t.Fatal(err)
+	}
+	forgotten()
+	jobs := r.suggest(sandbox.Newcomer, "history show", "job", "")
+	r.run(sandbox.Newcomer, "history show", map[string]any{"job": jobs[len(jobs)-1].Value})
+	r.see(sandbox.Newcomer, "the favourite", func(v sandbox.Message) bool { return v.Ephemeral && len(v.Attachments) == 1 })
 }

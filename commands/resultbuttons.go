@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
@@ -45,6 +44,7 @@ func (s *Set) resultFamily() family {
 		rt.Component(verbRemix, discord.Route{Handle: s.answered(s.pressRemix), Private: true})
 		rt.Modal(verbRemix, discord.Route{Handle: s.answered(s.submitRemix)})
 		rt.Component(verbInfo, discord.Route{Handle: s.answered(s.pressInfo), Private: true})
+		rt.Component(verbPNG, discord.Route{Handle: s.answered(s.pressPNG), Private: true})
 		rt.Component(verbDescribe, discord.Route{Handle: s.answered(s.pressDescribe), Private: true})
 		rt.Component(verbSend, discord.Route{Handle: s.answered(s.pressSend), Private: true})
 		rt.Component(verbFav, discord.Route{Handle: s.answered(s.pressFavourite), Private: true})
@@ -83,7 +83,8 @@ func (s *Set) resultRows(row chat.Message, p *params) []discord.Row {
 	case len(there) == 0 && p.CancelledBy != "":
 		return []discord.Row{{Buttons: []discord.Button{again, del}}}
 	case len(there) == 0:
-		return []discord.Row{{Buttons: []discord.Button{again, newModelButton(voice{w}, id), del}}}
+		other := append([]discord.Button{again, newModelButton(voice{w}, id)}, s.notifyButtons(voice{w}, p, id)...)
+		return []discord.Row{{Buttons: append(other, del)}}
 	}
 	rows := s.imageRows(w, id, there)
 	return append(rows,
@@ -350,7 +351,7 @@ func (s *Set) pressInfo(ctx context.Context, in *discord.Interaction, r *discord
 	if err != nil {
 		return err
 	}
-	m.Components = s.styleFromRow(s.say(in), in.User.ID, short(row), &p)
+	m.Components = append(m.Components, s.styleFromRow(s.say(in), in.User.ID, short(row), &p)...)
 	return r.Reply(ctx, m)
 }
 
@@ -361,6 +362,9 @@ func (s *Set) info(w words.Words, row chat.Message, p *params) (discord.Message,
 		return discord.Message{}, fmt.Errorf("encode parameters: %w", err)
 	}
 	e := discord.Embed{Title: w.T("image.infotitle"), Description: codeBlock(p.Prompt, 3500)}
+	if p.Erased {
+		e.Description = p.title(w)
+	}
 	add := func(key, value string, inline bool) {
 		if value != "" && len(e.Fields) < discord.MaxEmbedFields {
 			e.Fields = append(e.Fields, discord.Field{Name: w.T(key), Value: discord.Clip(value, discord.MaxFieldValue), Inline: inline})
@@ -386,23 +390,27 @@ func (s *Set) info(w words.Words, row chat.Message, p *params) (discord.Message,
 		add("image.fieldkudos", p.Spent.String(), true)
 	}
 	add("image.fieldid", "`"+escape(row.Request)+"`", true)
-	return discord.Message{
+	var images []kept
+	for _, n := range p.there() {
+		images = append(images, kept{n, p.Made[n-1].Blob})
+	}
+	if line, ends := s.imageLinks(voice{w}, images, p.Veiled, maxLinkField); line != "" {
+		add("image.fieldlinks", lines(line, "-# "+w.T("image.linksend", "Ends", stamp(ends))), false)
+	}
+	m := discord.Message{
 		Embeds: []discord.Embed{e}, Ephemeral: true,
 		Files: []discord.File{{Name: short(row) + ".json", ContentType: "application/json", Data: data}},
-	}, nil
+	}
+	if row, ok := pngRow(w, row, p); ok {
+		m.Components = append(m.Components, row)
+	}
+	return m, nil
 }
 
 // codeBlock shows a text that can be copied. Nothing in it ends the block.
 func codeBlock(text string, most int) string {
 	text = strings.ReplaceAll(discord.Clip(text, most), "```", "'''")
 	return "```\n" + text + "\n```"
-}
-
-// infoFile is what the file says; nothing in it names the person.
-func infoFile(row chat.Message, p *params) map[string]any {
-	q := *p
-	q.Opened, q.CancelledBy, q.User, q.Added = nil, "", 0, ""
-	return map[string]any{"request": row.Request, "created": row.Created.UTC().Format(time.RFC3339), "parameters": q}
 }
 
 // pressSend brings the files of a result to whoever presses, as a direct message.
@@ -425,20 +433,26 @@ func (s *Set) pressSend(ctx context.Context, in *discord.Interaction, r *discord
 		}
 		p.Veiled = true
 	}
-	m, err := s.result(ctx, row, p, p.ended(row), showing{})
-	if err != nil {
-		return err
-	}
-	if len(m.Files) == 0 {
-		return r.Reply(ctx, private(w.T("image.gone")))
-	}
-	m.Components = nil
-	_, err = s.bot.DM(ctx, in.User.ID, m)
-	switch {
-	case discord.IsCannotDM(err):
-		return r.Reply(ctx, private(w.T("image.nodm")))
-	case err != nil:
-		return err
+	row.Guild = "" // what a direct message takes counts
+	for _, how := range []showing{{}, {noFiles: true}} {
+		m, err := s.result(ctx, row, p, p.ended(row), how)
+		if err != nil {
+			return err
+		}
+		if len(m.Files) == 0 && (len(p.there()) == 0 || !s.mayLink()) {
+			return r.Reply(ctx, private(w.T("image.gone")))
+		}
+		m.Components = nil
+		_, err = s.bot.DM(ctx, in.User.ID, m)
+		switch {
+		case discord.IsTooLarge(err) && !how.noFiles && s.mayLink():
+			continue
+		case discord.IsCannotDM(err):
+			return r.Reply(ctx, private(w.T("image.nodm")))
+		case err != nil:
+			return err
+		}
+		break
 	}
 	return r.Reply(ctx, private(w.T("image.sent")))
 }
@@ -471,8 +485,15 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	if len(mine) >= chat.MaxFavourites {
 		return r.Reply(ctx, private(w.T("image.toomany", "Most", chat.MaxFavourites)))
 	}
-	_, err = s.favourites.change(ctx, key, about{person: in.User.ID}, func(f *chat.Favourite) error {
-		row.Sealed = nil
+	row.Sealed = nil
+	kept := p // with what was made, which the row may not have yet
+	if row.Person != in.User.ID && s.wantsErased(ctx, row.Person) {
+		kept.erase()
+	}
+	if row.Params, err = json.Marshal(kept); err != nil {
+		return fmt.Errorf("encode parameters: %w", err)
+	}
+	_, err = s.favourites.change(ctx, key, s.aboutFavourite(in.User.ID), func(f *chat.Favourite) error {
 		f.Message, f.At = row, s.now()
 		return nil
 	})
@@ -500,7 +521,12 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 
 // discardImages removes the files of a result, but for those that help research.
 func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
-	for _, g := range p.Made {
+	for i, g := range p.Made {
+		if g.Blob != "" && p.pictures() && s.mayLink() {
+			if err := s.deps.Images.Delete(ctx, pngKey(row, i+1)); err != nil {
+				s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a PNG")
+			}
+		}
 		if g.Blob == "" || p.Share {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"flag"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -103,6 +104,7 @@ type rig struct {
 	t        testing.TB
 	sand     *sandbox.Server
 	images   *blob.Store
+	album    *blob.Album // images and what is kept of them
 	shelf    *blob.Store // of images to rate
 	dir      string
 	aead     cipher.AEAD
@@ -114,6 +116,7 @@ type rig struct {
 	web      sync.Map    // files elsewhere, by address
 	harsh    atomic.Bool // processes end in the middle of what they do
 	unsafe   atomic.Bool // rows of messages cannot be saved
+	public   atomic.Bool // people reach the horde: there are links to images
 	slow     atomic.Int64
 	keys     chan string // API keys that were made
 	news     atomic.Pointer[[]commands.NewsPiece]
@@ -207,6 +210,11 @@ func newRig(t testing.TB, change func(*commands.Options), tune ...tuning) *rig {
 	if r.images, err = blob.NewStore(filepath.Join(r.dir, "images")); err != nil {
 		t.Fatal(err)
 	}
+	kept, err := blob.NewStore(filepath.Join(r.dir, "album"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.album = blob.NewAlbum(r.images, kept)
 	if r.shelf, err = blob.NewStore(filepath.Join(r.dir, "shared")); err != nil {
 		t.Fatal(err)
 	}
@@ -291,10 +299,10 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	}
 	set, err := commands.New(commands.Deps{
 		Ratings: rated,
-		History: func(ctx context.Context, account kudos.Account, limit int) (out []commands.Movement, err error) {
-			entries, err := st.History(ctx, account, limit)
+		History: func(ctx context.Context, account kudos.Account, kinds []kudos.Kind, limit int) (out []commands.Movement, err error) {
+			entries, err := st.History(ctx, account, kinds, limit)
 			for _, e := range entries {
-				out = append(out, commands.Movement{Key: e.Key, Kind: e.Kind, At: e.At, Amount: e.Amount})
+				out = append(out, commands.Movement{Key: e.Key, Kind: e.Kind, At: e.At, Amount: e.Amount, Other: e.Other})
 			}
 			return out, err
 		},
@@ -309,12 +317,15 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			}
 			return out, err
 		},
-		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow}, Images: r.images, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
+		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow}, Images: r.album, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
 		News: func() []commands.NewsPiece {
 			if list := r.news.Load(); list != nil {
 				return slices.Clone(*list)
 			}
 			return nil
+		},
+		Link: func(key string, life time.Duration) (string, bool) {
+			return "https://horde.example/blob/" + key + "?exp=" + strconv.FormatInt(r.now().Add(life).Unix(), 10), r.public.Load()
 		},
 		Fetch: func(_ context.Context, address string) ([]byte, error) {
 			if data, ok := r.web.Load(address); ok {

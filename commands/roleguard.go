@@ -30,30 +30,42 @@ type guildRoles struct {
 }
 
 type knownRoles struct {
-	roles []discord.Role
+	guild discord.GuildInfo
 	at    time.Time
+}
+
+// read asks Discord for a guild with its roles, once in a while.
+func (g *guildRoles) read(ctx context.Context, bot *discord.Bot, guild string, now time.Time) (discord.GuildInfo, error) {
+	g.mu.Lock()
+	k, ok := g.known[guild]
+	g.mu.Unlock()
+	if ok && now.Sub(k.at) < rolesTime && !now.Before(k.at) {
+		return k.guild, nil
+	}
+	info, err := bot.Guild(ctx, guild)
+	if err != nil {
+		return info, fmt.Errorf("read what roles allow: %w", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.known) >= maxRoles {
+		clear(g.known)
+	}
+	g.known[guild] = knownRoles{info, now}
+	return info, nil
 }
 
 // unsafe reports whether a role allows by now what no rule may hand out, or became an integration's own.
 func (g *guildRoles) unsafe(ctx context.Context, bot *discord.Bot, guild, role string, now time.Time) (bool, error) {
-	g.mu.Lock()
-	k, ok := g.known[guild]
-	g.mu.Unlock()
-	if !ok || now.Sub(k.at) >= rolesTime || now.Before(k.at) {
-		roles, err := bot.Roles(ctx, guild)
-		if err != nil {
-			return false, fmt.Errorf("read what roles allow: %w", err)
-		}
-		k = knownRoles{roles, now}
-		g.mu.Lock()
-		if len(g.known) >= maxRoles {
-			clear(g.known)
-		}
-		g.known[guild] = k
-		g.mu.Unlock()
-	}
-	i := slices.IndexFunc(k.roles, func(r discord.Role) bool { return r.ID == role })
-	return i >= 0 && (k.roles[i].Managed || k.roles[i].Grants()&dangerous != 0), nil
+	k, err := g.read(ctx, bot, guild, now)
+	i := slices.IndexFunc(k.Roles, func(r discord.Role) bool { return r.ID == role })
+	return i >= 0 && (k.Roles[i].Managed || k.Roles[i].Grants()&dangerous != 0), err
+}
+
+// manages reports whether whoever reacted may manage the guild. Reactions do not tell.
+func (g *guildRoles) manages(ctx context.Context, bot *discord.Bot, ev discord.ReactionAdd, now time.Time) (bool, error) {
+	k, err := g.read(ctx, bot, ev.GuildID, now)
+	return err == nil && discord.MemberPermissions(k, discord.Channel{}, ev.UserID, ev.MemberRoles).Has(discord.ManageGuild), err
 }
 
 // topOf is the position of the mightiest of some roles.

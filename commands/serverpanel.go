@@ -193,6 +193,27 @@ func picked(in *discord.Interaction) string {
 func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w, scope := s.say(in), in.Component.ID.ID
 	head, tail, _ := strings.Cut(in.Component.ID.Arg, "/")
+	switch {
+	case head == sectionLimits, head == sectionLists:
+		g, _, err := s.guilds.get(ctx, in.GuildID)
+		if err != nil {
+			return fmt.Errorf("settings of a guild: %w", err)
+		}
+		return r.Modal(ctx, serverForm(w, rulesOf(g, scope), scope, head, tail))
+	case head == pressLift:
+		return s.liftPauses(ctx, in, r)
+	case head == sectionPlaces:
+		return s.pressPlace(ctx, in, r, tail)
+	case head == sectionGeneral && tail == "log":
+		return s.setPlace(ctx, in, r, placeLog, picked(in))
+	case head == sectionGeneral && tail == "nolog":
+		return s.setPlace(ctx, in, r, placeLog, "")
+	}
+	done, err := s.panels.take(ctx, verbServer+":"+in.GuildID)
+	if err != nil {
+		return err
+	}
+	defer done()
 	switch head {
 	case "reset":
 		if _, err := s.changeGuild(ctx, in, func(g *chat.Guild) error {
@@ -202,19 +223,8 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 			return err
 		}
 		return r.Update(ctx, discord.Message{Content: w.T("server.reset.done")})
-	case sectionLimits, sectionLists:
-		g, _, err := s.guilds.get(ctx, in.GuildID)
-		if err != nil {
-			return fmt.Errorf("settings of a guild: %w", err)
-		}
-		return r.Modal(ctx, serverForm(w, rulesOf(g, scope), scope, head, tail))
 	case sectionGeneral:
-		switch tail {
-		case "log":
-			return s.setPlace(ctx, in, r, placeLog, picked(in))
-		case "nolog":
-			return s.setPlace(ctx, in, r, placeLog, "")
-		case "news":
+		if tail == "news" {
 			g, err := s.changeGuild(ctx, in, func(g *chat.Guild) error {
 				g.NoNews = !g.NoNews
 				return nil
@@ -224,10 +234,6 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 			}
 			return r.Update(ctx, s.serverPanel(w, g, wholeGuild, sectionGeneral))
 		}
-	case pressLift:
-		return s.liftPauses(ctx, in, r)
-	case sectionPlaces:
-		return s.pressPlace(ctx, in, r, tail)
 	}
 	section := head
 	if head == "section" {
@@ -241,7 +247,6 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 		section = back
 	}
 	var g chat.Guild
-	var err error
 	if change == nil {
 		g, _, err = s.guilds.get(ctx, in.GuildID)
 	} else {
@@ -369,6 +374,11 @@ func (s *Set) submitServer(ctx context.Context, in *discord.Interaction, r *disc
 	if section == sectionPlaces {
 		return s.submitPlaces(ctx, in, r)
 	}
+	done, err := s.panels.take(ctx, verbServer+":"+in.GuildID)
+	if err != nil {
+		return err
+	}
+	defer done()
 	g, err := s.changeRules(ctx, in, w, scope, func(rules *chat.Rules) error {
 		if section == sectionLimits {
 			l, err := readLimits(w, in.Modal.Values)

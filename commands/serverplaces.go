@@ -129,6 +129,11 @@ func (s *Set) submitPlaces(ctx context.Context, in *discord.Interaction, r *disc
 		}
 		least = n
 	}
+	done, err := s.panels.take(ctx, verbServer+":"+in.GuildID)
+	if err != nil {
+		return err
+	}
+	defer done()
 	g, err := s.changeGuild(ctx, in, func(g *chat.Guild) error {
 		g.Stars = least
 		return nil

@@ -109,7 +109,7 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 	add("settings.f.private", truth(p.Private))
 	add("settings.f.spoiler", truth(p.Spoiler))
 	add("settings.f.share", truth(p.Share))
-	add("settings.f.alt", truth(!p.NoAlt))
+	add("settings.f.alt", w.T("settings.alt."+altOf(p)))
 	giving := s.gives(gives.Consent)
 	switch {
 	case giving || gives.Consent != "":
@@ -121,8 +121,13 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 	add("settings.f.board", truth(!p.Unlisted))
 	add("settings.f.public", truth(p.Public))
 	add("settings.f.strict", truth(p.Strict))
-	if p.GiftLimit > 0 {
-		add("settings.f.giftlimit", strconv.FormatInt(p.GiftLimit, 10))
+	for _, x := range []struct {
+		key string
+		n   int64
+	}{{"settings.f.giftlimit", p.GiftLimit}, {"settings.f.giftone", p.GiftOne}, {"settings.f.giftconfirm", p.GiftConfirm}} {
+		if x.n > 0 {
+			add(x.key, strconv.FormatInt(x.n, 10))
+		}
 	}
 	if s.opts.Ceiling.Adult {
 		add("settings.f.mild", truth(p.Mild))
@@ -151,7 +156,7 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 			toggle("public", p.Public), toggle("strict", p.Strict),
 		}},
 		{Buttons: []discord.Button{
-			toggle("private", p.Private), toggle("spoiler", p.Spoiler), toggle("share", p.Share), toggle("alt", !p.NoAlt), toggle("gifts", giving),
+			toggle("private", p.Private), toggle("spoiler", p.Spoiler), toggle("share", p.Share), toggle("gifts", giving),
 		}},
 		{Buttons: []discord.Button{toggle("avatar", !p.NoAvatar), toggle("board", !p.Unlisted)}},
 	}
@@ -159,7 +164,37 @@ func (s *Set) settingsPanel(ctx context.Context, in *discord.Interaction, p chat
 		last := &m.Components[len(m.Components)-1]
 		last.Buttons = append(last.Buttons, toggle("mild", p.Mild), toggle("adult", !p.Adult.IsZero()))
 	}
+	m.Components = append(m.Components, discord.Row{Select: altSelect(w, p)})
 	return m, nil
+}
+
+// What somebody's images are described with, for those who do not see them.
+const (
+	altOff     = "off"
+	altPrompt  = "prompt"
+	altCaption = "caption"
+)
+
+func altOf(p chat.Person) string {
+	switch {
+	case p.NoAlt:
+		return altOff
+	case p.AltCaption:
+		return altCaption
+	}
+	return altPrompt
+}
+
+// altSelect chooses what images are described with.
+func altSelect(w words.Words, p chat.Person) *discord.Select {
+	sel := &discord.Select{CustomID: settingsID("alt"), Placeholder: w.T("settings.f.alt")}
+	for _, v := range []string{altPrompt, altCaption, altOff} {
+		sel.Options = append(sel.Options, discord.SelectOption{
+			Label: discord.Clip(w.T("settings.f.alt")+": "+w.T("settings.alt."+v), discord.MaxLabel), Value: v, Default: v == altOf(p),
+			Description: discord.Clip(w.T("settings.alt."+v+"says"), discord.MaxLabel),
+		})
+	}
+	return sel
 }
 
 // gives reports whether the kudos reactions of somebody who answered so give anything.
@@ -237,11 +272,18 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 			return fmt.Errorf("settings of a person: %w", err)
 		}
 		return r.Modal(ctx, settingsForm(w, p.Defaults, what))
+	}
+	return s.panels.inTurn(ctx, verbSettings+":"+in.User.ID, func() error { return s.changeSetting(ctx, in, r, what) })
+}
+
+// changeSetting is what a button or select of the panel does.
+func (s *Set) changeSetting(ctx context.Context, in *discord.Interaction, r *discord.Responder, what string) error {
+	switch what {
 	case "reset":
 		// What somebody agreed to, and what they keep others from, is no default to go back to. That they are of age has to be
 		// said again.
 		if _, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) error {
-			*p = chat.Person{Agreed: p.Agreed, NoGifts: p.NoGifts, NoAvatar: p.NoAvatar, Unlisted: p.Unlisted, Strict: p.Strict}
+			*p = chat.Person{Prompts: p.Prompts, Agreed: p.Agreed, NoGifts: p.NoGifts, NoAvatar: p.NoAvatar, Unlisted: p.Unlisted, Strict: p.Strict}
 			return nil
 		}); err != nil {
 			return err
@@ -265,7 +307,9 @@ func (s *Set) pressSettings(ctx context.Context, in *discord.Interaction, r *dis
 		case "share":
 			p.Share = !p.Share
 		case "alt":
-			p.NoAlt = !p.NoAlt
+			if v := picked(in); v == altOff || v == altPrompt || v == altCaption {
+				p.NoAlt, p.AltCaption = v == altOff, v == altCaption
+			}
 		case "avatar":
 			p.NoAvatar = !p.NoAvatar
 		case "board":
@@ -342,6 +386,11 @@ func (s *Set) submitSettings(ctx context.Context, in *discord.Interaction, r *di
 		}
 		return n, nil
 	}
+	done, err := s.panels.take(ctx, verbSettings+":"+in.User.ID)
+	if err != nil {
+		return err
+	}
+	defer done()
 	p, err := s.changePerson(ctx, in.User.ID, func(p *chat.Person) (err error) {
 		d := p.Defaults
 		if in.Modal.ID.Arg == "fine" {
@@ -365,7 +414,7 @@ func (s *Set) submitSettings(ctx context.Context, in *discord.Interaction, r *di
 			return err
 		}
 		if text := get("size"); text != "" {
-			z, ok := s.size(text)
+			z, ok := sizeOf(s.sizes(d.Model), text)
 			if !ok || z.Width%horde.SideStep+z.Height%horde.SideStep != 0 || min(z.Width, z.Height) < horde.MinSide || max(z.Width, z.Height) > horde.MaxSide {
 				return tell(w.T("settings.badsize", "Step", horde.SideStep, "Least", horde.MinSide, "Most", horde.MaxSide))
 			}

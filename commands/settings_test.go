@@ -28,8 +28,9 @@ func TestPeopleHaveDefaultsOfTheirOwn(t *testing.T) {
 	r.fillIn(sandbox.Newcomer, r.click(sandbox.Newcomer, panel, "Fine tuning"), map[string]string{"sampler": "magic"})
 	r.whisper(sandbox.Newcomer, "🙅", "no sampler of that name")
 	r.click(sandbox.Newcomer, panel, "Only I see answers")
-	r.click(sandbox.Newcomer, panel, "Prompt as image description")
-	r.message(sandbox.Newcomer, panel, "Only I see answers: Yes", "Prompt as image description: No")
+	r.message(sandbox.Newcomer, panel, "Alt text: prompt")
+	r.pick(sandbox.Newcomer, panel, "Alt text", "off")
+	r.message(sandbox.Newcomer, panel, "Only I see answers: Yes", "Alt text: none")
 
 	m := r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 2)
 	if !m.Ephemeral || !holds(m, []string{"320×192"}) || strings.Contains(m.Attachments[0].Description, "apple") {

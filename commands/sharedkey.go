@@ -12,6 +12,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
+	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
@@ -78,12 +79,13 @@ func (s *Set) sharedKeyFamily() family {
 			sub("edit", append([]discord.OptionSpec{key, name}, terms...)...),
 			sub("delete", key),
 			sub("topup", typed, amount),
+			sub("show"),
 			sub("use", scope, opt("off", discord.OptionSpec{Type: discord.OptionBoolean})),
 		},
 	}
 	return family{specs: []discord.CommandSpec{spec}, register: func(rt *discord.Router) {
 		for path, h := range map[string]discord.HandlerFunc{
-			"create": s.keyCreate, "list": s.keyList, "info": s.sharedKeyInfo, "edit": s.keyEdit, "delete": s.keyDelete, "topup": s.keyTopUp, "use": s.keyUse,
+			"create": s.keyCreate, "list": s.keyList, "info": s.sharedKeyInfo, "edit": s.keyEdit, "delete": s.keyDelete, "topup": s.keyTopUp, "use": s.keyUse, "show": s.keyShow,
 		} {
 			rt.Command("sharedkey "+path, discord.Route{Handle: s.answered(h), Autocomplete: s.completeKey, Private: true})
 		}
@@ -295,13 +297,54 @@ func (s *Set) keyTopUp(ctx context.Context, in *discord.Interaction, r *discord.
 	if amount < 1 || amount > maxKeyBudget {
 		return horde.Refuse(horde.CodeInvalidTransferAmount, "a gift is 1 to %d kudos", maxKeyBudget)
 	}
-	done, err := s.engine.Transfer(ctx, horde.Transfer{
-		From: u.ID, To: owner.ID, SharedKey: k.ID, Amount: kudos.Whole(amount), Key: "topup:" + keyOf(in.ID),
-	})
+	e, err := s.effective(ctx, in)
 	if err != nil {
 		return err
 	}
-	return r.Reply(ctx, private(w.T("sharedkey.toppedup", "Name", escape(k.Name), "Amount", done.Amount.String(), "Owner", escape(owner.Alias()))))
+	if err := e.admit(chat.Gifts); err != nil {
+		return err
+	}
+	d := chat.GiftDraft{Person: in.User.ID, Amount: int64(kudos.Whole(amount)), Name: k.Name}
+	if d.Sealed, err = s.deps.Seal([]byte(k.ID.String()), []byte(topUpUse+in.ID)); err != nil {
+		return fmt.Errorf("seal a shared key: %w", err)
+	}
+	if asked, err := s.askBack(ctx, in, r, &e, d, in.ID); asked || err != nil {
+		return err
+	}
+	m, err := s.fillKey(ctx, in, d, in.ID)
+	if err != nil {
+		return err
+	}
+	return r.Reply(ctx, m)
+}
+
+// topUpUse begins the name that the seal of a shared key in a draft is bound to; the draft's key follows.
+const topUpUse = "topup:"
+
+// fillKey gives kudos to the owner of a shared key, which may spend as much more, once for a key, and tells the owner.
+func (s *Set) fillKey(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string) (discord.Message, error) {
+	w := s.say(in)
+	id, err := s.unsealKey(&paidBy{Use: topUpUse + key, Sealed: d.Sealed})
+	if err != nil {
+		return discord.Message{}, fmt.Errorf("unseal a shared key: %w", err)
+	}
+	u, err := s.keyOwner(in)
+	if err != nil {
+		return discord.Message{}, err
+	}
+	k, owner, ok := s.engine.SharedKey(id)
+	if !ok {
+		return discord.Message{}, tell(w.T("sharedkey.unknown"))
+	}
+	once := topUpUse + keyOf(key)
+	done, err := s.engine.Transfer(ctx, horde.Transfer{From: u.ID, To: owner.ID, SharedKey: k.ID, Amount: kudos.Amount(d.Amount), Key: once})
+	if err != nil {
+		return discord.Message{}, err
+	}
+	if person, ours := strings.CutPrefix(owner.External, external("")); ours && !done.Repeated {
+		s.tellGift(ctx, person, emojikudos.Line{Key: once, From: in.User.ID, Amount: done.Amount, Title: k.Name}, false)
+	}
+	return private(w.T("sharedkey.toppedup", "Name", escape(k.Name), "Amount", done.Amount.String(), "Owner", escape(owner.Alias()))), nil
 }
 
 // Where a shared key pays.
@@ -373,6 +416,9 @@ func (s *Set) submitKeyUse(ctx context.Context, in *discord.Interaction, r *disc
 	if k.Expired(s.now()) {
 		return horde.Refuse(horde.CodeSharedKeyExpired, "this shared key has expired")
 	}
+	if k.Budget == 0 {
+		return horde.Refuse(horde.CodeSharedKeyEmpty, "this shared key has no kudos left")
+	}
 	sealed, err := s.deps.Seal([]byte(k.ID.String()), []byte(use))
 	if err != nil {
 		return fmt.Errorf("seal a shared key: %w", err)
@@ -424,18 +470,54 @@ func (s *Set) payThrough(ctx context.Context, in *discord.Interaction, p *params
 			continue
 		}
 		paid := &paidBy{Use: use, Sealed: u.Sealed}
-		id, err := s.unsealKey(paid)
-		if err != nil {
-			s.log.Warn().Err(err).Msg("a shared key cannot be read")
-			continue
-		}
-		if k, _, ok := s.engine.SharedKey(id); ok && !k.Expired(s.now()) && k.Budget != 0 {
+		if k, ok := s.paying(paid); ok {
 			paid.Name = k.Name
-			p.Paid, p.shared = paid, id
+			p.Paid, p.shared = paid, k.ID
 			return nil
 		}
 	}
 	return nil
+}
+
+// paying finds the shared key of a use, if it can pay.
+func (s *Set) paying(paid *paidBy) (horde.SharedKey, bool) {
+	id, err := s.unsealKey(paid)
+	if err != nil {
+		s.log.Warn().Err(err).Msg("a shared key cannot be read")
+		return horde.SharedKey{}, false
+	}
+	k, _, ok := s.engine.SharedKey(id)
+	return k, ok && !k.Expired(s.now()) && k.Budget != 0
+}
+
+// keyShow tells which shared keys are in use here. The first one that can pay does.
+func (s *Set) keyShow(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	w := s.say(in)
+	var out []string
+	paid := false
+	for _, use := range usesOf(in) {
+		u, found, err := s.keyUses.get(ctx, use)
+		if err != nil {
+			return fmt.Errorf("use of a shared key: %w", err)
+		}
+		if !found {
+			continue
+		}
+		kind, id, _ := strings.Cut(use, ":")
+		where := map[string]string{"person": w.T("sharedkey.scope.me"), "channel": "<#" + id + ">", "guild": w.T("sharedkey.scope.guild")}[kind]
+		line := "• " + w.T("sharedkey.show.line", "Scope", where, "Name", escape(u.Name), "Who", mention(u.By), "When", stamp(u.At))
+		switch _, can := s.paying(&paidBy{Use: use, Sealed: u.Sealed}); {
+		case !can:
+			line += " · " + w.T("sharedkey.show.idle")
+		case !paid:
+			line, paid = line+" · "+w.T("sharedkey.show.pays"), true
+		}
+		out = append(out, line)
+	}
+	if len(out) == 0 {
+		out = append(out, w.T("sharedkey.show.none", "Use", s.cmd("sharedkey use")))
+	}
+	return r.Reply(ctx, private(lines(out...)))
 }
 
 // unsealKey reads the key of a use.
@@ -469,9 +551,5 @@ func (s *Set) completeKey(ctx context.Context, in *discord.Interaction, r *disco
 			}
 		}
 	}
-	err := r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)])
-	if errors.Is(err, discord.ErrTooLate) {
-		return nil
-	}
-	return err
+	return late(r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]))
 }

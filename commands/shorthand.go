@@ -3,7 +3,6 @@
 package commands
 
 import (
-	"cmp"
 	"context"
 	"regexp"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/horde"
-	"stablemate/horde/engine"
 	"stablemate/internal/discord"
 )
 
@@ -52,17 +50,6 @@ func flags(text string, names []string) (rest string, found []flag) {
 	return strings.TrimSpace(rest), found
 }
 
-// ratio reads a shape such as 3:2.
-func ratio(text string) (w, h int, ok bool) {
-	m := ratioPattern.FindStringSubmatch(strings.TrimSpace(text))
-	if m == nil {
-		return 0, 0, false
-	}
-	w, _ = strconv.Atoi(m[1])
-	h, _ = strconv.Atoi(m[2])
-	return w, h, w > 0 && h > 0 && w <= h*ratioLimit && h <= w*ratioLimit
-}
-
 // shortNames are the flags that the prompt of /generate may have.
 func shortNames() []string {
 	return []string{"ar", "no", "seed", "model", "style", "size", "steps", "cfg", "sampler", "n"}
@@ -72,7 +59,13 @@ func shortNames() []string {
 func (s *Set) shorthand(p *params) error {
 	rest, found := flags(p.Prompt, shortNames())
 	p.Prompt = rest
+	return s.flagged(p, found)
+}
+
+// flagged takes flags into the parameters, each in its turn.
+func (s *Set) flagged(p *params, found []flag) error {
 	for _, f := range found {
+		p.says(f.name)
 		if err := s.flag(p, f); err != nil {
 			return err
 		}
@@ -118,10 +111,9 @@ func (s *Set) flag(p *params, f flag) error {
 		}
 		p.Style = f.value
 	case "size":
-		size, ok := s.size(f.value)
+		size, ok := sizeOf(s.sizes(p.Model), f.value)
 		if w, h, shaped := ratio(f.value); shaped {
 			size.Width, size.Height = shape(w, h, p.Width*p.Height)
-			ok = true
 		}
 		if !ok || f.value == "" {
 			return bad()
@@ -184,65 +176,6 @@ func (s *Set) presetOr(ctx context.Context, in *discord.Interaction, d chat.Defa
 	d.Style = found.value.Style
 	in.Command.Options["style"] = discord.OptionValue{Type: discord.OptionString, Value: d.Style}
 	return d, nil
-}
-
-// worn is the style that a request is made in, as it was then.
-type worn struct {
-	horde.Style `json:"style"`
-	Collection  horde.CollectionID `json:"collection,omitzero"` // that it was drawn from
-}
-
-// choice is the core's form of it.
-func (w *worn) choice() *horde.StyleChoice {
-	return &horde.StyleChoice{Style: w.Style, Collection: w.Collection}
-}
-
-// dress finds the style that a request names and lets it set what it sets, so that the rules see it.
-func (s *Set) dress(ctx context.Context, in *discord.Interaction, p *params) error {
-	if p.Style == "" || p.Forms != nil {
-		p.Styled = nil
-		return nil
-	}
-	if p.Styled != nil && p.Styled.Name != "" {
-		return nil
-	}
-	kind := horde.StyleImage
-	if p.Text != nil {
-		kind = horde.StyleText
-	}
-	name := p.Style
-	if tag, ok := strings.CutPrefix(name, tagMark); ok {
-		var err error
-		if name, err = s.drawStyle(ctx, in, kind, strings.TrimSpace(tag)); err != nil {
-			return err
-		}
-	}
-	choice, err := engine.Do(ctx, s.engine, horde.ChooseStyle{Name: name, Kind: kind})
-	if err != nil {
-		return err
-	}
-	choice.SharedKey, choice.Examples, choice.Info = "", nil, "" // the message keeps what is needed to ask again
-	p.Styled = &worn{Style: choice.Style, Collection: choice.Collection}
-	if i := choice.Image; i != nil {
-		p.Width, p.Height, p.Steps = cmp.Or(i.Width, p.Width), cmp.Or(i.Height, p.Height), cmp.Or(i.Steps, p.Steps)
-		p.Sampler = cmp.Or(i.Sampler, p.Sampler)
-		if i.CFG != nil {
-			p.CFG = *i.CFG
-		}
-	}
-	if len(choice.Models) > 0 {
-		p.Model = "" // a style brings its own
-	}
-	if choice.NSFW {
-		e, err := s.effective(ctx, in)
-		if err != nil {
-			return err
-		}
-		if !e.adult {
-			return tell(e.say.T("effective.style", "Style", escape(p.Style)))
-		}
-	}
-	return nil
 }
 
 // completeStyle suggests own presets, own styles, the most used public ones, what many of them have in common, and

@@ -277,7 +277,7 @@ func (s *Set) imageStyle(in *discord.Interaction, old *horde.ImageStyle) (*horde
 		p.Sampler = strings.TrimSpace(o.String("sampler"))
 	}
 	if o.Has("size") {
-		z, ok := s.size(o.String("size"))
+		z, ok := sizeOf(s.sizes(strings.TrimSpace(o.String("model"))), o.String("size"))
 		if !ok {
 			return nil, horde.Refuse(horde.CodeInvalidSize, textBadSize)
 		}

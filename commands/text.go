@@ -172,7 +172,7 @@ func escapeLong(text string) string {
 func (s *Set) textResult(row chat.Message, p params, end ending, how showing) discord.Message {
 	w, st := s.bundle.For(p.Locale), end.status
 	p.Made = madeOf(st)
-	title := "**" + shown(p.Prompt) + "**"
+	title := p.title(w)
 	if how.noWords {
 		title = w.T("request.blocked")
 	}
@@ -245,7 +245,7 @@ func (s *Set) textButtons(row chat.Message, p *params) []discord.Button {
 	case len(p.Made) == 1 && p.Made[0].Text != "":
 		out = append(out, button(w.T("text.continue"), "⏩", verbContinue, id, discord.Primary))
 	case len(p.Made) == 0 && p.CancelledBy == "":
-		out = append(out, newModelButton(voice{w}, id))
+		out = append(append(out, newModelButton(voice{w}, id)), s.notifyButtons(voice{w}, p, id)...)
 	}
 	return append(out,
 		button(w.T("text.again"), "🔁", verbAgain, id, discord.Secondary), button(w.T("text.edit"), "✏️", verbEdit, id, discord.Secondary),

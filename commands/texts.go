@@ -62,11 +62,3 @@ func textSeconds(d time.Duration) string {
 	}
 	return strconv.Itoa(int(d.Round(time.Minute).Minutes())) + " min"
 }
-
-func sizeChoice(z Size) string {
-	text := fmt.Sprintf("%d×%d", z.Width, z.Height)
-	if z.Name != "" {
-		text = z.Name + " · " + text
-	}
-	return text
-}

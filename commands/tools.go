@@ -143,7 +143,7 @@ func (s *Set) given(ctx context.Context, in *discord.Interaction, w words.Words)
 		return pic, nil
 	}
 	if u, ok := o.User("user"); ok {
-		return avatar(u), nil
+		return avatar(u), s.lendsAvatar(ctx, in, w, u.ID)
 	}
 	return s.behind(ctx, in, w, strings.TrimSpace(o.String("link")))
 }

@@ -79,6 +79,20 @@ func (v voice) seeds(seeds []string) string {
 	return v.T("request.seeds", "Seeds", strings.Join(seeds, ", "))
 }
 
+// altOf describes one image of a request: in somebody's words, by the prompt, or, when that is not to be repeated, by the
+// style.
+func (v voice) altOf(p *params, number int) string {
+	switch {
+	case p.Alts[number] != "":
+		return p.Alts[number]
+	case !p.NoAlt:
+		return v.alt(discord.Clip(plain(p.Prompt), promptShown))
+	case p.Styled != nil:
+		return v.alt(discord.Clip(plain(p.Styled.Name), promptShown))
+	}
+	return v.alt("")
+}
+
 // alt describes an image to those who do not see it. Without a prompt it says only what made it.
 func (v voice) alt(prompt string) string {
 	if prompt == "" {

@@ -48,6 +48,7 @@ const (
 
 // Codes of refusals by what a person or guild set, not by the core.
 const (
+	CodeNoConsent horde.Code = "GiftNoConsent"    // the person has not agreed to gifts by emoji
 	CodeOverGift  horde.Code = "GiftOverLimit"    // more than the person's own limit for one reaction
 	CodeOverDay   horde.Code = "GiftOverDay"      // more than the person's own limit for a day
 	CodeOverGuild horde.Code = "GiftOverGuildDay" // more than what reactions of a guild give on a day
@@ -423,25 +424,6 @@ func (g *Gifts) Consent(ctx context.Context, person, locale string, answer Conse
 	}
 	g.ring()
 	return gifts, nil
-}
-
-// SetLimits notes a person's own limits; zero leaves one as it is.
-func (g *Gifts) SetLimits(ctx context.Context, person string, perGift, perDay, confirm kudos.Amount) error {
-	_, err := g.deps.Book.ChangePerson(ctx, person, func(p *Person) error {
-		for _, x := range []struct {
-			at  *kudos.Amount
-			set kudos.Amount
-		}{{&p.PerGift, perGift}, {&p.PerDay, perDay}, {&p.Confirm, confirm}} {
-			if x.set > 0 {
-				*x.at = x.set
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("note a person's limits: %w", err)
-	}
-	return nil
 }
 
 // Unreact takes a reaction back. It reports whether that was in time.

@@ -116,9 +116,8 @@ type Person struct {
 	Consent Consent      `json:"consent,omitempty"`
 	Asked   time.Time    `json:"asked,omitzero"`
 	Owed    bool         `json:"owed,omitempty"` // the question could not be delivered: show it at the next command
-	PerGift kudos.Amount `json:"per_gift,omitempty"`
-	PerDay  kudos.Amount `json:"per_day,omitempty"`
-	Confirm kudos.Amount `json:"confirm,omitempty"` // gifts by command above it are asked back
+	PerGift kudos.Amount `json:"-"` // the limits that hold for them
+	PerDay  kudos.Amount `json:"-"`
 	Day     string       `json:"day,omitempty"`     // that Spent is about
 	Spent   kudos.Amount `json:"spent,omitempty"`
 	Locale  string       `json:"locale,omitempty"`

@@ -276,7 +276,7 @@ func (g *Gifts) judge(ctx context.Context, gift Gift, to Author, open bool) (v v
 	case err != nil:
 		return v, fmt.Errorf("account of the giver: %w", err)
 	case person.Consent != Agreed && !g.opts.Agreed:
-		v.why = horde.Refuse(horde.CodeForbidden, "they have not agreed to give kudos by emoji")
+		v.why = horde.Refuse(CodeNoConsent, "they have not agreed to give kudos by emoji")
 	case !ok:
 		v.why = horde.Refuse(horde.CodeAnonForbidden, "giving kudos needs an account")
 	case gift.Amount > person.PerGift:

@@ -270,10 +270,12 @@ func (op DeleteUser) apply(s *State, c *Change) (Deleted, error) {
 			int(WipeAfter/(24*time.Hour)))
 	case u.Has(RoleDeleted):
 		s.wipe(c, u)
+		c.emit(Event{Kind: UserChanged, User: u.ID})
 		return Deleted{Wiped: true}, nil
 	}
 	u.Roles |= RoleDeleted
 	c.saveUser(u)
+	c.emit(Event{Kind: UserChanged, User: u.ID})
 	return Deleted{}, nil
 }
 

@@ -226,7 +226,7 @@ const (
 	RequestGone // expired or faulted
 	BalanceChanged
 	WorkerChanged
-	UserChanged // opened, or an operator's decision about it
+	UserChanged // opened or deleted, or an operator's decision about it
 	OperatorsNoticed
 )
 

@@ -102,7 +102,7 @@ func (op CreateCollection) apply(s *State, c *Change) (Collection, error) {
 		return Collection{}, err
 	}
 	if s.rack.colOwners[u.ID] >= MaxCollections {
-		return Collection{}, refuse(CodeForbidden, "An account has at most %d collections.", MaxCollections)
+		return Collection{}, refuse(CodeManyCollections, "An account has at most %d collections.", MaxCollections)
 	}
 	s.collections.put(c, col.ID.String(), col)
 	s.shelveCollection(col)

@@ -115,6 +115,31 @@ const (
 	CodeMessagesOnlyOwnWork Code = "MessagesOnlyOwnWorkers"
 )
 
+// Codes of ours for reasons that the protocol has no code for and calls Forbidden; see Code.Wire.
+const (
+	CodeManySharedKeys  Code = "ManySharedKeys"  // as many of them as somebody may have; so the next
+	CodeManyGifts       Code = "ManyGifts"       // that wait for their recipients
+	CodeManyPurses      Code = "ManyPurses"      // that somebody has filled
+	CodeManyFunders     Code = "ManyFunders"     // of one purse
+	CodeManyStyles      Code = "ManyStyles"      // of an account
+	CodeManyExamples    Code = "ManyExamples"    // of a style
+	CodeManyCollections Code = "ManyCollections" // of an account
+	CodeNotSpecial      Code = "NotSpecial"      // special models are for special accounts
+	CodeMayNotRate      Code = "MayNotRate"      // this account's ratings are not taken now
+)
+
+// Wire is the code that other programs read: the protocol's own, where this one is ours for something that it has a wider
+// code for.
+func (c Code) Wire() Code {
+	switch c {
+	case CodeManySharedKeys, CodeManyGifts, CodeManyPurses, CodeManyFunders, CodeManyStyles, CodeManyExamples, CodeManyCollections,
+		CodeNotSpecial, CodeMayNotRate:
+		return CodeForbidden
+	default:
+		return c
+	}
+}
+
 // Error is a refusal: the rules forbid what the caller asked. Message is safe to show to anyone.
 type Error struct {
 	Code    Code

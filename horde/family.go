@@ -93,7 +93,7 @@ func (s *State) checkSpecial(u *User, n *NewImage) error {
 		owner, named := specialOwner(name)
 		switch {
 		case !u.Has(RoleSpecial):
-			return refuse(CodeForbidden, "only special accounts may ask for special models")
+			return refuse(CodeNotSpecial, "only special accounts may ask for special models")
 		case !named:
 			return refuse(CodeSpecialUsername, "a special model's name ends with ::name#id of its owner")
 		case owner != u.ID:

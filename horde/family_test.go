@@ -75,7 +75,7 @@ func TestWhatModelsCannotDoIsRefused(t *testing.T) {
 		}, horde.CodeControlNetPayload},
 		"transparent with a ControlNet":    {0, func(n *horde.NewImage) { n.Image.Source, n.Image.Control, n.Image.Transparent = "s", "canny", true }, horde.CodeTransparencyCN},
 		"a special payload of anyone":      {0, func(n *horde.NewImage) { n.Image.Special = json.RawMessage(`{}`) }, horde.CodeBadRequest},
-		"a special model of anyone":        {0, func(n *horde.NewImage) { n.Models = []string{"horde_special::x#2"} }, horde.CodeForbidden},
+		"a special model of anyone":        {0, func(n *horde.NewImage) { n.Models = []string{"horde_special::x#2"} }, horde.CodeNotSpecial},
 		"a special model without an owner": {horde.RoleSpecial, func(n *horde.NewImage) { n.Models = []string{"horde_special"} }, horde.CodeSpecialUsername},
 		"somebody else's special model":    {horde.RoleSpecial, func(n *horde.NewImage) { n.Models = []string{"horde_special::x#1"} }, horde.CodeForbidden},
 		"a special model without payload":  {horde.RoleSpecial, func(n *horde.NewImage) { n.Models = []string{"horde_special::x#2"} }, horde.CodeSpecialPayload},

@@ -39,6 +39,7 @@ type Gift struct {
 	To      string       `json:"to"` // identity of the recipient, such as "d_<Discord id>"
 	Amount  kudos.Amount `json:"amount"`
 	Note    string       `json:"note,omitempty"`
+	Unnamed bool         `json:"unnamed,omitempty"` // its recipient is not told who it is from
 	Created time.Time    `json:"created"`
 	Expiry  time.Time    `json:"expiry"` // then it goes back
 }
@@ -120,8 +121,10 @@ type Give struct {
 	Amount kudos.Amount
 	Key    string // as Transfer's; required
 	Note   string // up to MaxNoteRunes
-	Prior  *kudos.Event
-	DryRun bool // only say whether it would be taken
+	// Unnamed asks doors not to tell the recipient who it is from.
+	Unnamed bool
+	Prior   *kudos.Event
+	DryRun  bool // only say whether it would be taken
 }
 
 // Given is the answer to Give.
@@ -164,7 +167,7 @@ func (op Give) apply(s *State, c *Change) (Given, error) {
 		return Given{Amount: op.Amount}, nil
 	}
 	g := &Gift{
-		ID: GiftID{c.IDs.UUID()}, Key: op.Key, From: from.ID, To: op.To, Amount: op.Amount, Note: SafeText(op.Note),
+		ID: GiftID{c.IDs.UUID()}, Key: op.Key, From: from.ID, To: op.To, Amount: op.Amount, Note: SafeText(op.Note), Unnamed: op.Unnamed,
 		Created: c.Now, Expiry: c.Now.Add(GiftLife),
 	}
 	c.post(s, op.Key, kudos.KindReserve, kudos.Move(spendable(from.ID), kudos.Reserved, op.Amount))
@@ -207,7 +210,7 @@ func (s *State) giver(op Give) (*User, error) {
 	case from.Available() < op.Amount:
 		return nil, refuse(CodeTransferNotEnough, "you can give %s kudos at most", from.Available())
 	case len(s.gifts.from[from.ID]) >= MaxGiftsFrom:
-		return nil, refuse(CodeForbidden, "%d of your gifts wait for their recipients already; more would be too many", MaxGiftsFrom)
+		return nil, refuse(CodeManyGifts, "%d of your gifts wait for their recipients already; more would be too many", MaxGiftsFrom)
 	case len(s.gifts.to[op.To]) >= MaxGiftsFor:
 		return nil, refuse(CodeFaultWhenReceiving, "very many gifts wait for this person already")
 	}

@@ -122,7 +122,7 @@ func TestWaitingGiftsAreBounded(t *testing.T) {
 	for i := range horde.MaxGiftsFrom {
 		do(w, horde.Give{From: ann, To: fmt.Sprintf("d_x%d", i), Amount: kudos.One, Key: fmt.Sprint(i)})
 	}
-	if _, err := try(w, horde.Give{From: ann, To: "d_y", Amount: kudos.One, Key: "y"}); codeOf(err) != horde.CodeForbidden {
+	if _, err := try(w, horde.Give{From: ann, To: "d_y", Amount: kudos.One, Key: "y"}); codeOf(err) != horde.CodeManyGifts {
 		t.Errorf("one more: %v", err)
 	}
 }

@@ -26,6 +26,18 @@ const (
 	ZImage  Family = "z_image_turbo"
 )
 
+// Pixels is how many pixels the images have that models of a family were made for: width times height.
+func (f Family) Pixels() int {
+	switch f {
+	case SDXL, Cascade, Flux, Qwen, ZImage:
+		return 1024 * 1024
+	case SD2:
+		return 768 * 768
+	default: // SD1, SD2x512, and what nobody knows
+		return 512 * 512
+	}
+}
+
 // Model is what the reference says about an image model. Zero values state no requirement.
 type Model struct {
 	Name        string   `json:"name"`

@@ -127,7 +127,7 @@ func (op FillPurse) apply(s *State, c *Change) (Purse, error) {
 		}
 		return *s.purse(op.Purse), nil
 	case p == nil && s.pursesOf(op.Owner) >= MaxPurses:
-		return Purse{}, refuse(CodeForbidden, "you have set kudos aside %d times already; more would be too many", MaxPurses)
+		return Purse{}, refuse(CodeManyPurses, "you have set kudos aside %d times already; more would be too many", MaxPurses)
 	}
 	// What may be given to somebody in particular may be set aside to be given.
 	if _, err := s.giver(Give{From: op.Owner, To: "d_", Amount: op.Amount, Key: op.Key}); err != nil {
@@ -172,7 +172,7 @@ func (op JoinPurse) apply(s *State, c *Change) (Purse, error) {
 	}
 	i := slices.IndexFunc(p.Funders, func(f Funder) bool { return f.User == op.From })
 	if i < 0 && len(p.Funders) >= MaxFunders {
-		return Purse{}, refuse(CodeForbidden, "%d people have added to this already; more would be too many", MaxFunders)
+		return Purse{}, refuse(CodeManyFunders, "%d people have added to this already; more would be too many", MaxFunders)
 	}
 	if p.Put == 0 { // from before anybody counted
 		p.Put = p.Left

@@ -450,3 +450,6 @@ func (s *State) Model(name string) (m Model, known bool) {
 
 // Modes reads the switches of the whole horde.
 func (s *State) Modes() Modes { return s.modes }
+
+// TransfersAllowed tells whether people may give kudos here.
+func (s *State) TransfersAllowed() bool { return s.settings.TransfersAllowed }

@@ -230,6 +230,7 @@ type Enqueued struct {
 	Kudos    kudos.Amount // price of one image, or of all for a dry run
 	Warnings []Warning
 	Possible bool
+	Tamed    bool // the safety filter changed the prompt; not told of a repeat
 }
 
 // Warning is an advice that does not stop a request.
@@ -292,9 +293,11 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 	if err := s.mayAsk(op.Origin, c.Now); err != nil {
 		return Enqueued{}, err
 	}
+	asked := op.Image.Prompt
 	if err := s.judge(c, u, &op.NewImage); err != nil {
 		return Enqueued{}, err
 	}
+	tamed := op.Image.Prompt != asked
 
 	price := kudos.Image(priceOf(&op.Image))
 	activation := kudos.Activation(op.Shared, op.Image.Style.Foreign(u.ID)) + kudos.ActivationExtra*kudos.Amount(len(op.Image.Extra))
@@ -325,7 +328,7 @@ func (op Enqueue) apply(s *State, c *Change) (Enqueued, error) {
 		return Enqueued{}, err
 	}
 	if op.DryRun {
-		return Enqueued{Kudos: total, Possible: true}, nil
+		return Enqueued{Kudos: total, Possible: true, Tamed: tamed}, nil
 	}
 
 	r := &Request{

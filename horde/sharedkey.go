@@ -172,7 +172,7 @@ func (op CreateSharedKey) apply(s *State, c *Change) (SharedKey, error) {
 		most = MaxSharedKeysEducation
 	}
 	if have := len(s.sharedOf[u.ID]); have >= most {
-		return SharedKey{}, refuse(CodeForbidden, "you have %d shared keys, as many as you may have", have)
+		return SharedKey{}, refuse(CodeManySharedKeys, "you have %d shared keys, as many as you may have", have)
 	}
 	if err := op.check(); err != nil {
 		return SharedKey{}, err

@@ -70,12 +70,12 @@ func TestSharedKeysAreTheirOwners(t *testing.T) {
 	}
 	w.shared(u, horde.SharedKeyTerms{})
 	w.shared(u, horde.SharedKeyTerms{})
-	denied(w, "a fourth", horde.CreateSharedKey{Owner: u}, horde.CodeForbidden)
+	denied(w, "a fourth", horde.CreateSharedKey{Owner: u}, horde.CodeManySharedKeys)
 	do(w, horde.SetUser{User: u, Grant: horde.RoleTrusted})
 	for range 7 {
 		w.shared(u, horde.SharedKeyTerms{})
 	}
-	denied(w, "an eleventh of a trusted one", horde.CreateSharedKey{Owner: u}, horde.CodeForbidden)
+	denied(w, "an eleventh of a trusted one", horde.CreateSharedKey{Owner: u}, horde.CodeManySharedKeys)
 	if got := w.s.SharedKeysOf(u); len(got) != 10 || got[0] != id {
 		t.Errorf("the keys are %v, want %s to be the first of ten", got, id)
 	}

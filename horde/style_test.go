@@ -499,7 +499,7 @@ func TestExamplesKeepOnePrimary(t *testing.T) {
 			t.Errorf("after %d the primary example is %q, want %q", n, primary(), want)
 		}
 	}
-	if _, err := try(w, horde.AddExample{By: maker, Style: st.ID, URL: link(5)}); codeOf(err) != horde.CodeForbidden {
+	if _, err := try(w, horde.AddExample{By: maker, Style: st.ID, URL: link(5)}); codeOf(err) != horde.CodeManyExamples {
 		t.Errorf("a fifth example: %v", err)
 	}
 	if _, err := try(w, horde.AddExample{By: maker, Style: st.ID, URL: link(3)}); codeOf(err) != horde.CodeBadRequest {
@@ -695,13 +695,13 @@ func TestAnAccountHasABoundedNumberOfStylesAndCollections(t *testing.T) {
 	for n := range horde.MaxStylesPerUser {
 		do(w, horde.CreateStyle{By: maker, StyleDraft: draft(fmt.Sprint(n))})
 	}
-	if _, err := try(w, horde.CreateStyle{By: maker, StyleDraft: draft("more")}); codeOf(err) != horde.CodeForbidden {
+	if _, err := try(w, horde.CreateStyle{By: maker, StyleDraft: draft("more")}); codeOf(err) != horde.CodeManyStyles {
 		t.Errorf("one style too many: %v", err)
 	}
 	for n := range horde.MaxCollections {
 		do(w, horde.CreateCollection{By: maker, Name: fmt.Sprint(n), Styles: []string{"0"}})
 	}
-	if _, err := try(w, horde.CreateCollection{By: maker, Name: "more", Styles: []string{"0"}}); codeOf(err) != horde.CodeForbidden {
+	if _, err := try(w, horde.CreateCollection{By: maker, Name: "more", Styles: []string{"0"}}); codeOf(err) != horde.CodeManyCollections {
 		t.Errorf("one collection too many: %v", err)
 	}
 }

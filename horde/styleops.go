@@ -72,7 +72,7 @@ func (op CreateStyle) apply(s *State, c *Change) (Style, error) {
 	}
 	switch {
 	case len(s.rack.byOwner[u.ID]) >= MaxStylesPerUser:
-		return Style{}, refuse(CodeForbidden, "An account has at most %d styles.", MaxStylesPerUser)
+		return Style{}, refuse(CodeManyStyles, "An account has at most %d styles.", MaxStylesPerUser)
 	case u.Has(RoleDeleted):
 		return Style{}, errDeleted()
 	}
@@ -360,7 +360,7 @@ func (op AddExample) apply(s *State, c *Change) (Example, error) {
 	case st.shows(op.URL, ExampleID{}):
 		return Example{}, errShown()
 	case len(st.Examples) >= MaxStyleExamples:
-		return Example{}, refuse(CodeForbidden, "A style has at most %d examples.", MaxStyleExamples)
+		return Example{}, refuse(CodeManyExamples, "A style has at most %d examples.", MaxStyleExamples)
 	}
 	ex := Example{ID: ExampleID{c.IDs.UUID()}, URL: op.URL, Primary: op.Primary || len(st.Examples) == 0}
 	st.Examples = append(slices.Clone(st.Examples), ex)

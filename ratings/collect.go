@@ -33,7 +33,7 @@ func (r *Ratings) Run(ctx context.Context) error {
 	defer news.Close()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	hints, again := news.Hints(), r.collectAll(ctx)
+	hints, again := news.Hints(), r.lookAll(ctx)
 	r.payAll(ctx)
 	for {
 		select {
@@ -48,7 +48,7 @@ func (r *Ratings) Run(ctx context.Context) error {
 		case <-tick.C:
 			r.payAll(ctx)
 			if again {
-				again = r.collectAll(ctx)
+				again = r.lookAll(ctx)
 			}
 		}
 	}
@@ -60,13 +60,25 @@ func (r *Ratings) hear(ctx context.Context, events <-chan horde.Event) (all bool
 	for heard := 0; ; heard++ {
 		select {
 		case ev := <-events:
-			if ev.Kind == horde.GenerationDone {
+			switch ev.Kind {
+			case horde.GenerationDone:
 				all = r.collect(ctx, ev.Generation) && all
+			case horde.UserChanged:
+				if u, ok := r.deps.Engine.User(ev.User); ok && u.Has(horde.RoleDeleted) {
+					all = r.farewell(ctx, u.ID) && all
+				}
+			default:
 			}
 		default:
 			return all && heard > 0 && heard < newsBuffer // a hint without news says that the horde was loaded anew
 		}
 	}
+}
+
+// lookAll does what news would have asked for. It reports whether it must be done again.
+func (r *Ratings) lookAll(ctx context.Context) (again bool) {
+	again = r.forgetAll(ctx)
+	return r.collectAll(ctx) || again
 }
 
 // collectAll looks through all live requests. It reports whether it must be done again.
@@ -85,6 +97,9 @@ func (r *Ratings) collect(ctx context.Context, id horde.GenerationID) bool {
 	set, ok := r.deps.Engine.Ratable(id)
 	if !ok || len(set.Images) == 0 {
 		return true
+	}
+	if u, ok := r.deps.Engine.User(set.User); !ok || u.Has(horde.RoleDeleted) {
+		return true // what was on its way when they left is not shared any more
 	}
 	if err := r.offer(ctx, &set, &set.Images[0]); err != nil {
 		if ctx.Err() == nil {

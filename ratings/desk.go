@@ -86,7 +86,7 @@ func (r *Ratings) check(who Person) (horde.User, error) {
 	case u.Has(horde.RoleDeleted):
 		return u, horde.Refuse(horde.CodeDeletedUser, "this account is marked as deleted")
 	case u.Has(horde.RoleFlagged), u.Suspicious():
-		return u, horde.Refuse(horde.CodeForbidden, "this account cannot rate images at the moment")
+		return u, horde.Refuse(horde.CodeMayNotRate, "this account cannot rate images at the moment")
 	}
 	return u, nil
 }
@@ -173,6 +173,7 @@ func (r *Ratings) Rate(ctx context.Context, who Person, a Answer) (Outcome, erro
 		}
 		v.Agreed = d.Probe != NoProbe && d.agrees(a.Rating)
 		d.judge(a.Rating, a.Artifacts, now.Sub(d.Shown), now)
+		d.keepsUp(now)
 		if v.Turn == 0 {
 			rater.Votes++
 			if a.Artifacts != horde.NoArtifacts {
@@ -231,7 +232,7 @@ func (r *Ratings) Undo(ctx context.Context, who Person, seq int64) (View, error)
 	if err != nil {
 		return View{}, err
 	}
-	if !found || !there || v.Kind == Undone || v.Own {
+	if !found || !there || v.Kind == Undone || v.Own || img.NSFW && !who.Adult { // the desk may be elsewhere by now
 		return View{}, ErrNothing
 	}
 	data, err := r.deps.Shelf.Read(ctx, img.Blob, maxImage)

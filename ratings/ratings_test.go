@@ -63,9 +63,16 @@ type rig struct {
 
 func newRig(t *testing.T, opts ratings.Options) *rig {
 	t.Helper()
+	return newRigOn(t, opts, store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db")})
+}
+
+// newRigOn has its rows in the store of a kind.
+func newRigOn(t *testing.T, opts ratings.Options, on store.Options) *rig {
+	t.Helper()
 	r := &rig{t: t, clock: clock.NewFake(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)), random: &random{src: rand.NewPCG(1, 2)}}
+	on.Now = r.clock.Now
 	var err error
-	if r.store, err = store.Open(t.Context(), store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db"), Now: r.clock.Now}); err != nil {
+	if r.store, err = store.Open(t.Context(), on); err != nil {
 		t.Fatal(err)
 	}
 	r.engine, err = engine.Open(t.Context(), r.store, engine.Options{
@@ -220,7 +227,7 @@ func TestImagesAreRatedOnceAndRewardedOnce(t *testing.T) {
 		t.Errorf("the facts of a vote: %+v, %v", got, err)
 	}
 	mine, err := r.Mine(t.Context(), ann)
-	if diff := cmp.Diff(ratings.Mine{Votes: 3, Artifacts: 2, Reward: 25 * kudos.One, Given: 25 * kudos.One, Today: 3, Daily: 500}, mine); diff != "" || err != nil {
+	if diff := cmp.Diff(ratings.Mine{Votes: 3, Artifacts: 2, Reward: 25 * kudos.One, Given: 25 * kudos.One, Today: 3, Daily: 500, Streak: 1}, mine); diff != "" || err != nil {
 		t.Errorf("mine (-want +got), %v:\n%s", err, diff)
 	}
 	totals, err := r.Totals(t.Context())
@@ -325,6 +332,24 @@ func TestAnswersThatSayNothingPauseAPerson(t *testing.T) {
 	}
 }
 
+func TestDaysInARowAreCounted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ratings.Options{Enough: 50})
+	r.fill(8, "old", nil)
+	ann := r.account("ann", 0)
+	for i, day := range []struct{ later, want int }{{0, 1}, {0, 1}, {1, 2}, {1, 3}, {2, 1}, {1, 2}} {
+		r.clock.Advance(time.Duration(day.later) * 24 * time.Hour)
+		r.rate(ann, r.show(ann), 1+i, 0)
+		if mine, err := r.Mine(t.Context(), ann); err != nil || mine.Streak != day.want {
+			t.Errorf("answer %d: %d days in a row, %v, want %d", i+1, mine.Streak, err, day.want)
+		}
+	}
+	r.clock.Advance(48 * time.Hour)
+	if mine, err := r.Mine(t.Context(), ann); err != nil || mine.Streak != 0 {
+		t.Errorf("after two days: %d days in a row, %v", mine.Streak, err)
+	}
+}
+
 func TestProbesTellWhoLooks(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, ratings.Options{Probes: 1, Enough: 50})
@@ -396,7 +421,7 @@ func TestWhoMayNotRate(t *testing.T) {
 	}{
 		"anonymous": {horde.Anonymous, horde.CodeAnonForbidden},
 		"unknown":   {4711, horde.CodeUserNotFound},
-		"flagged":   {r.account("flagged", horde.RoleFlagged), horde.CodeForbidden},
+		"flagged":   {r.account("flagged", horde.RoleFlagged), horde.CodeMayNotRate},
 		"deleted":   {r.account("deleted", horde.RoleDeleted), horde.CodeDeletedUser},
 	} {
 		_, err := r.Show(t.Context(), person(c.id), ratings.Wish{})
@@ -590,5 +615,29 @@ func TestImportsAreChecked(t *testing.T) {
 		if added, err := im.Add(t.Context(), n); added || err == nil {
 			t.Errorf("%s was imported", what)
 		}
+	}
+}
+
+func TestAVoteOnAnImageForAdultsIsNotTakenBackWhereTheyAreNotShown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ratings.Options{Probes: -1})
+	ann := r.account("ann", 0)
+	r.fill(2, "old", func(n *ratings.NewImage) { n.NSFW = true })
+	here := person(ann)
+	here.Adult = true
+	v, err := r.Show(t.Context(), here, ratings.Wish{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.clock.Advance(5 * time.Second)
+	out, err := r.Rate(t.Context(), here, ratings.Answer{Seq: v.Seq, Rating: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := r.Undo(t.Context(), person(ann), out.Next.Seq); !errors.Is(err, ratings.ErrNothing) {
+		t.Errorf("taken back elsewhere: %d bytes, %v, want ErrNothing", len(v.Data), err)
+	}
+	if v, err := r.Undo(t.Context(), here, out.Next.Seq); err != nil || len(v.Data) == 0 {
+		t.Errorf("taken back here: %d bytes, %v", len(v.Data), err)
 	}
 }

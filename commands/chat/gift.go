@@ -20,7 +20,11 @@ const (
 type GiftDraft struct {
 	Person    string    `json:"person"`
 	To        string    `json:"to,omitempty"`      // Discord ID, or
-	Account   int64     `json:"account,omitempty"` // number of an account
+	Account   int64     `json:"account,omitempty"` // number of an account, or
+	Sealed    []byte    `json:"sealed,omitempty"`  // shared key that may spend as much more, or
+	Party     string    `json:"party,omitempty"`   // channel of a party
+	Prize     bool      `json:"prize,omitempty"`   // of the party
+	Name      string    `json:"name,omitempty"`    // of the shared key or party
 	Amount    int64     `json:"amount"`            // hundredths
 	Note      string    `json:"note,omitempty"`
 	Anonymous bool      `json:"anonymous,omitempty"`

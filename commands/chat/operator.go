@@ -26,6 +26,7 @@ type Ban struct {
 	By     string    `json:"by"`
 	Since  time.Time `json:"since"`
 	Until  time.Time `json:"until"`
+	Review bool      `json:"review,omitempty"` // nobody decided it yet: it ends when an operator has looked at it
 }
 
 // BanKey is the key of a ban: of the person, or else of the guild.

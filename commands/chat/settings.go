@@ -15,6 +15,7 @@ const (
 	KindFarewell DocKind = "farewell" // Farewell, by person; it is due when the account goes, and about nobody
 	KindMade     DocKind = "made"     // Tally, by "p" and a person's ID or "g" and a guild's
 	KindLeft     DocKind = "left"     // LeftGuild, by guild; it is due when the guild is forgotten, and about nobody
+	KindErase    DocKind = "erase"    // Erase, by person; it is due when their prompts are looked at again
 	KindFuse     DocKind = "fuse"     // Fuse, by interaction; it is due when the message goes
 )
 
@@ -133,6 +134,45 @@ const (
 	NoticeNone   Notice = "none"
 )
 
+// Retention says how long the prompts of somebody's own finished requests are kept. The names are stored.
+type Retention string
+
+// The choices. Empty keeps them for as long as the operator keeps requests.
+const (
+	KeepWeek Retention = "week"
+	KeepDay  Retention = "day"
+	KeepNone Retention = "none" // they go as soon as the result is shown
+)
+
+// Span is how long that is; false when the operator's time holds.
+func (r Retention) Span() (time.Duration, bool) {
+	switch r {
+	case KeepWeek:
+		return 7 * 24 * time.Hour, true
+	case KeepDay:
+		return 24 * time.Hour, true
+	case KeepNone:
+		return 0, true
+	}
+	return 0, false
+}
+
+// Retentions lists the choices that are shorter than the operator's time, the longest first.
+func Retentions(operator time.Duration) []Retention {
+	var out []Retention
+	for _, r := range []Retention{KeepWeek, KeepDay, KeepNone} {
+		if span, _ := r.Span(); span < operator {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// Erase remembers how far somebody's prompts are erased: in all of their requests that are older than Until.
+type Erase struct {
+	Until time.Time `json:"until,omitzero"`
+}
+
 // Defaults are the parameters somebody starts from, and those of a preset. Empty ones are left to the bot.
 type Defaults struct {
 	Model    string  `json:"model,omitempty"`
@@ -154,17 +194,24 @@ type Person struct {
 	Spoiler  bool   `json:"spoiler,omitempty"`
 	Share    bool   `json:"share,omitempty"`  // images help research
 	NoAlt    bool   `json:"no_alt,omitempty"` // the prompt is not repeated as the image's description
-	Mild     bool   `json:"mild,omitempty"`   // nothing for adults, even where it is allowed
+	// AltCaption has alchemists say what the person's images show, in place of the prompt.
+	AltCaption bool `json:"alt_caption,omitempty"`
+	Mild       bool `json:"mild,omitempty"` // nothing for adults, even where it is allowed
 
 	NoAvatar bool `json:"no_avatar,omitempty"` // nobody else may make anything of their avatar
 	Unlisted bool `json:"unlisted,omitempty"`  // leaderboards do not name them
 	Public   bool `json:"public,omitempty"`    // everybody may see whose account theirs is
 	Strict   bool `json:"strict,omitempty"`    // nobody else may press what makes more of their images
 
+	Prompts Retention `json:"prompts,omitempty"` // how long those of their finished requests are kept
+
 	Adult time.Time `json:"adult,omitzero"` // when they said that they are of age; zero: never
 
 	NoGifts   bool  `json:"no_gifts,omitempty"`   // their reactions give nothing
 	GiftLimit int64 `json:"gift_limit,omitempty"` // most kudos a day that their reactions give; 0: no limit of their own
+
+	GiftOne     int64 `json:"gift_one,omitempty"`     // most kudos that one reaction gives; 0: no limit of their own
+	GiftConfirm int64 `json:"gift_confirm,omitempty"` // gifts by command above it are asked back; 0: above the usual
 
 	NoticeGifts Notice `json:"notice_gifts,omitempty"`
 	QuietJobs   bool   `json:"quiet_jobs,omitempty"` // no message when something that took long is done

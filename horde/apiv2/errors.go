@@ -25,7 +25,7 @@ const (
 // statusOf is the HTTP status of a refusal, and whether the code is known here. Only the code counts; where
 // the protocol uses two statuses for one code, the handler says which.
 func statusOf(code horde.Code) (status int, known bool) {
-	switch code {
+	switch code.Wire() {
 	case horde.CodeInvalidAPIKey:
 		return http.StatusUnauthorized, true
 	case horde.CodeUserNotFound, horde.CodeWorkerNotFound, horde.CodeRequestNotFound, horde.CodeInvalidJobID,
@@ -123,7 +123,7 @@ func (s *Server) writeErr(c *call, err error) {
 	}
 	if refusal, ok := errors.AsType[*horde.Error](err); ok {
 		status, _ := statusOf(refusal.Code)
-		writeError(c.w, status, errorBody{Message: refusal.Message, RC: string(refusal.Code)})
+		writeError(c.w, status, errorBody{Message: refusal.Message, RC: string(refusal.Code.Wire())})
 		return
 	}
 	switch {

@@ -70,6 +70,7 @@ func TestEveryRefusalHasItsStatus(t *testing.T) {
 	for code, want := range map[horde.Code]int{
 		"InvalidAPIKey": 401, "RequestNotFound": 404, "TooManyPrompts": 429, "WrongCredentials": 403, "DuplicateGen": 400,
 		"KudosUpfront": 403, "MaintenanceMode": 400, "InvalidJobID": 404, "Unheard": 400,
+		horde.CodeManySharedKeys: 403, horde.CodeMayNotRate: 403,
 	} {
 		if got, _ := apiv2.StatusOf(code); got != want {
 			t.Errorf("statusOf(%s) = %d, want %d", code, got, want)

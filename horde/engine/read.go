@@ -236,6 +236,12 @@ func (e *Engine) Modes() horde.Modes {
 	return out
 }
 
+// TransfersAllowed tells whether people may give kudos here.
+func (e *Engine) TransfersAllowed() bool {
+	_, ok := read(e, func(s *horde.State) (struct{}, bool) { return struct{}{}, s.TransfersAllowed() })
+	return ok
+}
+
 // Transfer gives kudos. A gift with a key happens once for ever: keys older than what memory holds are
 // looked up in the store first.
 func (e *Engine) Transfer(ctx context.Context, op horde.Transfer) (horde.Transferred, error) {

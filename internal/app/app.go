@@ -121,6 +121,7 @@ type assembly struct {
 	shelf  *documents.Shelf
 
 	ratings *ratings.Ratings
+	links   blob.Links
 }
 
 func (a *assembly) add(at int, name string, run func(context.Context) error) {
@@ -133,6 +134,7 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.links = links
 	shelf, err := a.documents()
 	if err != nil {
 		return nil, err
@@ -190,16 +192,17 @@ func (a *assembly) schedule() error {
 			return err
 		}),
 		s.Add("@every 1h", "monthly kudos and trust", a.upkeep),
-		s.Add("@every 1h", "prune messages", func(ctx context.Context) error {
-			_, err := a.store.PruneMessages(ctx, systemClock.Now().Add(-30*24*time.Hour))
-			return err
-		}),
 	)
 	if err != nil {
 		return fmt.Errorf("schedule: %w", err)
 	}
 	a.add(1, "schedule", s.Run)
 	return nil
+}
+
+// keep is how long the messages of finished requests are known.
+func (a *assembly) keep() time.Duration {
+	return time.Duration(a.cfg.Discord.KeepDays) * 24 * time.Hour
 }
 
 // pool starts the worker of this machine: one runner for pictures and one for the safety check.
@@ -252,6 +255,7 @@ func (a *assembly) chat() (page string, err error) {
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
 		EmojiMost: kudos.Whole(int64(a.cfg.Discord.EmojiMost)), OperatorGuild: a.cfg.Discord.Operators,
+		Keep: a.keep(),
 		Ceiling: commands.Ceiling{
 			Limits: chat.Limits{AtOnce: a.cfg.Discord.AtOnce}, Adult: a.cfg.Discord.Adult, NoSources: !a.cfg.Discord.Sources,
 			Youth: time.Duration(a.cfg.Discord.YoungDays) * 24 * time.Hour,
@@ -288,15 +292,20 @@ func (a *assembly) chat() (page string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("open Discord: %w", err)
 	}
+	album, err := a.album()
+	if err != nil {
+		return "", err
+	}
 	chat, err := commands.New(commands.Deps{
-		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: a.images, Fetch: fetch.New(fetch.Options{MaxBytes: maxFetched, Timeout: fetchTime}).Get, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
+		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: album, Fetch: fetch.New(fetch.Options{MaxBytes: maxFetched, Timeout: fetchTime}).Get, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
 		History: a.movements, Ranks: a.ranks, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
+		Link: a.chatLink(a.links),
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)
 	}
 	chat.Register(router)
-	if err := a.chatSchedule(chat); err != nil {
+	if err := a.chatSchedule(chat, album); err != nil {
 		return "", err
 	}
 	a.add(2, "discord", bot.Run)

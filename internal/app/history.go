@@ -13,11 +13,11 @@ import (
 )
 
 // movements reads what an account gained and lost, for chat.
-func (a *assembly) movements(ctx context.Context, account kudos.Account, limit int) ([]commands.Movement, error) {
-	entries, err := a.store.History(ctx, account, limit)
+func (a *assembly) movements(ctx context.Context, account kudos.Account, kinds []kudos.Kind, limit int) ([]commands.Movement, error) {
+	entries, err := a.store.History(ctx, account, kinds, limit)
 	out := make([]commands.Movement, len(entries))
 	for i, e := range entries {
-		out[i] = commands.Movement{Key: e.Key, Kind: e.Kind, At: e.At, Amount: e.Amount}
+		out[i] = commands.Movement{Key: e.Key, Kind: e.Kind, At: e.At, Amount: e.Amount, Other: e.Other}
 	}
 	return out, err
 }

@@ -3,10 +3,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
+	"time"
 
 	"stablemate/horde/apiv2"
 	"stablemate/internal/blob"
@@ -43,6 +47,18 @@ func (c *core) openImages(ctx context.Context) error {
 	return nil
 }
 
+// albumFolder is where images of chat stay, beside the database: its rows and they belong together.
+const albumFolder = "album"
+
+// album keeps what was made in chat for as long as its buttons work.
+func (a *assembly) album() (*blob.Album, error) {
+	folder, err := blob.NewStore(filepath.Join(a.cfg.Server.DataDir, albumFolder))
+	if err != nil {
+		return nil, fmt.Errorf("open the album: %w", err)
+	}
+	return blob.NewAlbum(a.images, folder), nil
+}
+
 // imageLinks is who makes links to images, and the door behind them where that is ours.
 func (a *assembly) imageLinks() (blob.Links, http.Handler, error) {
 	if a.bucket != nil {
@@ -56,4 +72,33 @@ func (a *assembly) imageLinks() (blob.Links, http.Handler, error) {
 	return signer, blob.Handler(a.folder, signer, blob.HandlerOptions{
 		Log: a.log, MaxUpload: l.Bytes, MaxSide: l.Side, MaxPixels: l.Pixels,
 	}), nil
+}
+
+// chatLink makes links to images for people in chat, where they can reach us: not when all we know is an address on this
+// machine, unless the chat is the one of this machine too.
+func (a *assembly) chatLink(links blob.Links) func(key string, life time.Duration) (string, bool) {
+	base := a.cfg.Server.PublicURL
+	if a.bucket != nil {
+		base = cmp.Or(a.cfg.S3.PublicEndpoint, a.cfg.S3.Endpoint)
+	}
+	if !a.cfg.SandboxOn() && a.cfg.Discord.BaseURL == "" && !public(base) {
+		return nil
+	}
+	return func(key string, life time.Duration) (string, bool) {
+		link, err := links.ReadLink(key, life)
+		if err != nil {
+			a.log.Warn().Err(err).Msg("cannot make a link to an image")
+		}
+		return link, err == nil
+	}
+}
+
+// public reports whether an address may be one that others reach.
+func public(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback() && !ip.IsUnspecified())
 }

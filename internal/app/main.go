@@ -43,6 +43,7 @@ const usage = `usage:
   %[1]s webhook-secret [--config FILE]     print what receivers of webhooks check calls with
   %[1]s user add NAME [--role R]… [--kudos N] [--concurrency N] [--config FILE]
   %[1]s user set ID [--name NAME] [--role R]… [--revoke R]… [--kudos N] [--concurrency N] [--new-key]
+  %[1]s user delete ID                     mark an account as deleted; again, when it was idle for a month, wipe it
   %[1]s user list
   %[1]s ratings import DIR|FILE [--dataset NAME] [--nsfw] [--config FILE]
                                            let people rate images of a folder or list

@@ -39,7 +39,7 @@ const maxControlBody = 16 << 20
 
 // userOrder is what an operator wants of an account.
 type userOrder struct {
-	Do          string   `json:"do"` // add, set, list, rejected or notices
+	Do          string   `json:"do"` // add, set, delete, list, rejected or notices
 	ID          int64    `json:"id"`
 	Name        string   `json:"name"`
 	Grant       []string `json:"grant"`
@@ -67,7 +67,7 @@ type userLine struct {
 	Roles       string `json:"roles"`
 }
 
-// userCommand does "user add|set|list": through the running horde when there is one, else on the store itself.
+// userCommand does "user add|set|delete|list": through the running horde when there is one, else on the store itself.
 func userCommand(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) == 0 {
 		return errUsage
@@ -101,7 +101,7 @@ func userCommand(ctx context.Context, args []string, out io.Writer) error {
 	switch order.Do {
 	case "add":
 		order.Name = subject
-	case "set":
+	case "set", "delete":
 		id, ok := horde.ParseUserID(strings.TrimPrefix(subject[strings.LastIndexByte(subject, '#')+1:], "#"))
 		if !ok {
 			return fmt.Errorf("%q is not the number of an account, nor name#number", subject)
@@ -262,6 +262,18 @@ func (c *core) change(ctx context.Context, o userOrder) (reply userReply, err er
 			reply.Users = append(reply.Users, line(u))
 		}
 		return reply, nil
+	case "delete":
+		id := horde.UserID(o.ID)
+		if u, ok := c.engine.User(id); !ok || u.Wiped() {
+			return reply, fmt.Errorf("there is no account %d", o.ID)
+		}
+		if _, err := engine.Do(ctx, c.engine, horde.DeleteUser{By: id, User: id}); err != nil {
+			return reply, err
+		}
+		if u, ok := c.engine.User(id); ok {
+			reply.Users = []userLine{line(u)}
+		}
+		return reply, nil
 	}
 	set := horde.SetUser{User: horde.UserID(o.ID), AwardKey: o.Once}
 	for _, list := range []struct {
@@ -319,6 +331,12 @@ func line(u horde.User) userLine {
 		}
 	}
 	slices.Sort(roles)
+	switch {
+	case u.Wiped():
+		roles = append(roles, "wiped")
+	case u.Has(horde.RoleDeleted):
+		roles = append(roles, "deleted")
+	}
 	return userLine{Alias: u.Alias(), Kudos: u.Balance.String(), Concurrency: u.Concurrency, Roles: strings.Join(roles, " ")}
 }
 

@@ -50,6 +50,10 @@ func TestOperatorsCommands(t *testing.T) {
 		{"an account", []string{"add", "ann", "--kudos", "5", "--role", "trusted"}, 0, "ann#1"},
 		{"a refusal after the account was opened", []string{"add", "bob", "--concurrency", "501"}, 1, "shown this once"},
 		{"all", []string{"list"}, 0, "bob#2"},
+		{"nobody to delete", []string{"delete", "99"}, 1, "there is no account 99"},
+		{"everybody's account", []string{"delete", "0"}, 1, "cannot"},
+		{"somebody to delete", []string{"delete", "bob#2"}, 0, "deleted"},
+		{"the same again, too early", []string{"delete", "2"}, 1, "cannot be wiped yet"},
 	} {
 		var out bytes.Buffer
 		args := append([]string{"user"}, tc.args...)

@@ -15,6 +15,8 @@ import (
 const (
 	// LinkLife is how long a signed link works. Upstream's links live as long, and workers count on it.
 	LinkLife = 30 * time.Minute
+	// MaxLinkLife is the longest that a link for people may work: what S3-compatible services sign at most.
+	MaxLinkLife = 7 * 24 * time.Hour
 	// MinSecret is the fewest bytes a signing secret may have.
 	MinSecret = 16
 	// PathPrefix is where links point: the door mounts Handler there.
@@ -68,8 +70,31 @@ func (s *Signer) Link(op Op, key string) (string, error) {
 	if op != OpGet && op != OpPut {
 		return "", fmt.Errorf("no link allows %q", op)
 	}
-	exp := strconv.FormatInt(s.now().Add(LinkLife).Unix(), 10)
-	return s.base + PathPrefix + key + "?op=" + string(op) + "&exp=" + exp + "&sig=" + s.sign(op, key, exp), nil
+	return s.link(op, key, LinkLife), nil
+}
+
+// ReadLink returns an absolute link that allows to read key for so long. It returns ErrKey for what is no key.
+func (s *Signer) ReadLink(key string, life time.Duration) (string, error) {
+	if err := checkLife(key, life); err != nil {
+		return "", err
+	}
+	return s.link(OpGet, key, life), nil
+}
+
+func (s *Signer) link(op Op, key string, life time.Duration) string {
+	exp := strconv.FormatInt(s.now().Add(life).Unix(), 10)
+	return s.base + PathPrefix + key + "?op=" + string(op) + "&exp=" + exp + "&sig=" + s.sign(op, key, exp)
+}
+
+// checkLife refuses links that nobody should make.
+func checkLife(key string, life time.Duration) error {
+	if err := CheckKey(key); err != nil {
+		return err
+	}
+	if life < time.Second || life > MaxLinkLife {
+		return fmt.Errorf("a link cannot work for %s", life)
+	}
+	return nil
 }
 
 // Own is true: links lead to the door that mounts Handler.

@@ -119,6 +119,7 @@ type Discord struct {
 	Sources      bool   `toml:"sources"`       // images may be made from images
 	AtOnce       int    `toml:"at_once"`       // most images of a person on the way at the same time; 0: no limit
 	YoungDays    int    `toml:"young_days"`    // Discord accounts younger than so many days may do less; 0: none
+	KeepDays     int    `toml:"keep_days"`     // days that a finished request is known, with its prompt; people may choose less
 }
 
 // Sandbox is the Discord on this machine, with a page to type commands.
@@ -152,7 +153,7 @@ func Default() Config {
 		Horde: Horde{
 			Name: "Stablemate", Anonymous: true, Registration: true, Transfers: true,
 		},
-		Discord: Discord{KudosEmoji: "🙏", KudosAmount: 10, EmojiMost: 1000, Sources: true, YoungDays: 7},
+		Discord: Discord{KudosEmoji: "🙏", KudosAmount: 10, EmojiMost: 1000, Sources: true, YoungDays: 7, KeepDays: 30},
 		Sandbox: Sandbox{Enabled: "auto", Listen: "127.0.0.1:7789"},
 		Pool: Pool{
 			Enabled: true, WorkerName: "Stablemate pool", Provider: "auto", Slots: 1, MaxPixels: 1 << 20,

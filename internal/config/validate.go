@@ -22,6 +22,7 @@ const (
 	maxKudosAmount = 1_000_000
 	maxAtOnce      = 1000
 	maxYoungDays   = 365
+	maxKeepDays    = 365
 	maxTrust       = 1_000_000_000
 	maxAnonymous   = 100_000
 	maxThreads     = 1024
@@ -197,6 +198,7 @@ func (v *check) discord(d Discord) {
 	v.number(d.EmojiMost, "discord.emoji_most", "kudos", 1, maxKudosAmount)
 	v.number(d.AtOnce, "discord.at_once", "images", 0, maxAtOnce)
 	v.number(d.YoungDays, "discord.young_days", "days", 0, maxYoungDays)
+	v.number(d.KeepDays, "discord.keep_days", "days", 1, maxKeepDays)
 }
 
 func (v *check) sandbox(c Config) {

@@ -99,7 +99,7 @@ func (b *Bot) EditMessage(ctx context.Context, ref MessageRef, m Message) error 
 	if err := m.Validate(); err != nil {
 		return fmt.Errorf("edit message: %w", err)
 	}
-	return b.withMessage(ref, func(req call) error {
+	err := b.withMessage(ref, func(req call) error {
 		req.method, req.route, req.optional = http.MethodPatch, "PATCH "+req.route, m.Optional
 		req.vital = !m.Optional
 		var keep []string
@@ -113,6 +113,15 @@ func (b *Bot) EditMessage(ctx context.Context, ref MessageRef, m Message) error 
 		_, err := b.rest.do(ctx, req)
 		return err
 	})
+	switch {
+	case err == nil:
+		b.stats.EditsSent.Add(1)
+	case m.Optional:
+		b.stats.EditsDropped.Add(1)
+	default:
+		b.stats.EditsFailed.Add(1)
+	}
+	return err
 }
 
 // DeleteMessage deletes a message of the bot. One that is gone already is no error.

@@ -15,12 +15,16 @@ const maxPeek = 256
 // frames reads a WebSocket's incoming bytes along and tells when Discord ends the session (opcode 9). It keeps no more
 // than one short packet. The zero value begins at the answer to the handshake.
 type frames struct {
+	acked  func()         // called when Discord acknowledges a heartbeat; may be nil
+	closed func(code int) // called when Discord says why it closes the connection; may be nil
+
 	started bool   // the handshake is over
 	head    []byte // of the handshake's answer, its last three bytes; of a frame, its header so far
 	skip    uint64 // bytes of the frame that are of no interest
 	want    int    // bytes of the frame that are wanted
 	body    []byte
 	zipped  bool
+	closes  bool // the frame is a close
 }
 
 // ends reports whether the bytes complete a packet that ends the session.
@@ -75,7 +79,11 @@ func (f *frames) header() {
 		return
 	}
 	whole, opcode := f.head[0]&0x80 != 0, f.head[0]&0x0f
-	f.head = f.head[:0]
+	f.head, f.closes = f.head[:0], false
+	if opcode == 8 && length >= 2 && length <= maxPeek {
+		f.want, f.body, f.closes = int(length), f.body[:0], true
+		return
+	}
 	if whole && (opcode == 1 || opcode == 2) && length <= maxPeek {
 		f.want, f.body, f.zipped = int(length), f.body[:0], opcode == 2
 		return
@@ -83,9 +91,15 @@ func (f *frames) header() {
 	f.skip = length
 }
 
-// invalid reports whether the packet just read is opcode 9.
+// invalid reports whether the packet just read is opcode 9, and tells of what else is of interest.
 func (f *frames) invalid() bool {
 	text := f.body
+	if f.closes {
+		if f.closed != nil {
+			f.closed(int(binary.BigEndian.Uint16(text)))
+		}
+		return false
+	}
 	if f.zipped {
 		z, err := zlib.NewReader(bytes.NewReader(text))
 		if err != nil {
@@ -98,5 +112,26 @@ func (f *frames) invalid() bool {
 	var packet struct {
 		Op int `json:"op"`
 	}
-	return json.Unmarshal(text, &packet) == nil && packet.Op == 9
+	if json.Unmarshal(text, &packet) != nil {
+		return false
+	}
+	if packet.Op == 11 && f.acked != nil {
+		f.acked()
+	}
+	return packet.Op == 9
+}
+
+// isHeartbeat reports whether bytes on their way to Discord are a frame with a heartbeat (opcode 1). The library writes such
+// short frames whole.
+func isHeartbeat(p []byte) bool {
+	const header, start = 6, `{"op":1,`
+	if len(p) < header+len(start) || p[0] != 0x81 || p[1]&0x80 == 0 || int(p[1]&0x7f) != len(p)-header {
+		return false
+	}
+	for i := range len(start) {
+		if p[header+i]^p[2+i%4] != start[i] {
+			return false
+		}
+	}
+	return true
 }

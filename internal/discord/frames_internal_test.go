@@ -31,6 +31,45 @@ func zipped(text string) []byte {
 
 const handshake = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"
 
+func TestHeartbeatsOnTheWire(t *testing.T) {
+	t.Parallel()
+	masked := func(opcode byte, text string) []byte {
+		out := []byte{0x80 | opcode, 0x80 | byte(len(text)), 0x12, 0x34, 0xab, 0xcd}
+		for i := range len(text) {
+			out = append(out, text[i]^out[2+i%4])
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		bytes []byte
+		want  bool
+	}{
+		"a heartbeat":           {masked(1, "{\"op\":1,\"d\":251}\n"), true},
+		"one without a number":  {masked(1, "{\"op\":1,\"d\":null}"), true},
+		"something else":        {masked(1, "{\"op\":11,\"d\":2}"), false},
+		"a close":               {masked(8, "{\"op\":1,\"d\":2}"), false},
+		"half of one":           {masked(1, "{\"op\":1,\"d\":251}\n")[:9], false},
+		"nothing":               {nil, false},
+		"a frame without masks": {frame(1, []byte("{\"op\":1,\"d\":251}\n")), false},
+	} {
+		if got := isHeartbeat(c.bytes); got != c.want {
+			t.Errorf("%s: isHeartbeat = %t, want %t", name, got, c.want)
+		}
+	}
+	var heard []int
+	f := frames{acked: func() { heard = append(heard, 11) }, closed: func(code int) { heard = append(heard, code) }}
+	stream := append([]byte(handshake), frame(2, zipped(`{"t":null,"s":null,"op":11,"d":null}`))...)
+	stream = append(stream, frame(8, []byte("\x0f\xa4refused"))...)
+	for _, b := range stream {
+		if f.ends([]byte{b}) {
+			t.Error("it ended")
+		}
+	}
+	if len(heard) != 2 || heard[0] != 11 || heard[1] != 4004 {
+		t.Errorf("heard %v, want an acknowledgement and 4004", heard)
+	}
+}
+
 func TestFrames(t *testing.T) {
 	t.Parallel()
 	ack, end := frame(1, []byte(`{"op":11}`)), frame(1, []byte(`{"t":null,"s":null,"op":9,"d":false}`))

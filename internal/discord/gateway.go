@@ -91,6 +91,7 @@ type Bot struct {
 	gate       *gate
 	shards     atomic.Int32 // how many there are, 0 before that is known
 	up         atomic.Int32 // and how many of them are connected
+	shardList  atomic.Pointer[[]*shard]
 	guilds     guilds
 	uploads    uploads
 	commandIDs atomic.Pointer[map[string]string]
@@ -166,13 +167,15 @@ func (b *Bot) UserID() string {
 func (b *Bot) Stats() Stats {
 	c := &b.stats
 	s := Stats{
-		Requests: c.Requests.Load(), Retries: c.Retries.Load(), RouteLimits: c.RouteLimits.Load(),
-		GlobalLimits: c.GlobalLimits.Load(), Invalid: c.Invalid.Load(), BreakerDrops: c.BreakerDrops.Load(),
+		Requests: c.Requests.Load(), Retries: c.Retries.Load(), UserLimits: c.UserLimits.Load(), SharedLimits: c.SharedLimits.Load(),
+		GlobalLimits: c.GlobalLimits.Load(), ProxyLimits: c.ProxyLimits.Load(),
+		EditsSent: c.EditsSent.Load(), EditsDropped: c.EditsDropped.Load(), EditsFailed: c.EditsFailed.Load(), Invalid: c.Invalid.Load(), BreakerDrops: c.BreakerDrops.Load(),
 		Interactions: c.Interactions.Load(), AutoDeferred: c.AutoDeferred.Load(), Acknowledged: c.Acknowledged.Load(),
 		AckFailed: c.AckFailed.Load(), AckMax: time.Duration(c.ackMax.Load()), Reactions: c.Reactions.Load(),
 		Dropped: c.Dropped.Load(), HandlerErrors: c.HandlerErrors.Load(), Panics: c.Panics.Load(),
 		Undecodable: c.Undecodable.Load(), Connections: c.Connections.Load(),
-		Connected: b.shards.Load() > 0 && b.up.Load() == b.shards.Load(), Shards: int(b.shards.Load()), ShardsUp: int(b.up.Load()), InFlight: int(b.pool.inFlight.Load()), RefusedLately: b.limit.refused(),
+		Connected: b.shards.Load() > 0 && b.up.Load() == b.shards.Load(), Shards: int(b.shards.Load()), ShardsUp: int(b.up.Load()),
+		Gateway: b.shardStats(), InFlight: int(b.pool.inFlight.Load()), RefusedLately: b.limit.refused(),
 	}
 	if s.Acknowledged > 0 {
 		s.AckMean = time.Duration(c.ackNanos.Load() / s.Acknowledged)
@@ -215,7 +218,7 @@ func (b *Bot) registerOnce(ctx context.Context) error {
 	default:
 	}
 	for attempt := 0; ; attempt++ {
-		err := b.register(ctx, b.AppID())
+		_, err := b.register(ctx, b.AppID())
 		if err == nil {
 			close(b.ready)
 			return nil

@@ -53,6 +53,7 @@ type wireAttachment struct {
 	ID          string `json:"id"`
 	Filename    string `json:"filename,omitempty"`
 	Description string `json:"description,omitempty"`
+	Spoiler     bool   `json:"is_spoiler,omitempty"`
 }
 
 type wireEmbed struct {
@@ -185,7 +186,7 @@ func (m Message) attachments(keep []string) *[]wireAttachment {
 		list = append(list, wireAttachment{ID: id})
 	}
 	for i, f := range m.Files {
-		list = append(list, wireAttachment{ID: strconv.Itoa(i), Filename: fileName(f), Description: f.Description})
+		list = append(list, wireAttachment{ID: strconv.Itoa(i), Filename: fileName(f), Description: f.Description, Spoiler: f.Spoiler})
 	}
 	return &list
 }

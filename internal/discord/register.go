@@ -1,12 +1,7 @@
 package discord
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
-	"reflect"
-	"slices"
 	"strconv"
 	"unicode/utf8"
 )
@@ -322,93 +317,6 @@ func wireOptions(options []OptionSpec) []wireCommandOption {
 		out = append(out, w)
 	}
 	return out
-}
-
-// register makes the commands that Discord knows equal to the router's. It writes only when something differs, and
-// remembers the ids for mentions.
-func (b *Bot) register(ctx context.Context, appID string) error {
-	sets := map[string][]wireCommand{b.opts.GuildID: {}}
-	for _, spec := range b.router.specs {
-		guild := spec.Guild
-		if guild == "" {
-			guild = b.opts.GuildID
-		}
-		sets[guild] = append(sets[guild], spec.wire())
-	}
-	ids := map[string]string{}
-	for _, guild := range slices.Sorted(maps.Keys(sets)) {
-		err := b.registerIn(ctx, appID, guild, sets[guild], ids)
-		if err != nil && guild != b.opts.GuildID && ctx.Err() == nil { // the bot may not be in that one guild
-			b.log.Error().Err(err).Str("guild", guild).Msg("cannot register the commands of a guild")
-			continue
-		}
-		if err != nil {
-			return err
-		}
-	}
-	b.commandIDs.Store(&ids)
-	return nil
-}
-
-// Reload makes the commands that Discord knows equal to the router's again.
-func (b *Bot) Reload(ctx context.Context) error { return b.register(ctx, b.AppID()) }
-
-func (b *Bot) registerIn(ctx context.Context, appID, guild string, wanted []wireCommand, ids map[string]string) error {
-	path := "/applications/" + appID + "/commands"
-	if guild != "" {
-		path = "/applications/" + appID + "/guilds/" + guild + "/commands"
-	}
-	body, err := b.rest.do(ctx, call{method: "GET", path: path, query: "with_localizations=true", route: "GET commands", bot: true})
-	if err != nil {
-		return fmt.Errorf("read registered commands: %w", err)
-	}
-	var current []wireCommand
-	if err := json.Unmarshal(body, &current); err != nil {
-		return fmt.Errorf("read registered commands: %w", err)
-	}
-	if !sameCommands(current, wanted, guild != "") {
-		body, err := b.rest.do(ctx, call{method: "PUT", path: path, route: "PUT commands", bot: true, json: wanted})
-		if err != nil {
-			return fmt.Errorf("register %d commands: %w", len(wanted), err)
-		}
-		if err := json.Unmarshal(body, &current); err != nil {
-			return fmt.Errorf("register %d commands: %w", len(wanted), err)
-		}
-		b.log.Info().Int("commands", len(wanted)).Msg("commands registered")
-	}
-	for _, c := range current {
-		if c.Type == 1 {
-			ids[c.Name] = c.ID
-		}
-	}
-	return nil
-}
-
-// sameCommands compares by meaning: order of commands, ids and what Discord adds by itself do not count. Discord does not
-// keep contexts of guild commands.
-func sameCommands(current, wanted []wireCommand, guild bool) bool {
-	byName := func(list []wireCommand) map[string]any {
-		out := map[string]any{}
-		for _, c := range list {
-			c.ID = ""
-			if guild {
-				c.Contexts, c.IntegrationTypes = nil, nil
-			}
-			slices.Sort(c.Contexts)
-			slices.Sort(c.IntegrationTypes)
-			b, err := json.Marshal(c)
-			if err != nil {
-				return nil
-			}
-			var v any
-			if json.Unmarshal(b, &v) != nil {
-				return nil
-			}
-			out[strconv.Itoa(c.Type)+c.Name] = v
-		}
-		return out
-	}
-	return maps.EqualFunc(byName(current), byName(wanted), func(a, b any) bool { return reflect.DeepEqual(a, b) })
 }
 
 // CommandMention returns text that shows as a clickable command, or plain text before the commands are registered.

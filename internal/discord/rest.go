@@ -191,11 +191,18 @@ func (c *rest) refused(req call, resp *http.Response, answer []byte) error {
 			}
 		}
 		// A page instead of JSON comes from the proxy in front of Discord and concerns all of our traffic.
-		if said.Global || scope == "global" || resp.Header.Get("X-RateLimit-Global") != "" || !readable {
+		switch global := said.Global || scope == "global" || resp.Header.Get("X-RateLimit-Global") != ""; {
+		case global:
 			c.stats.GlobalLimits.Add(1)
 			c.limit.block("", e.RetryAfter)
-		} else {
-			c.stats.RouteLimits.Add(1)
+		case !readable:
+			c.stats.ProxyLimits.Add(1)
+			c.limit.block("", e.RetryAfter)
+		case scope == "shared":
+			c.stats.SharedLimits.Add(1)
+			c.limit.block(req.bucket, e.RetryAfter)
+		default:
+			c.stats.UserLimits.Add(1)
 			c.limit.block(req.bucket, e.RetryAfter)
 		}
 		if scope != "shared" {
@@ -270,7 +277,9 @@ func fileName(f File) string {
 
 // counters are the numbers behind Stats.
 type counters struct {
-	Requests, Retries, RouteLimits, GlobalLimits, Invalid, BreakerDrops atomic.Int64
+	Requests, Retries, Invalid, BreakerDrops                            atomic.Int64
+	UserLimits, SharedLimits, GlobalLimits, ProxyLimits                 atomic.Int64
+	EditsSent, EditsDropped, EditsFailed                                atomic.Int64
 	Interactions, AutoDeferred, Acknowledged, AckFailed, Late           atomic.Int64
 	Reactions, Dropped, HandlerErrors, Panics, Undecodable, Connections atomic.Int64
 	ackNanos, ackMax                                                    atomic.Int64
@@ -281,10 +290,16 @@ type counters struct {
 type Stats struct {
 	Requests     int64 // REST requests sent, retries included
 	Retries      int64
-	RouteLimits  int64 // 429 answers for one route
-	GlobalLimits int64 // 429 answers for everything
+	UserLimits   int64 // 429 answers for what we do on one route
+	SharedLimits int64 // 429 answers for what all bots do there; they do not count as refused
+	GlobalLimits int64 // 429 answers for everything we do
+	ProxyLimits  int64 // 429 answers of the proxy in front of Discord, which stop everything, too
 	Invalid      int64 // 401 and 403 answers
 	BreakerDrops int64 // calls not sent because too many were refused
+
+	EditsSent    int64 // edits of messages that Discord took
+	EditsDropped int64 // reports of progress that were left out, by the breaker or because Discord did not take them in time
+	EditsFailed  int64 // other edits that did not reach their message, those that are tried again included
 
 	Interactions  int64
 	AutoDeferred  int64 // acknowledged by the router because the handler was slow
@@ -304,6 +319,7 @@ type Stats struct {
 	Connected     bool // every shard is
 	Shards        int  // 0 before Discord was asked
 	ShardsUp      int
+	Gateway       []ShardStats
 	InFlight      int // interactions being handled or waiting for a handler
 	RefusedLately int // 401, 403 and 429 within ten minutes; Discord blocks at 10,000
 }

@@ -29,6 +29,7 @@ type shard struct {
 	id, of    int
 	conn      atomic.Pointer[wire]
 	connected atomic.Bool
+	heart     *heart
 }
 
 // runShards asks Discord how many connections there should be, unless Options say so, and keeps them.
@@ -41,8 +42,12 @@ func (b *Bot) runShards(ctx context.Context) error {
 	defer cancel()
 	var group sync.WaitGroup
 	failed := make(chan error, count) // one result each
+	all := make([]*shard, 0, count)
 	for id := range count {
-		sh := &shard{Bot: b, id: id, of: count}
+		all = append(all, &shard{Bot: b, id: id, of: count, heart: newHeart()})
+	}
+	b.shardList.Store(&all)
+	for id, sh := range all {
 		group.Go(func() {
 			err := sh.stayConnected(ctx)
 			if err != nil && ctx.Err() == nil && count > 1 {

@@ -79,6 +79,15 @@ type wire struct {
 	silence time.Duration
 	frames  frames
 	ended   func() // called when Discord ends the session; nil when the bytes cannot be read
+	heart   *heart
+}
+
+// Write implements net.Conn.
+func (w *wire) Write(p []byte) (int, error) {
+	if w.ended != nil && isHeartbeat(p) {
+		w.heart.beat()
+	}
+	return w.Conn.Write(p)
 }
 
 // Read implements net.Conn.
@@ -135,7 +144,9 @@ func (b *shard) connect(ctx context.Context, network, addr string) (net.Conn, er
 }
 
 func (b *shard) watch(conn net.Conn, ended func()) *wire {
-	w := &wire{Conn: conn, silence: b.opts.GatewaySilence, ended: ended}
+	w := &wire{Conn: conn, silence: b.opts.GatewaySilence, ended: ended, heart: b.heart}
+	w.frames.acked, w.frames.closed = b.heart.acked, b.heart.closes
+	b.heart.connecting()
 	b.conn.Store(w)
 	return w
 }

@@ -28,6 +28,7 @@ type body struct {
 		ID          any    `json:"id"`
 		Filename    string `json:"filename"`
 		Description string `json:"description"`
+		Spoiler     *bool  `json:"is_spoiler"`
 	} `json:"attachments"`
 }
 

@@ -45,6 +45,7 @@ type file struct {
 	Size        int    `json:"size"`
 	Width       int    `json:"width"`
 	Height      int    `json:"height"`
+	Spoiler     bool   `json:"spoiler,omitempty"`
 	Embedded    bool   `json:"embedded"` // shown by an embed and therefore not listed
 	data        []byte
 }
@@ -142,6 +143,9 @@ func (s *Server) apiMessage(m *message, viewer string) obj {
 	return out
 }
 
+// attachmentSpoiler is the flag of a file that is hidden until it is clicked.
+const attachmentSpoiler = 1 << 3
+
 func (s *Server) apiFile(f *file) obj {
 	url := s.APIURL() + "/attachments/" + f.Channel + "/" + f.ID + "/" + pathSegment(f.Name)
 	out := obj{
@@ -149,6 +153,9 @@ func (s *Server) apiFile(f *file) obj {
 	}
 	if f.Description != "" {
 		out["description"] = f.Description
+	}
+	if f.Spoiler {
+		out["flags"] = attachmentSpoiler
 	}
 	if f.Width > 0 {
 		out["width"], out["height"] = f.Width, f.Height
@@ -200,6 +207,7 @@ type Embed struct {
 // Attachment is a file of a Message. URL is served by the sandbox.
 type Attachment struct {
 	ID, Filename, ContentType, Description, URL string
+	Spoiler                                     bool
 	Data                                        []byte
 }
 
@@ -236,7 +244,7 @@ func (s *Server) view(m *message, viewer string) Message {
 	v.Texts, v.Pictures = viewLayout(m.Components)
 	for _, f := range m.Files {
 		v.Attachments = append(v.Attachments, Attachment{
-			ID: f.ID, Filename: f.Name, ContentType: f.ContentType, Description: f.Description,
+			ID: f.ID, Filename: f.Name, ContentType: f.ContentType, Description: f.Description, Spoiler: f.Spoiler,
 			URL: str(s.apiFile(f)["url"]), Data: f.data,
 		})
 	}

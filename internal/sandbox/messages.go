@@ -36,7 +36,7 @@ func (s *Server) fill(m *message, b body, files map[int]*file) string {
 		return text
 	}
 	kept := m.Files
-	described := map[int]string{}
+	described, hidden := map[int]string{}, map[int]bool{}
 	if b.Attachments != nil {
 		kept = nil
 		for _, a := range *b.Attachments {
@@ -48,6 +48,9 @@ func (s *Server) fill(m *message, b body, files map[int]*file) string {
 				if a.Description != "" {
 					m.Files[i].Description = a.Description
 				}
+				if a.Spoiler != nil {
+					m.Files[i].Spoiler = *a.Spoiler
+				}
 				kept = append(kept, m.Files[i])
 				continue
 			}
@@ -55,7 +58,7 @@ func (s *Server) fill(m *message, b body, files map[int]*file) string {
 			if err != nil || files[n] == nil {
 				return "attachments: no file with id " + id
 			}
-			described[n] = a.Description
+			described[n], hidden[n] = a.Description, a.Spoiler != nil && *a.Spoiler
 			if a.Filename != "" {
 				files[n].Name = path.Base(a.Filename)
 			}
@@ -65,6 +68,7 @@ func (s *Server) fill(m *message, b body, files map[int]*file) string {
 	for _, n := range slices.Sorted(maps.Keys(files)) {
 		f := files[n]
 		f.ID, f.Channel, f.Description = s.w.snowflake(s.opts.Now()), m.Channel, described[n]
+		f.Spoiler = hidden[n] || strings.HasPrefix(f.Name, "SPOILER_")
 		all = append(all, f)
 	}
 	if len(all) > 10 {
@@ -266,6 +270,9 @@ func (s *Server) postMessage(c *call) (int, any, error) {
 	if err := s.writable(channel); err != nil {
 		return 0, nil, err
 	}
+	if err := s.attachable(c, channel); err != nil {
+		return 0, nil, err
+	}
 	nonce := ""
 	if b.Nonce != nil {
 		nonce = fmt.Sprint(b.Nonce)
@@ -307,6 +314,14 @@ func (s *Server) writable(channelID string) error {
 		return refuse(http.StatusBadRequest, 50008, "Cannot send messages in a non-text channel")
 	}
 	if g.permissions(BotID)&permSendMessages == 0 {
+		return refuse(http.StatusForbidden, 50013, "Missing Permissions")
+	}
+	return nil
+}
+
+// attachable refuses files where the bot may not attach any. s.mu is held.
+func (s *Server) attachable(c *call, channelID string) error {
+	if g := s.w.byChannel[channelID]; len(c.files) > 0 && g != nil && g.permissions(BotID)&permAttachFiles == 0 {
 		return refuse(http.StatusForbidden, 50013, "Missing Permissions")
 	}
 	return nil
@@ -373,6 +388,9 @@ func (s *Server) editMessage(c *call) (int, any, error) {
 	}
 	if m.Author != BotID {
 		return 0, nil, refuse(http.StatusForbidden, 50005, "Cannot edit a message authored by another user")
+	}
+	if err := s.attachable(c, m.Channel); err != nil {
+		return 0, nil, err
 	}
 	return s.edit(c, m, b)
 }

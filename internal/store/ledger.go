@@ -67,8 +67,11 @@ func (s *Store) events(ctx context.Context, from querier, query string, args ...
 	return out, err
 }
 
-// MaxHistory is the most entries that History returns.
-const MaxHistory = 1000
+// MaxHistory is the most entries that History returns. Those of some kinds are looked for among the last historyDepth.
+const (
+	MaxHistory   = 1000
+	historyDepth = 100_000
+)
 
 // Entry is one line of an account's history.
 type Entry struct {
@@ -76,30 +79,46 @@ type Entry struct {
 	Key    string
 	Kind   kudos.Kind
 	At     time.Time
-	Amount kudos.Amount // what the account gained or lost
+	Amount kudos.Amount  // what the account gained or lost
+	Other  kudos.Account // of a transfer, where it came from or went; of others the treasury
 }
 
-// History lists the last movements of an account, newest first, at most limit and never more than MaxHistory.
-func (s *Store) History(ctx context.Context, account kudos.Account, limit int) ([]Entry, error) {
+// History lists the last movements of an account, newest first, at most limit and never more than MaxHistory: all of them,
+// or those of some kinds.
+func (s *Store) History(ctx context.Context, account kudos.Account, kinds []kudos.Kind, limit int) ([]Entry, error) {
 	const query = `
-SELECT e.id, e.key, e.kind, e.created, p.amount
-FROM posting p JOIN event e ON e.id = p.event
-WHERE p.account = $1 ORDER BY p.event DESC, p.line DESC LIMIT $2`
+SELECT e.id, e.key, e.kind, e.created, p.amount,
+  COALESCE((SELECT MIN(o.account) FROM posting o WHERE o.event = p.event AND o.account >= 0 AND o.account <> p.account), -1)
+FROM (SELECT event, line, account, amount FROM posting WHERE account = $1 ORDER BY event DESC, line DESC LIMIT $2) p
+JOIN event e ON e.id = p.event
+WHERE ((CAST(1 AS BIGINT) << CAST(e.kind AS INTEGER)) & $3) <> 0
+ORDER BY p.event DESC, p.line DESC LIMIT $4`
+	limit = min(max(limit, 0), MaxHistory)
+	depth, mask := int64(limit), int64(-1)
+	if len(kinds) > 0 {
+		depth, mask = historyDepth, 0
+		for _, k := range kinds {
+			mask |= 1 << k
+		}
+	}
 	var out []Entry
 	err := s.each(ctx, s.read, func(scan func(...any) error) error {
 		var (
-			e               Entry
-			key             string
-			created, amount int64
+			e                      Entry
+			key                    string
+			created, amount, other int64
 		)
-		if err := scan(&e.Event, &key, &e.Kind, &created, &amount); err != nil {
+		if err := scan(&e.Event, &key, &e.Kind, &created, &amount, &other); err != nil {
 			return err
 		}
 		var err error
 		e.Key, err = unplain(key)
-		e.At, e.Amount = fromMicros(created), kudos.Amount(amount)
+		e.At, e.Amount, e.Other = fromMicros(created), kudos.Amount(amount), kudos.Treasury
+		if e.Kind == kudos.KindTransfer {
+			e.Other = kudos.Account(other)
+		}
 		out = append(out, e)
 		return err
-	}, query, int64(account), int64(min(max(limit, 0), MaxHistory)))
+	}, query, int64(account), depth, mask, int64(limit))
 	return out, s.wrap("read the history of "+account.String(), err)
 }

@@ -63,6 +63,20 @@ SELECT ` + messageColumns + ` FROM chat_message WHERE channel = $1 AND message =
 	return s.message(ctx, query, channel, message)
 }
 
+// MessagesBetween lists a person's messages made from one time until before another, oldest first, at most limit and never
+// more than MaxDocs.
+func (s *Store) MessagesBetween(ctx context.Context, person string, from, until time.Time, limit int) ([]chat.Message, error) {
+	const query = `
+SELECT ` + messageColumns + ` FROM chat_message WHERE person = $1 AND created >= $2 AND created < $3 ORDER BY created, key LIMIT $4`
+	return s.messages(ctx, "list a person's chat messages of a time", query, person, micros(from), micros(until), int64(min(max(limit, 0), MaxDocs)))
+}
+
+// ReplaceParams gives a message other parameters, if it has the ones that are named and is not open. It reports whether.
+func (s *Store) ReplaceParams(ctx context.Context, key string, old, params []byte) (bool, error) {
+	n, err := s.db.exec(ctx, `UPDATE chat_message SET params = $3 WHERE key = $1 AND params = $2 AND NOT open`, key, notNil(old), notNil(params))
+	return n > 0, s.wrap("replace the parameters of "+key, err)
+}
+
 // PruneMessages forgets messages that were made before a time and are not open; it reports how many.
 func (s *Store) PruneMessages(ctx context.Context, olderThan time.Time) (int64, error) {
 	const query = `DELETE FROM chat_message WHERE created < $1 AND NOT open`

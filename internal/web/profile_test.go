@@ -248,3 +248,21 @@ func TestAGiftWithAKeyNeedsNoSession(t *testing.T) {
 		}
 	}
 }
+
+func TestNoFormOfferedWhileGiftsAreSwitchedOff(t *testing.T) {
+	t.Parallel()
+	h := buildWith(t, web.Options{}, horde.Settings{AnonymousAllowed: true})
+	h.account(t, "Anna", kudos.Whole(500))
+	h.account(t, "Bert", 0)
+	status, body, _ := h.do(t, "GET", "/transfer", nil)
+	if status != 200 || !strings.Contains(body, "has switched gifts of kudos off") || strings.Contains(body, "<form") {
+		t.Errorf("the page answers %d %s", status, body)
+	}
+	if _, body, _ := h.do(t, "GET", "/", nil); strings.Contains(body, `href="/transfer"`) {
+		t.Error("the front page leads there")
+	}
+	gift := url.Values{"username": {"Bert#2"}, "amount": {"3"}, "src_api_key": {"AnnaAnna"}}
+	if status, body, _ := h.do(t, "POST", "/transfer", gift); status != 400 || !strings.Contains(body, "switched gifts of kudos off") || strings.Contains(body, "<form") {
+		t.Errorf("a gift answers %d %s", status, body)
+	}
+}

@@ -153,6 +153,7 @@ type page struct {
 	Path    string // of the page shown
 	Name    string // as typed
 	Open    bool   // whether accounts can be made
+	Giving  bool   // whether people may give kudos
 	Alias   string // of the new account
 	Key     string // of an account, shown this once
 	Me      *visitor
@@ -202,7 +203,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // show renders a page whole before the first byte leaves.
 func (s *site) show(w http.ResponseWriter, r *http.Request, status int, name string, p page) {
 	p.Horde = s.opts
-	p.Open = s.opts.Registration
+	p.Open, p.Giving = s.opts.Registration, s.deps.Engine.TransfersAllowed()
 	p.Path = r.URL.Path
 	if p.Me == nil {
 		p.Me = s.visitor(r)

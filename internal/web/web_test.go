@@ -46,6 +46,12 @@ type house struct {
 
 func build(t *testing.T, opts web.Options) *house {
 	t.Helper()
+	return buildWith(t, opts, horde.Settings{AnonymousAllowed: true, TransfersAllowed: true})
+}
+
+func buildWith(t *testing.T, opts web.Options, settings horde.Settings) *house {
+	t.Helper()
+	settings.AnonymousKey = hash("0000000000")
 	h := &house{clock: clock.NewFake(time.Unix(1_800_000_000, 0))}
 	block, err := aes.NewCipher(make([]byte, 32))
 	if err != nil {
@@ -61,7 +67,7 @@ func build(t *testing.T, opts web.Options) *house {
 		t.Fatal(err)
 	}
 	h.Engine, err = engine.Open(t.Context(), db, engine.Options{
-		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hash("0000000000"), TransfersAllowed: true}, Now: h.clock.Now, IDs: source, Log: zerolog.Nop(),
+		Settings: settings, Now: h.clock.Now, IDs: source, Log: zerolog.Nop(),
 	})
 	if err != nil {
 		t.Fatal(err)

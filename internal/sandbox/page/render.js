@@ -173,7 +173,7 @@ function attachmentsNode(attachments, image) {
   for (const a of attachments) {
     if (!a.content_type?.startsWith("image/")) {
       list.append(el("a", { class: "file", href: a.url, download: a.filename }, "📄 " + a.filename + " (" + Math.ceil(a.size / 1024) + " KiB)"));
-    } else if (a.filename.startsWith("SPOILER_")) {
+    } else if (a.flags & 8 || a.filename.startsWith("SPOILER_")) {
       const hidden = el("div", { class: "spoiler" }, image(a.url, a.description, a.width, a.height));
       const cover = el("button", { type: "button", class: "button secondary", onclick: () => { hidden.classList.add("shown"); cover.remove(); } }, "Show hidden image");
       hidden.append(cover);

@@ -4,6 +4,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -74,16 +75,52 @@ func testDocs(t *testing.T, opts store.Options) {
 	if m, err := s.MessagesOfPerson(ctx, "ann", 5); err != nil || len(m) != 1 {
 		t.Errorf("ann's messages: %v, %v", m, err)
 	}
-	for _, m := range []chat.Message{
-		{Key: "open", Open: true}, {Key: "deleted", Params: []byte(chat.Deleted)}, {Key: "past", Params: []byte(`{"prompt":"a"}`)},
-	} {
-		m.Person, m.Created = "bob", noon
+	one := chat.Message{Key: "k1", Person: "bob", Params: []byte(`{"a": 1}`), Created: noon.Add(time.Hour)}
+	two := chat.Message{Key: "k2", Person: "bob", Params: []byte(`{}`), Created: noon.Add(2 * time.Hour), Open: true}
+	for _, m := range []chat.Message{one, two} {
 		if err := s.SaveMessage(ctx, m); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if m, err := s.PastMessages(ctx, "bob", 5); err != nil || len(m) != 1 || m[0].Key != "past" {
-		t.Errorf("bob's past messages: %v, %v", m, err)
+	for what, c := range map[string]struct {
+		from, until time.Duration
+		limit       int
+		want        []string
+	}{
+		"before them": {0, time.Hour, 9, nil}, "the first": {time.Hour, 2 * time.Hour, 9, []string{"k1"}},
+		"both": {0, 3 * time.Hour, 9, []string{"k1", "k2"}}, "one of both": {0, 3 * time.Hour, 1, []string{"k1"}},
+	} {
+		m, err := s.MessagesBetween(ctx, "bob", noon.Add(c.from), noon.Add(c.until), c.limit)
+		var keys []string
+		for _, x := range m {
+			keys = append(keys, x.Key)
+		}
+		if err != nil || !slices.Equal(keys, c.want) {
+			t.Errorf("messages, %s: %v, %v, want %v", what, keys, err, c.want)
+		}
+	}
+	for what, c := range map[string]struct {
+		m    chat.Message
+		old  string
+		want bool
+	}{"other parameters": {one, `{}`, false}, "an open one": {two, `{}`, false}, "these": {one, `{"a": 1}`, true}} {
+		if done, err := s.ReplaceParams(ctx, c.m.Key, []byte(c.old), []byte(`{"b": 2}`)); err != nil || done != c.want {
+			t.Errorf("replace %s: %v, %v", what, done, err)
+		}
+	}
+	if m, _, err := s.MessageByKey(ctx, "k1"); err != nil || string(m.Params) != `{"b": 2}` || m.Person != "bob" {
+		t.Errorf("replaced: %+v, %v", m, err)
+	}
+	for _, m := range []chat.Message{
+		{Key: "open", Open: true}, {Key: "deleted", Params: []byte(chat.Deleted)}, {Key: "past", Params: []byte(`{"prompt":"a"}`)},
+	} {
+		m.Person, m.Created = "cat", noon
+		if err := s.SaveMessage(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := s.PastMessages(ctx, "cat", 5); err != nil || len(m) != 1 || m[0].Key != "past" {
+		t.Errorf("cat's past messages: %v, %v", m, err)
 	}
 	if n, err := s.ForgetPerson(ctx, "ann"); err != nil || n != 2 {
 		t.Errorf("forgot %d rows, %v, want 2", n, err)

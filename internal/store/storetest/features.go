@@ -267,17 +267,29 @@ func testLedger(t *testing.T, opts store.Options) {
 		}
 		for _, p := range slices.Backward(e.Postings) {
 			if p.Account == account {
-				want = append(want, store.Entry{Event: e.ID, Key: e.Key, Kind: e.Kind, At: e.At, Amount: p.Amount})
+				line := store.Entry{Event: e.ID, Key: e.Key, Kind: e.Kind, At: e.At, Amount: p.Amount, Other: kudos.Treasury}
+				for _, other := range e.Postings {
+					if e.Kind == kudos.KindTransfer && other.Account != account {
+						line.Other = other.Account
+					}
+				}
+				want = append(want, line)
 			}
 		}
 	}
 	for _, limit := range []int{3, store.MaxHistory, -1} {
-		got, err := s.History(t.Context(), account, limit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(want[:min(len(want), max(limit, 0))], got, cmpopts.EquateEmpty()); diff != "" {
-			t.Errorf("History(%s, %d) (-want +got):\n%s", account, limit, diff)
+		for _, kinds := range [][]kudos.Kind{nil, {kudos.KindTransfer}, {kudos.KindSettle, kudos.KindReserve, kudos.KindReturn}} {
+			want := slices.Clone(want)
+			if kinds != nil {
+				want = slices.DeleteFunc(want, func(e store.Entry) bool { return !slices.Contains(kinds, e.Kind) })
+			}
+			got, err := s.History(t.Context(), account, kinds, limit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want[:min(len(want), max(limit, 0))], got, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("History(%s, %v, %d) (-want +got):\n%s", account, kinds, limit, diff)
+			}
 		}
 	}
 	ranks(t, s, w)

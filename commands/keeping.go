@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"stablemate/commands/chat"
+)
+
+// keepImages copies what belongs to a result into the album, so that its buttons and /history work as long as its message
+// is remembered. What is gone already is no error.
+func (s *Set) keepImages(ctx context.Context, p *params, made []outcome) error {
+	keys := []string{p.Source, p.Mask}
+	if p.Fine != nil {
+		keys = append(keys, p.Fine.Extra...)
+	}
+	for _, g := range made {
+		if !g.Censored {
+			keys = append(keys, g.Blob)
+		}
+	}
+	for _, key := range keys {
+		if key == "" {
+			continue
+		}
+		if err := s.deps.Images.Keep(ctx, key, maxPicture); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// renewFavourites keeps the images of favourites for another while.
+func (s *Set) renewFavourites(ctx context.Context) error {
+	list, err := s.favourites.due(ctx, s.now(), choreBatch)
+	if err != nil {
+		return fmt.Errorf("favourites to keep: %w", err)
+	}
+	for _, e := range list {
+		var p params
+		err := json.Unmarshal(e.value.Message.Params, &p)
+		if err == nil {
+			err = s.keepImages(ctx, &p, p.Made)
+		}
+		if err != nil { // the others are not to wait for it
+			s.log.Warn().Err(err).Str("key", e.key).Msg("cannot keep the images of a favourite")
+		}
+		person, _, _ := strings.Cut(e.key, ":")
+		_, err = s.favourites.change(ctx, e.key, s.aboutFavourite(person), func(f *chat.Favourite) error {
+			if f.At.IsZero() {
+				return errNoFavourite // any more
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errNoFavourite) {
+			return fmt.Errorf("keep a favourite: %w", err)
+		}
+	}
+	return nil
+}
+
+var errNoFavourite = errors.New("no favourite")
+
+// aboutFavourite files a favourite under its person. Its images are kept anew well before the album would let go of them.
+func (s *Set) aboutFavourite(person string) about {
+	return about{person: person, due: s.now().Add(s.opts.Keep / 4)}
+}
