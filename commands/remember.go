@@ -229,8 +229,13 @@ func (m *memory[V]) dropIf(ctx context.Context, key string, over func(v *V) bool
 	if err != nil || !r.found || !over(&r.value) {
 		return false, err
 	}
+	w := m.ask(key)
 	there, err := m.docs.DeleteDocAt(ctx, m.kind, key, r.doc.Version)
-	m.forget(key)
+	heard := err
+	if !there {
+		heard = errors.Join(err, chat.ErrChanged)
+	}
+	m.wrote(key, w, remembered[V]{}, heard)
 	return there, err
 }
 
