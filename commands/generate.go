@@ -119,6 +119,9 @@ type asking struct {
 	hidden bool // the answer is for the person alone
 }
 
+// blame is whom a refusal of it falls on.
+func (a *asking) blame() blame { return blame{guild: a.in.GuildID, person: a.in.User.ID, from: a.from} }
+
 // start asks for images, texts or forms on behalf of whoever caused the interaction. Everything that can be refused in time
 // is refused before the acknowledgement. Then the row comes before the request, and the request carries the row's key, so
 // that a crash in between leads to one request and not to two.
@@ -141,7 +144,7 @@ func (s *Set) begin(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	slow, err := s.checkInTime(ctx, &a)
 	if err != nil {
-		return s.blamed(ctx, &a, err)
+		return s.blamed(ctx, a.e.say, a.blame(), err)
 	}
 	ref, placing, err := s.promise(ctx, in, r, a.e, a.hidden)
 	if err != nil {
@@ -158,7 +161,7 @@ func (s *Set) begin(ctx context.Context, in *discord.Interaction, r *discord.Res
 func (s *Set) place(ctx context.Context, a *asking, ref discord.MessageRef, unchecked bool) error {
 	if unchecked {
 		if err := s.check(ctx, a); err != nil {
-			return s.blamed(ctx, a, err)
+			return s.blamed(ctx, a.e.say, a.blame(), err)
 		}
 	}
 	if _, known, err := s.deps.Messages.MessageByKey(ctx, a.key); err != nil || known {

@@ -80,7 +80,7 @@ func TestAPartyThanksItsGuestsAndEndsByItself(t *testing.T) {
 	r.sand.Arm(sandbox.Fault{Kind: sandbox.Status, Code: 502, Method: "POST", Path: "/channels/" + thread + "/messages", Times: 5})
 	r.restart(73 * time.Hour)
 	r.eventually("the prize is given", func() bool { return r.user(sandbox.Friend).Details.Received == 30*kudos.One })
-	r.eventually("the results are not told", func() bool { return strings.Contains(r.logs.String(), "does not end yet") })
+	r.eventually("the results are not told", func() bool { return strings.Contains(r.logs.String(), "looking after a party did not work") })
 	r.restart(2 * time.Minute)
 	r.inThread(sandbox.Friend, thread, "Apples** is over", "The favourite picture: Entry 2 by", "the prize of 20 kudos", "Rewards for entries: 10 kudos")
 	r.balance(sandbox.Newcomer, host+20*kudos.One)
