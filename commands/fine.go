@@ -69,8 +69,14 @@ func (f *fine) line() string {
 		on   bool
 		name string
 	}{
-		{f.Hires, "hires fix"}, {f.Tiling, "tiling"}, {f.Transparent, "transparent"}, {f.Trusted, "trusted"}, {f.Fast, "no slow workers"},
-		{f.Downgrade, "downgrade"}, {f.NoBatch, "one at a time"}, {f.ClipSkip > 0, "clip skip " + strconv.Itoa(f.ClipSkip)},
+		{f.Hires, "hires fix"},
+		{f.Tiling, "tiling"},
+		{f.Transparent, "transparent"},
+		{f.Trusted, "trusted"},
+		{f.Fast, "no slow workers"},
+		{f.Downgrade, "downgrade"},
+		{f.NoBatch, "one at a time"},
+		{f.ClipSkip > 0, "clip skip " + strconv.Itoa(f.ClipSkip)},
 		{f.Variation > 0, "seed variation " + strconv.Itoa(f.Variation)},
 	} {
 		if x.on {

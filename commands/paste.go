@@ -147,11 +147,11 @@ func pastedJSON(p *params, text string) (found []flag, unknown []string, err err
 					continue
 				}
 				if name == "models" && len(v) > 1 { // one of them, or any: there is nothing between
-					unknown = append(unknown, discord.Clip("models: "+inLine(v[1:]), maxUnknown))
+					unknown = append(unknown, discord.Clip("models: "+commaed(v[1:]), maxUnknown))
 					v = v[:1]
 				}
 				if len(v) > 0 {
-					found = append(found, flag{name, inLine(v)})
+					found = append(found, flag{name, commaed(v)})
 				}
 			default:
 				found = append(found, flag{name, fmt.Sprint(v)})
@@ -162,8 +162,8 @@ func pastedJSON(p *params, text string) (found []flag, unknown []string, err err
 	return found, unknown, level(body)
 }
 
-// inLine writes values with commas in between.
-func inLine(values []any) string {
+// commaed writes values with commas in between.
+func commaed(values []any) string {
 	var out []string
 	for _, v := range values {
 		out = append(out, fmt.Sprint(v))

@@ -20,15 +20,18 @@ func TestPastedParametersAreTakenAsOtherProgramsWriteThem(t *testing.T) {
 	}{
 		"a line with the schedule behind the sampler": {
 			"Steps: 30, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 123, Width: 512, Height: 768",
-			params{Steps: 30, Sampler: "k_dpmpp_2m", Karras: true, CFG: 7, Seed: "123", Width: 512, Height: 768}, nil,
+			params{Steps: 30, Sampler: "k_dpmpp_2m", Karras: true, CFG: 7, Seed: "123", Width: 512, Height: 768},
+			nil,
 		},
 		"a whole text with a negative prompt of many parts": {
 			"Negative prompt: worms, (mud:1.4), rain Steps: 20, Sampler: Euler a, Clip skip: 2, Lora hashes: \"ink: 1, fog: 2\", Version: v1.6",
-			params{Negative: "worms, (mud:1.4), rain", Steps: 20, Sampler: "k_euler_a", Fine: &fine{ClipSkip: 2}}, []string{"lora hashes", "version"},
+			params{Negative: "worms, (mud:1.4), rain", Steps: 20, Sampler: "k_euler_a", Fine: &fine{ClipSkip: 2}},
+			[]string{"lora hashes", "version"},
 		},
 		"lines with a prompt before": {
 			"an apple, red\nNegative prompt: worms\nSteps: 20",
-			params{Negative: "worms", Steps: 20}, []string{"an apple", "red"},
+			params{Negative: "worms", Steps: 20},
+			[]string{"an apple", "red"},
 		},
 		"an inch is no quotation mark": {
 			"Negative prompt: 5\" nails, rust, Steps: 9", params{Negative: "5\" nails, rust", Steps: 9}, nil,
@@ -45,7 +48,8 @@ func TestPastedParametersAreTakenAsOtherProgramsWriteThem(t *testing.T) {
 			params{Prompt: "red apple", Negative: "worms", Seed: "18446744073709551615", CFG: 7.5, Amount: 2, Sampler: "k_heun", Karras: true, Fine: &fine{
 				Hires: true, Control: "canny", FaceFixer: 0.5, Post: []string{"GFPGAN"}, Loras: []horde.Lora{{Name: "ink", Model: 0.5, Clip: 1}},
 				TIs: []horde.TI{{Name: "7", InjectTI: "negprompt", Strength: 0.8}},
-			}}, []string{"nsfw"},
+			}},
+			[]string{"nsfw"},
 		},
 	} {
 		var p params
@@ -84,7 +88,9 @@ func TestEmbeddingsSayWhereTheyGo(t *testing.T) {
 	t.Parallel()
 	got, err := embeddings("ink:0.5, 7:neg\nmud:-1:neg, fog")
 	want := []horde.TI{
-		{Name: "ink", Strength: 0.5, InjectTI: "prompt"}, {Name: "7", Strength: 1, InjectTI: "negprompt"}, {Name: "mud", Strength: -1, InjectTI: "negprompt"},
+		{Name: "ink", Strength: 0.5, InjectTI: "prompt"},
+		{Name: "7", Strength: 1, InjectTI: "negprompt"},
+		{Name: "mud", Strength: -1, InjectTI: "negprompt"},
 		{Name: "fog", Strength: 1, InjectTI: "prompt"},
 	}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
