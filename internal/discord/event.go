@@ -43,6 +43,7 @@ const (
 	ManageGuild    Permissions = 1 << 5
 	ViewChannel    Permissions = 1 << 10
 	ManageMessages Permissions = 1 << 13
+	AttachFiles    Permissions = 1 << 15
 	ReadHistory    Permissions = 1 << 16
 	MentionAll     Permissions = 1 << 17
 	MuteMembers    Permissions = 1 << 22
@@ -54,6 +55,7 @@ const (
 	ManageThreads  Permissions = 1 << 34
 	TimeoutMembers Permissions = 1 << 40
 
+	PinMessages       Permissions = 1 << 51
 	CreateExpressions Permissions = 1 << 43 // emoji of the guild, and remove those that one made oneself
 )
 
