@@ -201,6 +201,21 @@ func (m *memory[V]) dropIf(ctx context.Context, key string, over func(v *V) bool
 	return there, err
 }
 
+// putOff makes a document due later, readable or not. One that somebody else changes meanwhile is left to them.
+func (m *memory[V]) putOff(ctx context.Context, key string, due time.Time) error {
+	d, found, err := m.docs.Doc(ctx, m.kind, key)
+	if err != nil || !found {
+		return err
+	}
+	d.Due = due
+	_, err = m.docs.SaveDoc(ctx, d)
+	m.forget(key)
+	if errors.Is(err, chat.ErrChanged) {
+		return nil
+	}
+	return err
+}
+
 // entry is a document of a list.
 type entry[V any] struct {
 	key   string
