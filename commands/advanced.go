@@ -376,6 +376,9 @@ func (s *Set) pasted(p *params, f flag) (known bool, err error) {
 	case "postprocessing", "post":
 		fine.Post, err = postProcessors(f.value)
 		return true, err
+	case "qr", "qrcode":
+		fine.QR = discord.Clip(f.value, maxQR)
+		return true, nil
 	case "lora":
 		fine.Loras, err = loras(f.value, 1)
 		return true, err

@@ -3,10 +3,13 @@
 package commands_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"stablemate/horde"
+	"stablemate/horde/engine"
 	"stablemate/internal/sandbox"
 )
 
@@ -85,6 +88,31 @@ func TestTheAdvancedPanelEditsADraft(t *testing.T) {
 	r.jump(25 * time.Hour)
 	r.click(sandbox.Newcomer, panel.ID, "Estimate")
 	r.whisper(sandbox.Newcomer, "This draft is gone")
+}
+
+func TestAnImageHidesAQRCode(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.run(sandbox.Newcomer, "advanced", map[string]any{"prompt": "red apple", "review": true, "seed": "7"})
+	panel := r.whisper(sandbox.Newcomer, "red apple")
+	r.fillIn(sandbox.Newcomer, r.click(sandbox.Newcomer, panel.ID, "QR code"), map[string]string{"qr": " https://stable.example/ "})
+	r.message(sandbox.Newcomer, panel.ID, "QR code: ```\nhttps://stable.example/\n")
+	form := r.click(sandbox.Newcomer, panel.ID, "QR code")
+	if form.Modal == nil || form.Modal.Inputs[0].Value != "https://stable.example/" {
+		t.Fatalf("the form is %+v", form.Modal)
+	}
+	out := r.click(sandbox.Newcomer, panel.ID, "Generate")
+	r.message(sandbox.Newcomer, out.MessageID, "No worker")
+	owner := r.owner("d_999", "Owner")
+	job, err := engine.Do(r.ctx(), r.p.engine, horde.Pop{Owner: owner.ID, Amount: 1, Offer: horde.Offer{
+		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:99:test", Threads: 1, MaxPixels: 1 << 20, Img2Img: true, ControlNet: true,
+	}})
+	if err != nil || len(job.Generations) != 1 {
+		t.Fatalf("popped %+v, %v", job, err)
+	}
+	if i := job.Image; i.Workflow != horde.WorkflowQRCode || !slices.Equal(i.ExtraTexts, []horde.ExtraText{{Text: "https://stable.example/", Reference: horde.WorkflowQRCode}}) {
+		t.Errorf("the workflow is %q with %+v", i.Workflow, i.ExtraTexts)
+	}
 }
 
 func TestThreeReportsHideAnImage(t *testing.T) {

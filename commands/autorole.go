@@ -79,7 +79,7 @@ func (c *roleCommand) tell(ctx context.Context, parts ...string) error {
 // rolesManaged lets only people in who manage roles, also when they press a button.
 func (s *Set) rolesManaged(h func(context.Context, *roleCommand) error) discord.HandlerFunc {
 	return func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-		if ok, err := s.administers(ctx, in, r, discord.ManageRoles, s.say(in).T("permission.manageroles")); !ok {
+		if err := s.needs(in, discord.ManageRoles, "permission.manageroles"); err != nil {
 			return err
 		}
 		rules, _, err := s.roles.rules.get(ctx, in.GuildID)
@@ -169,6 +169,7 @@ func (s *Set) roleAdd(ctx context.Context, c *roleCommand) error {
 	if err != nil {
 		return c.refusedRule(ctx, err)
 	}
+	s.logRule(ctx, c.in, "added", rule)
 	return c.tell(ctx, c.w.T("autorole.added", "Rule", sayRule(c.w, rule)), sayPaused(c.w, after, role, s.now()), c.w.T("autorole.soon"))
 }
 
@@ -182,6 +183,13 @@ func (s *Set) changeRoleRules(ctx context.Context, in *discord.Interaction, f fu
 		return after, err
 	}
 	return after, s.roles.requestPass(ctx, in.GuildID)
+}
+
+// logRule writes into a guild's log what became of a rule.
+func (s *Set) logRule(ctx context.Context, in *discord.Interaction, what string, rule chat.RoleRule) {
+	s.logTo(ctx, in.GuildID, func(w words.Words) string {
+		return w.T("autorole.log."+what, "Who", mention(in.User.ID), "Rule", sayRule(w, rule))
+	})
 }
 
 func (s *Set) roleEdit(ctx context.Context, c *roleCommand) error {
@@ -231,6 +239,7 @@ func (s *Set) roleEdit(ctx context.Context, c *roleCommand) error {
 	if err != nil {
 		return c.refusedRule(ctx, err)
 	}
+	s.logRule(ctx, c.in, "edited", changed)
 	return c.tell(ctx, c.w.T("autorole.edited", "Rule", sayRule(c.w, changed)), sayPaused(c.w, after, role, s.now()), c.w.T("autorole.soon"))
 }
 
@@ -267,6 +276,7 @@ func (s *Set) roleRemove(ctx context.Context, c *roleCommand) error {
 	if err != nil {
 		return c.refusedRule(ctx, err)
 	}
+	s.logRule(ctx, c.in, "removed", gone)
 	what := "autorole.takes"
 	if gone.Keep {
 		what = "autorole.keeps"

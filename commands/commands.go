@@ -64,6 +64,8 @@ type Docs interface {
 	ForgetPerson(ctx context.Context, person string) (int64, error)
 	ForgetGuild(ctx context.Context, guild string) (int64, error)
 	MessagesOfPerson(ctx context.Context, person string, limit int) ([]chat.Message, error)
+	// PastMessages lists those that are neither open nor deleted, newest first.
+	PastMessages(ctx context.Context, person string, limit int) ([]chat.Message, error)
 }
 
 // Images reads delivered images and keeps those that others are made from. An image that is not kept any more is an

@@ -3,7 +3,6 @@
 package commands
 
 import (
-	"context"
 	"fmt"
 	"strings"
 
@@ -49,16 +48,15 @@ func suggest(typed string, all []discord.Choice) []discord.Choice {
 	return out
 }
 
-// administers refuses whoever lacks a permission in the guild, or is in none. ok is false when it has answered.
-func (s *Set) administers(ctx context.Context, in *discord.Interaction, r *discord.Responder, p discord.Permissions, name string) (ok bool, err error) {
-	w := s.say(in)
-	switch {
+// needs refuses whoever lacks a permission in the guild, or is in none. key is the text that names the permission.
+func (s *Set) needs(in *discord.Interaction, p discord.Permissions, key string) error {
+	switch w := s.say(in); {
 	case in.GuildID == "":
-		return false, r.Reply(ctx, private(w.T("common.guildonly")))
+		return tell(w.T("common.guildonly"))
 	case !in.MemberPermissions.Has(p):
-		return false, r.Reply(ctx, private(w.T("common.needspermission", "Permission", name)))
+		return tell(w.T("common.needspermission", "Permission", w.T(key)))
 	}
-	return true, nil
+	return nil
 }
 
 // roleMention shows a role by its colour and name; mentions never ping.

@@ -39,6 +39,7 @@ const (
 	draftGenerate = "generate"
 	draftDiscard  = "discard"
 	draftSave     = "save"
+	draftQR       = "qr"
 )
 
 // anyModel is the value of the choice of any model.
@@ -134,6 +135,9 @@ func (s *Set) panel(e Effective, p params, note string) discord.Message {
 		add("advanced.switches", strings.Join(more, ", "))
 		add("advanced.post", escape(strings.Join(f.Post, ", ")))
 		add("advanced.loras", escape(strings.Trim(loraLines(f, ", ")+", "+tiLines(f, ", "), ", ")))
+		if f.QR != "" {
+			add("advanced.qr", codeBlock(f.QR, maxQR))
+		}
 	}
 	if p.sourced() {
 		add("advanced.image", imageLine(w, &p))
@@ -150,7 +154,8 @@ func (s *Set) panel(e Effective, p params, note string) discord.Message {
 			}},
 			{Buttons: []discord.Button{
 				press("advanced.estimate", "🧮", draftEstimate, discord.Secondary), press("advanced.generate", "🎨", draftGenerate, discord.Primary),
-				press("advanced.save", "⭐", draftSave, discord.Secondary), press("advanced.discard", "🗑️", draftDiscard, discord.Secondary),
+				press("advanced.save", "⭐", draftSave, discord.Secondary), press("advanced.qr", "🔳", draftQR, discord.Secondary),
+				press("advanced.discard", "🗑️", draftDiscard, discord.Secondary),
 			}},
 		},
 	}
@@ -275,7 +280,7 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 			return tell(w.T("effective.sources"))
 		}
 		return r.Modal(ctx, imageForm(w, &p))
-	case draftPrompt, draftNumbers, draftLoras, draftSave:
+	case draftPrompt, draftNumbers, draftLoras, draftSave, draftQR:
 		return r.Modal(ctx, draftForm(e, &p, arg))
 	case draftDiscard:
 		if _, err := s.drafts.drop(ctx, draftKey(in)); err != nil {
@@ -395,6 +400,10 @@ func draftForm(e Effective, p *params, arg string) discord.Modal {
 			strength = strconv.Itoa(int(p.Strength*100 + 0.5))
 		}
 		line("strength", w.T("advanced.strength"), strength, 4)
+	case draftQR:
+		m.Inputs = []discord.Input{
+			{CustomID: "qr", Label: discord.Clip(w.T("advanced.qrtext"), discord.MaxInputLabel), Value: p.detail().QR, Paragraph: true, Max: maxQR},
+		}
 	case draftLoras:
 		m.Inputs = []discord.Input{
 			{CustomID: "lora", Label: w.T("advanced.loraline"), Value: loraLines(p.detail(), "\n"), Paragraph: true, Max: 1000},
@@ -462,6 +471,8 @@ func (s *Set) filledDraft(p *params, arg string, v map[string]string) (err error
 				_, err = s.pasted(p, flag{name, value})
 			}
 		}
+	case draftQR:
+		p.detail().QR = discord.Clip(strings.TrimSpace(v["qr"]), maxQR)
 	case draftLoras:
 		f := p.detail()
 		if f.Loras, err = loras(v["lora"], 1); err == nil {

@@ -67,6 +67,7 @@ type place struct {
 	restricted             bool // by age, and in a guild that has the bot
 	direct                 bool // with the bot alone
 	manager                bool // of the guild
+	brought                bool // by the person, who installed the bot for themselves
 }
 
 // Effective is what holds for one interaction. It is a value; nobody changes its lists.
@@ -91,6 +92,7 @@ type Effective struct {
 	share       bool // images may help research
 	strict      bool
 	strange     bool
+	guests      bool // people may bring the bot along
 	answers     chat.Answers
 	shut        []chat.Feature // switched off by the operators
 	draining    bool           // no new work is taken
@@ -118,7 +120,7 @@ func tellOf(part, text string) error { return &toldError{text, part} }
 // resolve finds what holds at a place.
 func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 	e := Effective{
-		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sources: true, share: true, strange: true, answers: chat.AnswersChosen,
+		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sources: true, share: true, strange: true, guests: true, answers: chat.AnswersChosen,
 		access: map[chat.Feature][]string{},
 	}
 	rule := chat.AdultRestricted
@@ -157,6 +159,7 @@ func (e *Effective) layer(r chat.Rules, adult *chat.Adult) {
 	replace(&e.share, r.Share)
 	replace(&e.strict, r.Strict)
 	replace(&e.strange, r.Strange)
+	replace(&e.guests, r.Installed)
 	if r.Spoiler != nil {
 		e.spoiler, e.forced = *r.Spoiler, *r.Spoiler
 	}
@@ -235,7 +238,7 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	at := place{
 		guild: in.GuildID, channel: in.ChannelID, parent: in.ChannelParent, roles: in.MemberRoles,
 		direct:  in.GuildID == "" && in.Context == discord.WithBot,
-		manager: in.MemberPermissions.Has(discord.ManageGuild),
+		manager: in.MemberPermissions.Has(discord.ManageGuild), brought: brought(in),
 	}
 	var g chat.Guild
 	var b chat.Block
@@ -264,6 +267,11 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 		e.limits = atMost(e.limits, chat.Limits{AtOnce: youngAtOnce})
 	}
 	return e, nil
+}
+
+// brought reports whether somebody uses the bot who installed it for themselves, where it is not at home.
+func brought(in *discord.Interaction) bool {
+	return in.GuildID != "" && !in.GuildInstalled || in.Context == discord.WithOthers
 }
 
 // youngUntil is when a Discord account is old enough for everything; zero when it is, or when nobody asks.
@@ -353,6 +361,8 @@ func (e *Effective) admit(f chat.Feature) error {
 	switch roles := e.access[f]; {
 	case e.barred:
 		return tell(e.blockedText())
+	case e.brought && !e.guests:
+		return tell(e.say.T("effective.brought"))
 	case e.off && !e.manager:
 		return tell(e.say.T("effective.off"))
 	case len(roles) > 0 && !e.manager && !slices.ContainsFunc(e.roles, func(id string) bool { return slices.Contains(roles, id) }):
@@ -560,7 +570,7 @@ func (s *Set) gate(ctx context.Context, in *discord.Interaction) error {
 		return err
 	}
 	e := resolve(s.opts.Ceiling, g, chat.Person{}, place{
-		guild: in.GuildID, channel: in.ChannelID, parent: in.ChannelParent, manager: in.MemberPermissions.Has(discord.ManageGuild),
+		guild: in.GuildID, channel: in.ChannelID, parent: in.ChannelParent, manager: in.MemberPermissions.Has(discord.ManageGuild), brought: brought(in),
 	})
 	e.say, e.barred, e.block = s.say(in), barred, b
 	return e.admit("")

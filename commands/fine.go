@@ -27,7 +27,11 @@ type fine struct {
 	Fast        bool         `json:"fast,omitempty"` // no slow workers
 	Downgrade   bool         `json:"downgrade,omitempty"`
 	NoBatch     bool         `json:"no_batch,omitempty"`
+	QR          string       `json:"qr,omitempty"` // text of a QR code that the image hides
 }
+
+// maxQR is how many characters a QR code in an image has: with more of them its squares are too small for an image.
+const maxQR = 250
 
 // into puts them into the core's form of a request. Nil changes nothing.
 func (f *fine) into(n *horde.NewImage) {
@@ -38,6 +42,9 @@ func (f *fine) into(n *horde.NewImage) {
 	i.ClipSkip, i.SeedVariation, i.Tiling, i.HiresFix, i.Transparent = f.ClipSkip, f.Variation, f.Tiling, f.Hires, f.Transparent
 	i.Post, i.FaceFixer, i.Control = slices.Clone(f.Post), f.FaceFixer, f.Control
 	i.Loras, i.TIs = slices.Clone(f.Loras), slices.Clone(f.TIs)
+	if f.QR != "" {
+		i.Workflow, i.ExtraTexts = horde.WorkflowQRCode, []horde.ExtraText{{Text: f.QR, Reference: horde.WorkflowQRCode}}
+	}
 	n.TrustedWorkers, n.SlowWorkers, n.AllowDowngrade, n.DisableBatching = f.Trusted, !f.Fast, f.Downgrade, f.NoBatch
 }
 

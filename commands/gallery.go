@@ -19,9 +19,9 @@ const galleryPrefix = "gallery:"
 // inGallery reports whether a row is of a message in a gallery, which is no request of its own.
 func inGallery(row chat.Message) bool { return strings.HasPrefix(row.Key, galleryPrefix) }
 
-// prize counts who keeps a result. Once enough people of its guild do, it is shown in the guild's gallery: once, and only
+// noteFavourite counts who keeps a result. Once enough people of its guild do, it is shown in the guild's gallery: once, and only
 // where its kind may be seen. What is private, or its person's own favourite, does not count.
-func (s *Set) prize(ctx context.Context, in *discord.Interaction, row chat.Message, p params, likes bool) error {
+func (s *Set) noteFavourite(ctx context.Context, in *discord.Interaction, row chat.Message, p params, likes bool) error {
 	if row.Guild == "" || in.GuildID != row.Guild || row.Ephemeral || in.User.ID == row.Person || inGallery(row) || !p.pictures() {
 		return nil
 	}
@@ -111,6 +111,14 @@ func (s *Set) takeDown(ctx context.Context, row chat.Message) {
 	if err != nil {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot take an image out of the gallery")
 		return
+	}
+	copied, there, err := s.deps.Messages.MessageByKey(ctx, galleryPrefix+row.Key)
+	if err == nil && there && !isGone(copied) {
+		copied.Params = []byte(chat.Deleted)
+		err = s.deps.Messages.SaveMessage(ctx, copied)
+	}
+	if err != nil {
+		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget what is in the gallery")
 	}
 	if found {
 		if _, err := s.shown.drop(ctx, row.Key); err != nil {

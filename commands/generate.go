@@ -74,6 +74,9 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 		model: p.Model, style: p.Style, texts: []string{p.Prompt, p.Negative}, width: p.Width, height: p.Height, steps: p.Steps,
 		amount: p.Amount, source: p.sourced(),
 	}
+	if p.Fine != nil {
+		a.texts = append(a.texts, p.Fine.QR)
+	}
 	if p.Styled != nil {
 		a.styleModels, a.styleTag = p.Styled.Models, append(slices.Clone(p.Styled.Tags), p.Styled.Name) // it may have been drawn
 	}
@@ -110,6 +113,9 @@ type asking struct {
 	hidden bool // the answer is for the person alone
 }
 
+// blame is whom a refusal of it falls on.
+func (a *asking) blame() blame { return blame{guild: a.in.GuildID, person: a.in.User.ID, from: a.from} }
+
 // start asks for images, texts or forms on behalf of whoever caused the interaction. Everything that can be refused in time
 // is refused before the acknowledgement. Then the row comes before the request, and the request carries the row's key, so
 // that a crash in between leads to one request and not to two.
@@ -132,7 +138,7 @@ func (s *Set) begin(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	slow, err := s.checkInTime(ctx, &a)
 	if err != nil {
-		return s.blamed(ctx, &a, err)
+		return s.blamed(ctx, a.e.say, a.blame(), err)
 	}
 	ref, err := s.promise(ctx, in, r, a.e, a.hidden)
 	if err != nil {
@@ -140,7 +146,7 @@ func (s *Set) begin(ctx context.Context, in *discord.Interaction, r *discord.Res
 	}
 	if slow {
 		if err := s.check(ctx, &a); err != nil {
-			return s.blamed(ctx, &a, err)
+			return s.blamed(ctx, a.e.say, a.blame(), err)
 		}
 	}
 	if _, known, err := s.deps.Messages.MessageByKey(ctx, a.key); err != nil || known {

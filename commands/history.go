@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
@@ -25,7 +26,9 @@ const (
 // Bounds of histories.
 const (
 	pastsPerPage = 10
-	maxPasts     = 200 // requests that are looked through
+	maxPasts     = 1000             // requests that are looked through
+	forgetAtOnce = 200              // requests that are read at once to be deleted
+	forgetTime   = 40 * time.Second // for deleting everything in one go; a handler has a minute
 )
 
 // past is an earlier request of a person, or a favourite.
@@ -108,7 +111,7 @@ func (s *Set) pasts(ctx context.Context, person string, q query) ([]past, error)
 	if err != nil {
 		return nil, fmt.Errorf("favourites: %w", err)
 	}
-	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, maxPasts)
+	rows, err := s.deps.Docs.PastMessages(ctx, person, maxPasts)
 	if err != nil {
 		return nil, fmt.Errorf("messages of a person: %w", err)
 	}
@@ -307,9 +310,7 @@ func (s *Set) deleteHistory(ctx context.Context, in *discord.Interaction, r *dis
 	w, o := s.say(in), in.Command.Options
 	if o.Bool("all", false) {
 		m := private(w.T("jobs.forgetall"))
-		yes := pickButton(w.T("jobs.forget"), "🗑️", verbForget, "", "yes")
-		yes.Style = discord.Danger
-		m.Components = []discord.Row{{Buttons: []discord.Button{yes}}}
+		m.Components = forgetButton(w)
 		return r.Reply(ctx, m)
 	}
 	if !o.Has("job") {
@@ -359,14 +360,51 @@ func (s *Set) pressForget(ctx context.Context, in *discord.Interaction, r *disco
 	if err := r.DeferUpdate(ctx); err != nil {
 		return err
 	}
-	all, err := s.pasts(ctx, in.User.ID, query{})
-	if err != nil {
+	n, all, err := s.forgetPast(ctx, in.User.ID)
+	switch {
+	case err != nil:
 		return err
+	case !all:
+		m := private(w.T("jobs.forgetmore", "Count", n))
+		m.Components = forgetButton(w)
+		return r.Update(ctx, m)
 	}
-	for _, x := range all {
-		s.forget(ctx, x.row)
+	return r.Update(ctx, private(w.T("jobs.forgotten", "Count", n)))
+}
+
+// forgetPast deletes what a person asked for and keeps, and tells how many results that were. all is false when the time of
+// a press was not enough: Discord takes messages away slowly.
+func (s *Set) forgetPast(ctx context.Context, person string) (n int, all bool, err error) {
+	enough, cancel := context.WithTimeout(ctx, forgetTime)
+	defer cancel()
+	seen := make(map[string]bool) // what could not be deleted comes again
+	for {
+		rows, err := s.deps.Docs.PastMessages(ctx, person, forgetAtOnce)
+		if err != nil {
+			return n, false, fmt.Errorf("past messages of a person: %w", err)
+		}
+		rows = slices.DeleteFunc(rows, func(row chat.Message) bool { return seen[row.Key] })
+		if len(rows) == 0 {
+			return n, true, nil
+		}
+		for _, row := range rows {
+			if enough.Err() != nil {
+				return n, false, nil //nolint:nilerr // the rest follows with the next press
+			}
+			seen[row.Key] = true
+			s.forget(ctx, row)
+			if !inGallery(row) {
+				n++
+			}
+		}
 	}
-	return r.Update(ctx, private(w.T("jobs.forgotten", "Count", len(all))))
+}
+
+// forgetButton deletes everything.
+func forgetButton(w words.Words) []discord.Row {
+	yes := pickButton(w.T("jobs.forget"), "🗑️", verbForget, "", "yes")
+	yes.Style = discord.Danger
+	return []discord.Row{{Buttons: []discord.Button{yes}}}
 }
 
 // completeHistory suggests earlier requests by their prompts.

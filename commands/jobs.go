@@ -93,7 +93,7 @@ func (s *Set) jobs(ctx context.Context, person string) ([]job, error) {
 		if !ok || json.Unmarshal(row.Params, &p) != nil {
 			continue
 		}
-		add(f.request, p, messageAddress(row.Guild, row.Channel, row.Message))
+		add(f.request, p, messageLink(row.Guild, row.Channel, row.Message))
 	}
 	if u, ok := s.find(person); ok {
 		for _, id := range s.engine.RequestsOf(u.ID) {
@@ -103,8 +103,8 @@ func (s *Set) jobs(ctx context.Context, person string) ([]job, error) {
 	return out, nil
 }
 
-// messageAddress is a link to a message, or empty while it is not known.
-func messageAddress(guild, channel, message string) string {
+// messageLink is where a message is, or empty while that is not known.
+func messageLink(guild, channel, message string) string {
 	if message == "" {
 		return ""
 	}

@@ -4,10 +4,12 @@ package commands_test
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"stablemate/commands/chat"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/internal/sandbox"
@@ -110,6 +112,35 @@ func TestHistory(t *testing.T) {
 		if m.ID == pear {
 			t.Error("the message of a deleted result is still there")
 		}
+	}
+}
+
+func TestALongHistoryIsDeletedWhole(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	save := func(i int, params string) {
+		r.t.Helper()
+		err := r.p.store.SaveMessage(r.ctx(), chat.Message{
+			Key: fmt.Sprintf("i:%06d", i), Person: sandbox.Newcomer, Created: r.now().Add(time.Duration(i-1000) * time.Second), Params: []byte(params),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 250 {
+		save(i, fmt.Sprintf(`{"prompt":"green pear %d"}`, i))
+	}
+	for i := range 210 { // what is deleted already is newer
+		save(500+i, chat.Deleted)
+	}
+	r.run(sandbox.Newcomer, "history list", map[string]any{"page": 25})
+	r.whisper(sandbox.Newcomer, "250. **green pear 0**")
+	r.run(sandbox.Newcomer, "history delete", map[string]any{"all": true})
+	sure := r.whisper(sandbox.Newcomer, "It cannot be brought back")
+	r.click(sandbox.Newcomer, sure.ID, "Delete everything")
+	r.whisper(sandbox.Newcomer, "250 results deleted")
+	if rows, err := r.p.store.PastMessages(r.ctx(), sandbox.Newcomer, 10); err != nil || len(rows) != 0 {
+		t.Errorf("there are still %d past messages, %v", len(rows), err)
 	}
 }
 

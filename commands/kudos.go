@@ -93,7 +93,7 @@ func (s *Set) kudosFamily() family {
 		private("pending", s.pendingGifts)
 		private("claim", s.claim)
 		rt.Command("kudos gift", discord.Route{Handle: s.answered(s.gift)})
-		rt.Command("kudos giftrole", discord.Route{Handle: s.answered(s.managing(s.giftRole))})
+		rt.Command("kudos giftrole", discord.Route{Handle: s.answered(s.managed(s.giftRole))})
 		rt.Command("kudos leaderboard", discord.Route{Handle: s.answered(s.leaderboard)})
 		rt.Command(discord.MenuPath(discord.UserMenu, menuGiftUser), discord.Route{Handle: s.answered(s.menuGiftUser), Private: true})
 		rt.Command(discord.MenuPath(discord.MessageMenu, menuGiftAuthor), discord.Route{Handle: s.answered(s.menuGiftAuthor), Private: true})
@@ -102,7 +102,7 @@ func (s *Set) kudosFamily() family {
 		rt.Component(verbGiftConfirm, discord.Route{Handle: s.answered(s.pressGiftConfirm), Private: true})
 		rt.Component(verbGiftDrop, discord.Route{Handle: s.answered(s.pressGiftDrop), Private: true})
 		rt.Component(verbWithdraw, discord.Route{Handle: s.answered(s.pressWithdraw), Private: true})
-		rt.Component(verbRoleGift, discord.Route{Handle: s.answered(s.managing(s.pressRoleGift))})
+		rt.Component(verbRoleGift, discord.Route{Handle: s.answered(s.managed(s.pressRoleGift))})
 	}}
 }
 

@@ -88,27 +88,12 @@ func (s *Set) kudosEmojiFamily() family {
 		for path, h := range map[string]discord.HandlerFunc{
 			"add": s.emojiAdd, "edit": s.emojiEdit, "remove": s.emojiRemove, "list": s.emojiList, "starter": s.emojiStarter, "test": s.emojiTest, "log": s.emojiLog,
 		} {
-			rt.Command("kudosemoji "+path, discord.Route{Handle: s.answered(s.managing(h)), Autocomplete: s.completeEmoji, Private: true})
+			rt.Command("kudosemoji "+path, discord.Route{Handle: s.answered(s.managed(h)), Autocomplete: s.completeEmoji, Private: true})
 		}
 		rt.Component(verbConsent, discord.Route{Handle: s.answered(s.pressConsent), Private: true})
-		rt.Component(verbStarter, discord.Route{Handle: s.answered(s.managing(s.pressStarter)), Private: true})
-		rt.Component(verbEmojiDefault, discord.Route{Handle: s.answered(s.managing(s.pressEmojiDefault)), Private: true})
+		rt.Component(verbStarter, discord.Route{Handle: s.answered(s.managed(s.pressStarter)), Private: true})
+		rt.Component(verbEmojiDefault, discord.Route{Handle: s.answered(s.managed(s.pressEmojiDefault)), Private: true})
 	}}
-}
-
-// managing lets a handler run only for who manages the guild. Discord hides the command from others; guilds can show it to
-// them, and components are pressed by anybody.
-func (s *Set) managing(h discord.HandlerFunc) discord.HandlerFunc {
-	return func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-		w := s.say(in)
-		switch {
-		case in.GuildID == "":
-			return tell(w.T("common.guildonly"))
-		case !in.MemberPermissions.Has(discord.ManageGuild):
-			return tell(w.T("common.needspermission", "Permission", "Manage Server"))
-		}
-		return h(ctx, in, r)
-	}
 }
 
 // readTerms puts the options that were given over a rule.

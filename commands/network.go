@@ -61,6 +61,15 @@ func (s *Set) outlaw(ctx context.Context, in *discord.Interaction) error {
 	if in.Type == discord.CommandRun && slices.Contains(alwaysHere(), in.Command.Name) || in.Command.Name == operatorCommand {
 		return nil
 	}
+	if brought(in) {
+		off, err := s.shut(ctx)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(off, chat.Installed) {
+			return tell(s.say(in).T("network.notbrought"))
+		}
+	}
 	b, barred, err := s.banOf(ctx, in.GuildID, in.User.ID)
 	if err != nil || !barred {
 		return err

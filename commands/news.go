@@ -69,7 +69,7 @@ func feedKey(guild, channel string) string { return guild + ":" + channel }
 // newsSubscribe makes a channel hear of news from now on. Its first message shows that the bot may write there.
 func (s *Set) newsSubscribe(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	if ok, err := s.administers(ctx, in, r, discord.ManageGuild, w.T("permission.manageguild")); !ok {
+	if err := s.needs(in, discord.ManageGuild, "permission.manageguild"); err != nil {
 		return err
 	}
 	if err := r.Defer(ctx, true); err != nil {
@@ -108,6 +108,9 @@ func (s *Set) newsSubscribe(ctx context.Context, in *discord.Interaction, r *dis
 	if _, err := s.feeds.change(ctx, feedKey(in.GuildID, id), a, func(v *chat.NewsFeed) error { *v = feed; return nil }); err != nil {
 		return fmt.Errorf("note a feed: %w", err)
 	}
+	s.logTo(ctx, in.GuildID, func(w words.Words) string {
+		return w.T("news.log.on", "Who", mention(in.User.ID), "Channel", "<#"+id+">")
+	})
 	return r.Reply(ctx, private(w.T("news.subscribed", "Channel", "<#"+id+">")))
 }
 
@@ -132,7 +135,7 @@ func (s *Set) saveFeed(ctx context.Context, f chat.NewsFeed) error {
 
 func (s *Set) newsUnsubscribe(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	if ok, err := s.administers(ctx, in, r, discord.ManageGuild, w.T("permission.manageguild")); !ok {
+	if err := s.needs(in, discord.ManageGuild, "permission.manageguild"); err != nil {
 		return err
 	}
 	id := in.Command.Options.String("channel")
@@ -143,6 +146,9 @@ func (s *Set) newsUnsubscribe(ctx context.Context, in *discord.Interaction, r *d
 	key := "news.notsubscribed"
 	if there {
 		key = "news.unsubscribed"
+		s.logTo(ctx, in.GuildID, func(w words.Words) string {
+			return w.T("news.log.off", "Who", mention(in.User.ID), "Channel", "<#"+id+">")
+		})
 	}
 	return r.Reply(ctx, private(w.T(key, "Channel", "<#"+id+">")))
 }

@@ -30,7 +30,7 @@ func (s *Set) tellDone(ctx context.Context, row chat.Message, p *params, end *en
 	}
 	w := s.wordsFor(ctx, row.Person)
 	where := w.T("settings.donehistory", "History", s.cmd("history list"))
-	if link := messageAddress(row.Guild, row.Channel, row.Message); link != "" && !row.Ephemeral {
+	if link := messageLink(row.Guild, row.Channel, row.Message); link != "" && !row.Ephemeral {
 		where = w.T("settings.donewhere", "Link", link)
 	}
 	s.tellQuietly(ctx, row.Person, lines(w.T("settings.done", "Time", textSeconds(end.at.Sub(row.Created)), "Prompt", shown(p.Prompt)), where))

@@ -62,7 +62,9 @@ func (s *Set) operatorFamily() family {
 }
 
 // switchable lists the features with a switch.
-func (s *Set) switchable() []chat.Feature { return append(chat.Features(), chat.Sources) }
+func (s *Set) switchable() []chat.Feature {
+	return append(chat.Features(), chat.Sources, chat.Installed)
+}
 
 // operatorCall is one use of /operator by an operator.
 type operatorCall struct {

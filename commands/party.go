@@ -15,6 +15,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
+	"stablemate/emojikudos"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
@@ -35,7 +36,7 @@ const (
 	maxPartyPer     = 50
 	maxPartyWords   = 200 // characters of required words
 	maxPartyTheme   = 500
-	maxPartyName    = 80
+	maxPartyName    = 100
 	maxPartyRunning = 5 // in a guild
 	partyDays       = 3 // when nobody says more
 
@@ -153,7 +154,7 @@ func (s *Set) readParty(ctx context.Context, in *discord.Interaction) (p chat.Pa
 		Award: int64(kudos.Whole(o.Int("award", 0))), Pay: int64(kudos.Whole(o.Int("pay", 0))),
 		Prize: int64(kudos.Whole(o.Int("prize", 0))), Budget: int64(kudos.Whole(o.Int("budget", 0))),
 		Per: int(min(max(o.Int("per_person", 1), 1), maxPartyPer)), Picks: chat.PartyWinner(cmp.Or(o.String("winner"), string(chat.WinnerNone))),
-		Emoji: cmp.Or(strings.TrimSpace(o.String("emoji")), partyEmoji), Stage: chat.PartyRunning,
+		Emoji: cmp.Or(o.String("emoji"), partyEmoji), Stage: chat.PartyRunning,
 		Hours: int(o.Int("hours", 24*o.Int("days", 0))),
 	}
 	for word := range strings.SplitSeq(o.String("words"), ",") {
@@ -167,9 +168,13 @@ func (s *Set) readParty(ctx context.Context, in *discord.Interaction) (p chat.Pa
 	if role, ok := o.Role("ping"); ok {
 		p.Ping = role.ID
 	}
-	// A guild's own emoji comes as <:name:id>, Discord's routes want name:id.
-	if inner, own := strings.CutPrefix(strings.TrimSuffix(p.Emoji, ">"), "<"); own {
-		p.Emoji = strings.TrimPrefix(strings.TrimPrefix(inner, "a:"), ":")
+	_, show, own, err := emojikudos.Parse(p.Emoji)
+	if err != nil {
+		return p, tell(w.T("party.bademoji"))
+	}
+	if p.Emoji = show; own != "" { // a guild's own emoji is <:name:id>, Discord's routes want name:id
+		p.Moving = strings.HasPrefix(show, "<a:")
+		p.Emoji = strings.Trim(strings.TrimPrefix(show, "<a"), "<:>")
 	}
 	e, err := s.effective(ctx, in)
 	if err != nil {
@@ -375,7 +380,7 @@ func (s *Set) partyCard(w words.Words, p *chat.Party) discord.Embed {
 	if p.Picks != chat.WinnerNone {
 		text := w.T("party.winner." + string(p.Picks))
 		if p.Picks == chat.WinnerEmoji {
-			text += " " + shownEmoji(p.Emoji)
+			text += " " + shownEmoji(p)
 		}
 		add("winner", text)
 		if p.Prize > 0 {
@@ -393,12 +398,15 @@ func (s *Set) partyCard(w words.Words, p *chat.Party) discord.Embed {
 	return e
 }
 
-// shownEmoji writes an emoji for a message.
-func shownEmoji(emoji string) string {
-	if name, id, own := strings.Cut(emoji, ":"); own && name != "" && id != "" {
-		return "<:" + emoji + ">"
+// shownEmoji writes a party's emoji for a message.
+func shownEmoji(p *chat.Party) string {
+	switch name, id, own := strings.Cut(p.Emoji, ":"); {
+	case !own || name == "" || id == "":
+		return escape(p.Emoji)
+	case p.Moving:
+		return "<a:" + p.Emoji + ">"
 	}
-	return escape(emoji)
+	return "<:" + p.Emoji + ">"
 }
 
 // partyHere finds the party of the thread that an interaction comes from.
@@ -428,49 +436,63 @@ func (s *Set) funded(ctx context.Context, in *discord.Interaction) (chat.Party, 
 }
 
 func (s *Set) partyInfo(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	p, err := s.partyHere(ctx, in)
-	if err != nil {
+	if err := r.Defer(ctx, true); err != nil { // reactions are counted
 		return err
 	}
-	w := s.say(in)
-	m := discord.Message{Ephemeral: true, Embeds: []discord.Embed{s.partyCard(w, &p)}}
+	return s.showSheet(ctx, in, r, "party")
+}
+
+// partySheet is what /party info shows.
+func (s *Set) partySheet(ctx context.Context, in *discord.Interaction, w words.Words, _ string) (sheet, error) {
+	p, err := s.partyHere(ctx, in)
+	if err != nil {
+		return sheet{}, err
+	}
+	card := s.partyCard(w, &p)
+	sh := sheet{title: card.Title, text: card.Description, fields: card.Fields}
+	if top := s.host.leading(ctx, in.ChannelID, &p); len(top) > 0 {
+		sh.fields = append(sh.fields, discord.Field{
+			Name: w.T("party.f.top"), Value: discord.Clip(lines(s.host.gallery(w, in.ChannelID, &p, top)...), discord.MaxFieldValue),
+		})
+	}
 	last := p.Entries[max(len(p.Entries)-partyShown, 0):]
-	var list []string
 	for i, e := range last {
-		list = append(list, entryLine(w, &p, in.ChannelID, len(p.Entries)-len(last)+i+1, e))
+		sh.rows = append(sh.rows, entryLine(w, &p, in.ChannelID, len(p.Entries)-len(last)+i+1, e))
 	}
 	if p.Stage != chat.PartyRunning {
-		list = append(list, w.T("party.isover"))
+		sh.rows = append(sh.rows, w.T("party.isover"))
 	}
-	m.Content = lines(list...)
-	return r.Reply(ctx, m)
+	return sh, nil
 }
 
 // entryLine names an entry with a link to it.
 func entryLine(w words.Words, p *chat.Party, thread string, number int, e chat.PartyEntry) string {
-	link := "https://discord.com/channels/" + p.Guild + "/" + thread + "/" + e.Message
-	return w.T("party.entry", "Number", number, "Person", mention(e.Person), "Link", link)
+	return w.T("party.entry", "Number", number, "Person", mention(e.Person), "Link", messageLink(p.Guild, thread, e.Message))
 }
 
 func (s *Set) partyList(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	w := s.say(in)
+	return s.showSheet(ctx, in, r, "parties")
+}
+
+// partiesSheet is what /party list shows.
+func (s *Set) partiesSheet(ctx context.Context, in *discord.Interaction, w words.Words, _ string) (sheet, error) {
 	if in.GuildID == "" {
-		return tell(w.T("common.guildonly"))
+		return sheet{}, tell(w.T("common.guildonly"))
 	}
 	all, err := s.parties.ofGuild(ctx, in.GuildID)
 	if err != nil {
-		return fmt.Errorf("parties: %w", err)
+		return sheet{}, fmt.Errorf("parties: %w", err)
 	}
-	var list []string
+	sh := sheet{title: w.T("party.title")}
 	for _, x := range all {
-		if x.value.Stage != chat.PartyOver && len(list) < maxPartyRunning {
-			list = append(list, w.T("party.listed", "Thread", "<#"+x.key+">", "Host", mention(x.value.Host), "Entries", len(x.value.Entries), "Ends", stamp(x.value.Ends)))
+		if x.value.Stage != chat.PartyOver {
+			sh.rows = append(sh.rows, w.T("party.listed", "Thread", "<#"+x.key+">", "Host", mention(x.value.Host), "Entries", len(x.value.Entries), "Ends", stamp(x.value.Ends)))
 		}
 	}
-	if len(list) == 0 {
-		list = append(list, w.T("party.nothing"))
+	if len(sh.rows) == 0 {
+		sh.text = w.T("party.nothing")
 	}
-	return r.Reply(ctx, private(lines(list...)))
+	return sh, nil
 }
 
 func (s *Set) partyExtend(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

@@ -104,6 +104,7 @@ func TestAHostLooksAfterAParty(t *testing.T) {
 		"you have 100":      {"name": "x", "budget": 1000, "award": 1},
 		"is too small":      {"name": "x", "budget": 10, "award": 5, "prize": 6, "winner": "host"},
 		"how the favourite": {"name": "x", "budget": 10, "prize": 6},
+		"not know this em":  {"name": "x", "budget": 10, "award": 1, "emoji": "hello"},
 	} {
 		r.run(sandbox.Newcomer, "party start", options)
 		r.whisper(sandbox.Newcomer, want)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"stablemate/commands/chat"
+	"stablemate/commands/words"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
@@ -38,9 +39,12 @@ const (
 type host struct {
 	s    *Set
 	wake chan struct{} // holds 1: something is due now
+	tops tops
 }
 
-func newHost(s *Set) *host { return &host{s: s, wake: make(chan struct{}, 1)} }
+func newHost(s *Set) *host {
+	return &host{s: s, wake: make(chan struct{}, 1), tops: tops{known: make(map[string]topCount)}}
+}
 
 func (h *host) ring() {
 	select {
@@ -337,7 +341,7 @@ func (h *host) tell(ctx context.Context, id string, p chat.Party, given kudos.Am
 		results = append(results, w.T("party.back", "Amount", hundredths(b.Amount), "Host", mention(b.Person)))
 	}
 	order := best(&p)
-	results = append(results, h.gallery(id, &p, order)...)
+	results = append(results, h.gallery(h.s.partyWords(&p), id, &p, order)...)
 	m := discord.Message{Content: discord.Clip(lines(results...), discord.MaxContent), Files: h.pictures(ctx, id, &p, order)}
 	_, err := h.s.bot.SendMessage(ctx, id, m)
 	if err != nil && len(m.Files) > 0 && (discord.IsTooLarge(err) || discord.IsMissingPermission(err)) {
@@ -387,10 +391,9 @@ func best(p *chat.Party) []int {
 	return order[:min(len(order), maxPartyTop)]
 }
 
-// gallery links entries.
-func (h *host) gallery(id string, p *chat.Party, order []int) []string {
-	w := h.s.partyWords(p)
-	sign := shownEmoji(p.Emoji)
+// gallery links entries, with their votes.
+func (h *host) gallery(w words.Words, id string, p *chat.Party, order []int) []string {
+	sign := shownEmoji(p)
 	if p.Picks == chat.WinnerPoll {
 		sign = "🗳️"
 	}

@@ -4,10 +4,12 @@ package commands_test
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"stablemate/commands/chat"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
@@ -117,6 +119,34 @@ func TestTheHostPaysForGuests(t *testing.T) {
 	if got := len(r.p.engine.SharedKeysOf(host.ID)); got != 0 {
 		t.Errorf("%d shared keys are left", got)
 	}
+}
+
+func TestPartiesAreListedInFullAndShowWhoIsInFront(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.worker(nil)
+	name := strings.Repeat("n", 100)
+	thread := r.party(sandbox.Newcomer, map[string]any{
+		"name": name, "budget": 30, "award": 5, "prize": 10, "winner": "emoji", "emoji": "<a:dance:123456789012345678>",
+	})
+	r.inThread(sandbox.Friend, thread, name, "<a:dance:123456789012345678>")
+	id := r.entry(sandbox.Friend, thread, "1")
+	r.react(sandbox.Admin, id, "dance:123456789012345678")
+	r.runIn(sandbox.Friend, thread, "party info", nil)
+	info := r.whisper(sandbox.Friend, "In front so far: - Entry 1 by", "1 <a:dance:123456789012345678>")
+	r.click(sandbox.Friend, info.ID, "Publish")
+	r.inThread(sandbox.Admin, thread, "In front so far: - Entry 1 by")
+
+	for i := range 9 {
+		key := "11000000000000099" + strconv.Itoa(i)
+		value := []byte(`{"name":"x","guild":"` + sandbox.GuildID + `","host":"` + sandbox.Admin + `","stage":"running","ends":"2100-01-01T00:00:00Z"}`)
+		if _, err := r.p.store.SaveDoc(r.ctx(), chat.Doc{Kind: chat.KindParty, Key: key, Guild: sandbox.GuildID, Person: sandbox.Admin, Value: value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.run(sandbox.Friend, "party list", nil)
+	r.whisper(sandbox.Friend, "Parties in this server", "<#"+thread+">", "<#110000000000000998>")
 }
 
 func TestPeopleVoteForTheFavouriteAndFundItTogether(t *testing.T) {

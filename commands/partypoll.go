@@ -58,7 +58,7 @@ func (h *host) ballot(w words.Words, id string, p *chat.Party, finals []int) dis
 		choose.Options = append(choose.Options, discord.SelectOption{
 			Label: discord.Clip(w.T("party.votefor", "Number", n), discord.MaxLabel), Value: strconv.Itoa(n),
 		})
-		list = append(list, strconv.Itoa(n)+" · "+mention(e.Person)+" · https://discord.com/channels/"+p.Guild+"/"+id+"/"+e.Message)
+		list = append(list, strconv.Itoa(n)+" · "+mention(e.Person)+" · "+messageLink(p.Guild, id, e.Message))
 	}
 	text := w.T("party.ballot", "Name", escape(p.Name), "Until", stamp(h.s.now().Add(partyPoll)))
 	return discord.Message{

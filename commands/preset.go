@@ -54,7 +54,7 @@ func (s *Set) preset(ctx context.Context, in *discord.Interaction, name string) 
 // recent lists somebody's last requests for images, the newest first. Deleted ones, and those for texts or about images
 // that are there, have nothing to keep.
 func (s *Set) recent(ctx context.Context, person string) ([]entry[params], error) {
-	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, maxLookedAt)
+	rows, err := s.deps.Docs.PastMessages(ctx, person, maxLookedAt)
 	if err != nil {
 		return nil, fmt.Errorf("requests of a person: %w", err)
 	}

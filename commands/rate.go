@@ -386,15 +386,18 @@ func (s *Set) pressRateDo(ctx context.Context, in *discord.Interaction, r *disco
 
 // ratingStats tells about one's own ratings, those of the guild and all.
 func (s *Set) ratingStats(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	w := s.say(in)
-	embed := discord.Embed{Title: w.T("rate.stats.title"), Color: embedColor}
+	return s.showSheet(ctx, in, r, "ratings")
+}
+
+func (s *Set) ratingSheet(ctx context.Context, in *discord.Interaction, w words.Words, _ string) (sheet, error) {
+	sh := sheet{title: w.T("rate.stats.title")}
 	field := func(key, value string) {
-		embed.Fields = append(embed.Fields, discord.Field{Name: w.T(key), Value: discord.Clip(value, discord.MaxFieldValue)})
+		sh.fields = append(sh.fields, discord.Field{Name: w.T(key), Value: discord.Clip(value, discord.MaxFieldValue)})
 	}
 	if u, ok := s.find(in.User.ID); ok {
 		mine, err := s.deps.Ratings.Mine(ctx, u.ID)
 		if err != nil {
-			return err
+			return sh, err
 		}
 		text := []string{w.T("rate.stats.my", "Votes", mine.Votes, "Artifacts", mine.Artifacts, "Kudos", thanks(w, mine.Reward),
 			"Today", mine.Today, "Daily", mine.Daily)}
@@ -409,13 +412,13 @@ func (s *Set) ratingStats(ctx context.Context, in *discord.Interaction, r *disco
 	if in.GuildID != "" {
 		guild, err := s.deps.Ratings.Guild(ctx, in.GuildID)
 		if err != nil {
-			return err
+			return sh, err
 		}
 		field("rate.stats.guild", w.T("rate.stats.count", "Votes", guild.Votes, "Artifacts", guild.Artifacts))
 	}
 	all, err := s.deps.Ratings.Totals(ctx)
 	if err != nil {
-		return err
+		return sh, err
 	}
 	field("rate.stats.all", w.T("rate.stats.count", "Votes", all.Votes, "Artifacts", all.Artifacts)+"\n"+
 		w.T("rate.stats.images", "Images", all.Images, "Rated", all.Images-all.ByVotes[0]))
@@ -426,7 +429,7 @@ func (s *Set) ratingStats(ctx context.Context, in *discord.Interaction, r *disco
 		}
 		field("rate.stats.clients", strings.Join(text, "\n"))
 	}
-	return r.Reply(ctx, discord.Message{Embeds: []discord.Embed{embed}, Ephemeral: true})
+	return sh, nil
 }
 
 // ratingLeaders lists who rated most, and lets people keep out of the list.
@@ -441,11 +444,25 @@ func (s *Set) ratingLeaders(ctx context.Context, in *discord.Interaction, r *dis
 			return fmt.Errorf("hide from the leaderboard: %w", err)
 		}
 	}
-	leaders, err := s.deps.Ratings.Leaders(ctx)
+	m, err := s.sheetMessage(ctx, in, w, look{name: "raters"}, false)
 	if err != nil {
 		return err
 	}
-	var text []string
+	m.Ephemeral = true
+	if known {
+		if mine, err := s.deps.Ratings.Mine(ctx, u.ID); err == nil && mine.Hidden {
+			m.Content = "-# " + w.T("rate.top.hidden", "Command", s.cmd("ratings leaderboard"))
+		}
+	}
+	return r.Reply(ctx, m)
+}
+
+func (s *Set) raterSheet(ctx context.Context, _ *discord.Interaction, w words.Words, _ string) (sheet, error) {
+	sh := sheet{title: w.T("rate.top.title")}
+	leaders, err := s.deps.Ratings.Leaders(ctx)
+	if err != nil {
+		return sh, err
+	}
 	for _, l := range leaders {
 		person, ok := s.engine.User(l.User)
 		if !ok || person.Has(horde.RoleFlagged) || person.Has(horde.RoleDeleted) {
@@ -455,42 +472,36 @@ func (s *Set) ratingLeaders(ctx context.Context, in *discord.Interaction, r *dis
 		if who, ok := personOf(person); ok {
 			p, _, err := s.people.get(ctx, who)
 			if err != nil {
-				return fmt.Errorf("settings of a person: %w", err)
+				return sh, fmt.Errorf("settings of a person: %w", err)
 			}
 			if p.Unlisted {
 				name = "*" + w.T("kudos.hidden") + "*"
 			}
 		}
-		text = append(text, w.T("rate.top.line", "Place", len(text)+1, "Name", name, "Votes", l.Votes))
+		sh.rows = append(sh.rows, w.T("rate.top.line", "Place", len(sh.rows)+1, "Name", name, "Votes", l.Votes))
 	}
-	if len(text) == 0 {
-		text = append(text, w.T("rate.top.none"))
+	if len(sh.rows) == 0 {
+		sh.text = w.T("rate.top.none")
 	}
-	if known {
-		if mine, err := s.deps.Ratings.Mine(ctx, u.ID); err == nil && mine.Hidden {
-			text = append(text, "-# "+w.T("rate.top.hidden", "Command", s.cmd("ratings leaderboard")))
-		}
-	}
-	return r.Reply(ctx, discord.Message{Ephemeral: true, Embeds: []discord.Embed{{
-		Title: w.T("rate.top.title"), Color: embedColor, Description: discord.Clip(strings.Join(text, "\n"), discord.MaxEmbedDescription),
-	}}})
+	return sh, nil
 }
 
 // ratingDatasets lists what there is to rate.
 func (s *Set) ratingDatasets(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	w := s.say(in)
+	return s.showSheet(ctx, in, r, "datasets")
+}
+
+func (s *Set) datasetSheet(ctx context.Context, _ *discord.Interaction, w words.Words, _ string) (sheet, error) {
+	sh := sheet{title: w.T("rate.sets.title")}
 	sets, votes, err := s.deps.Ratings.Datasets(ctx)
 	if err != nil {
-		return err
+		return sh, err
 	}
-	var text []string
 	for _, d := range sets {
-		text = append(text, w.T("rate.sets.line", "Name", escape(datasetTitle(w, d.Name)), "Images", d.Images, "Open", d.Open, "Votes", votes[d.Name].Votes))
+		sh.rows = append(sh.rows, w.T("rate.sets.line", "Name", escape(datasetTitle(w, d.Name)), "Images", d.Images, "Open", d.Open, "Votes", votes[d.Name].Votes))
 	}
-	if len(text) == 0 {
-		text = append(text, w.T("rate.sets.none"))
+	if len(sh.rows) == 0 {
+		sh.text = w.T("rate.sets.none")
 	}
-	return r.Reply(ctx, discord.Message{Ephemeral: true, Embeds: []discord.Embed{{
-		Title: w.T("rate.sets.title"), Color: embedColor, Description: discord.Clip(strings.Join(text, "\n"), discord.MaxEmbedDescription),
-	}}})
+	return sh, nil
 }

@@ -365,11 +365,6 @@ func newsLine(w words.Words, l emojikudos.Line, back bool) string {
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " · ")
 }
 
-// messageLink is where a message of a guild is.
-func messageLink(guild, channel, message string) string {
-	return "https://discord.com/channels/" + guild + "/" + channel + "/" + message
-}
-
 // dm sends a direct message, unless the person has shown that they take none.
 func (s *Set) dm(ctx context.Context, person string, m discord.Message) error {
 	_, err := s.reach(ctx, person, m)

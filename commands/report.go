@@ -121,7 +121,7 @@ func (s *Set) submitReport(ctx context.Context, in *discord.Interaction, r *disc
 func (s *Set) tellReport(ctx context.Context, in *discord.Interaction, rep chat.Report, hidden bool) {
 	said := escape(discord.Clip(in.Modal.Values["reason"], maxReportReason))
 	s.logTo(ctx, in.GuildID, func(w words.Words) string {
-		text := w.T("report.log", "Person", mention(in.User.ID), "Link", messageAddress(rep.Guild, rep.Channel, rep.Message),
+		text := w.T("report.log", "Person", mention(in.User.ID), "Link", messageLink(rep.Guild, rep.Channel, rep.Message),
 			"Reason", cmp.Or(said, w.T("report.none")), "Count", len(rep.People))
 		if hidden {
 			text = lines(text, w.T("report.hidden"))
@@ -150,7 +150,7 @@ func (s *Set) tellModerators(ctx context.Context, rep chat.Report, row chat.Mess
 		if len(rep.Reasons) > 0 {
 			said = escape(strings.Join(rep.Reasons, " / "))
 		}
-		return w.T("report.moderators", "Link", messageAddress(rep.Guild, rep.Channel, rep.Message), "Request", escape(row.Request),
+		return w.T("report.moderators", "Link", messageLink(rep.Guild, rep.Channel, rep.Message), "Request", escape(row.Request),
 			"Account", account, "From", from, "Reason", discord.Clip(said, maxReportReason), "Count", len(rep.People))
 	})
 }

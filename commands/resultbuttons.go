@@ -351,6 +351,7 @@ func (s *Set) pressInfo(ctx context.Context, in *discord.Interaction, r *discord
 	if err != nil {
 		return err
 	}
+	m.Components = s.styleFromRow(s.say(in), in.User.ID, short(row), &p)
 	return r.Reply(ctx, m)
 }
 
@@ -475,7 +476,7 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 		if err := r.Reply(ctx, private(w.T("image.unfavoured"))); err != nil {
 			return err
 		}
-		return s.prize(ctx, in, row, p, false)
+		return s.noteFavourite(ctx, in, row, p, false)
 	}
 	mine, err := s.favourites.ofPerson(ctx, in.User.ID)
 	if err != nil {
@@ -502,7 +503,7 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	if err := r.Reply(ctx, private(w.T("image.favoured", "History", s.cmd("history list")))); err != nil {
 		return err
 	}
-	return s.prize(ctx, in, row, p, true)
+	return s.noteFavourite(ctx, in, row, p, true)
 }
 
 // discard removes the files of a result and what was asked for. Images that help research stay there.
@@ -512,7 +513,7 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 	}
 	s.takeDown(ctx, row)
 	s.discardImages(ctx, row, p)
-	row.Params, row.Sealed = []byte(gone), []byte{}
+	row.Params, row.Sealed = []byte(chat.Deleted), []byte{}
 	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget a request")
 	}
@@ -547,10 +548,8 @@ func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
 	}
 }
 
-// gone are the parameters of a request that was deleted.
-const gone = `{"prompt":"","width":0,"height":0,"steps":0,"amount":0,"cfg":0,"sampler":"","user":0}`
-
-func isGone(row chat.Message) bool { return bytes.Equal(row.Params, []byte(gone)) }
+// isGone reports whether a row is of a request that was deleted.
+func isGone(row chat.Message) bool { return bytes.Equal(row.Params, []byte(chat.Deleted)) }
 
 // showMade answers privately with a result that was made before.
 func (s *Set) showMade(ctx context.Context, r *discord.Responder, row chat.Message, p params) error {

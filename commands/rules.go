@@ -99,6 +99,7 @@ func ruleLines() []ruleLine {
 		{"server.f.negative", func(_ words.Words, r chat.Rules) string { return discord.Clip(escape(r.Negative), 300) }},
 		{"server.f.strict", truth(func(r chat.Rules) *bool { return r.Strict }, "server.v.owner", "server.v.everybody")},
 		{"server.f.strange", truth(func(r chat.Rules) *bool { return r.Strange }, "server.v.allowed", "server.v.forbidden")},
+		{"server.f.installed", truth(func(r chat.Rules) *bool { return r.Installed }, "server.v.allowed", "server.v.forbidden")},
 		{"server.f.language", func(_ words.Words, r chat.Rules) string { return languageName(r.Language) }},
 	}
 	for _, f := range chat.Features() {
@@ -154,7 +155,7 @@ func (s *Set) changeRules(ctx context.Context, in *discord.Interaction, w words.
 
 // decided reports whether rules decide anything.
 func decided(r chat.Rules) bool {
-	return r.Off != nil || r.Spoiler != nil || r.Sources != nil || r.Share != nil || r.Strict != nil || r.Strange != nil || len(r.Access) > 0 ||
+	return r.Off != nil || r.Spoiler != nil || r.Sources != nil || r.Share != nil || r.Strict != nil || r.Strange != nil || r.Installed != nil || len(r.Access) > 0 ||
 		len(r.Models)+len(r.NoModels)+len(r.NoStyles)+len(r.Words) > 0 || !r.Limits.Zero() ||
 		r.Negative != "" || r.Adult != "" || r.Answers != "" || r.Language != ""
 }

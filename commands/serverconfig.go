@@ -69,14 +69,12 @@ func (s *Set) serverConfigFamily() family {
 	}}
 }
 
-// managed lets only those through who manage the guild, on every press anew.
+// managed lets only those through who manage the guild, on every press anew: Discord hides such commands from others, but
+// guilds can show them to everybody, and components are pressed by anybody.
 func (s *Set) managed(h discord.HandlerFunc) discord.HandlerFunc {
 	return func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-		switch w := s.say(in); {
-		case in.GuildID == "":
-			return tell(w.T("common.guildonly"))
-		case !in.MemberPermissions.Has(discord.ManageGuild):
-			return tell(w.T("common.needspermission", "Permission", w.T("server.permission")))
+		if err := s.needs(in, discord.ManageGuild, "permission.manageguild"); err != nil {
+			return err
 		}
 		return h(ctx, in, r)
 	}
@@ -84,9 +82,18 @@ func (s *Set) managed(h discord.HandlerFunc) discord.HandlerFunc {
 
 // serverShow lists everything that is decided.
 func (s *Set) serverShow(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	m, err := s.serverOverview(ctx, in)
+	if err != nil {
+		return err
+	}
+	return r.Reply(ctx, m)
+}
+
+// serverOverview is the message with everything that is decided, and with what is held against people here.
+func (s *Set) serverOverview(ctx context.Context, in *discord.Interaction) (discord.Message, error) {
 	g, _, err := s.guilds.get(ctx, in.GuildID)
 	if err != nil {
-		return fmt.Errorf("settings of a guild: %w", err)
+		return discord.Message{}, fmt.Errorf("settings of a guild: %w", err)
 	}
 	w := s.say(in)
 	fields := ruleFields(w, g.Rules)
@@ -119,7 +126,17 @@ func (s *Set) serverShow(ctx context.Context, in *discord.Interaction, r *discor
 	}
 	barred, err := s.blocks.ofGuild(ctx, in.GuildID)
 	if err != nil {
-		return fmt.Errorf("blocks of a guild: %w", err)
+		return discord.Message{}, fmt.Errorf("blocks of a guild: %w", err)
+	}
+	paused, err := s.pausesHere(ctx, in)
+	if err != nil {
+		return discord.Message{}, err
+	}
+	var pauses []string
+	liftable := false
+	for _, p := range paused {
+		pauses = append(pauses, s.pauseLine(w, p))
+		liftable = liftable || p.mayLift(in.User.ID)
 	}
 	for _, b := range barred {
 		blocks = append(blocks, s.blockLine(w, b.value))
@@ -127,12 +144,18 @@ func (s *Set) serverShow(ctx context.Context, in *discord.Interaction, r *discor
 	more("server.f.channels", channels)
 	more("server.f.roles", roles)
 	more("server.f.blocks", blocks)
+	more("server.f.pauses", pauses)
 	m := private("")
 	m.Embeds = []discord.Embed{{Title: w.T("server.title"), Color: embedColor, Fields: fitEmbed(fields)}}
 	if len(fields) == 0 {
 		m.Embeds[0].Description = w.T("server.nothing", "Panel", s.cmd("serverconfig panel"))
 	}
-	return r.Reply(ctx, m)
+	if liftable {
+		m.Components = []discord.Row{{Buttons: []discord.Button{{
+			Label: w.T("server.pause.lift"), Style: discord.Primary, CustomID: serverID(wholeGuild, pressLift),
+		}}}}
+	}
+	return m, nil
 }
 
 // ruleFields are the lines that are decided.

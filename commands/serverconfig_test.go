@@ -3,11 +3,14 @@
 package commands_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"stablemate/commands"
+	"stablemate/commands/chat"
 	"stablemate/horde/kudos"
 	"stablemate/internal/sandbox"
 )
@@ -105,6 +108,34 @@ func TestTheAdministratorsDecide(t *testing.T) {
 		return !m.Ephemeral && len(m.Attachments) == 1 && m.Command == "generate" && !strings.HasPrefix(m.Attachments[0].Filename, "SPOILER_") &&
 			holds(m, []string{"<@" + sandbox.Friend + ">"})
 	})
+}
+
+func TestAListThatNoFormHoldsIsNotWipedByOne(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	var list []string
+	for i := range 100 {
+		list = append(list, fmt.Sprintf("%060d", i))
+	}
+	value, err := json.Marshal(map[string]any{"words": list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.p.store.SaveDoc(r.ctx(), chat.Doc{Kind: chat.KindGuild, Key: sandbox.GuildID, Guild: sandbox.GuildID, Value: value}); err != nil {
+		t.Fatal(err)
+	}
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "lists")
+	r.message(sandbox.Admin, panel, "Blocked words: 100 entries")
+	form := r.click(sandbox.Admin, panel, "Blocked words")
+	if form.Modal == nil || form.Modal.Inputs[0].Value != "" || !strings.Contains(form.Modal.Inputs[0].Placeholder, "too long") {
+		t.Fatalf("the form is %+v", form.Modal)
+	}
+	r.fillIn(sandbox.Admin, form, map[string]string{"list": " "})
+	r.whisper(sandbox.Admin, "stays as it is")
+	r.message(sandbox.Admin, panel, "Blocked words: 100 entries")
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Blocked words"), map[string]string{"list": "-"})
+	r.message(sandbox.Admin, panel, "Nothing is decided yet")
 }
 
 func TestChannelsRolesAndPeopleHaveRulesOfTheirOwn(t *testing.T) {

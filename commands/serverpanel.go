@@ -125,6 +125,8 @@ func (s *Set) serverRows(w words.Words, g chat.Guild, rules chat.Rules, scope, s
 		}
 		if scope != wholeGuild {
 			rows[2].Buttons = append(rows[2].Buttons, toggle("server.f.off", "content/off", rules.Off, false))
+		} else {
+			rows[2].Buttons = append(rows[2].Buttons, toggle("server.f.installed", "content/installed", rules.Installed, true))
 		}
 		return rows
 	case sectionPlaces:
@@ -230,6 +232,8 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 			}
 			return r.Update(ctx, s.serverPanel(w, g, wholeGuild, sectionGeneral))
 		}
+	case pressLift:
+		return s.liftPauses(ctx, in, r)
 	}
 	section := head
 	if head == "section" {
@@ -282,6 +286,8 @@ func serverChange(in *discord.Interaction, head, tail string) (change func(*chat
 		return does(func(r *chat.Rules) { r.Strict = flip(r.Strict, false) }), sectionAccess
 	case "content/strange":
 		return does(func(r *chat.Rules) { r.Strange = flip(r.Strange, true) }), sectionAccess
+	case "content/installed":
+		return does(func(r *chat.Rules) { r.Installed = flip(r.Installed, true) }), sectionAccess
 	case "content/off":
 		return does(func(r *chat.Rules) { r.Off = flip(r.Off, false) }), sectionAccess
 	case "general/language":
@@ -333,12 +339,18 @@ func serverForm(w words.Words, rules chat.Rules, scope, section, which string) d
 	} else {
 		input.Value, input.Placeholder, input.Max = rules.Negative, w.T("server.negative"), maxNegative/2
 	}
-	if utf8.RuneCountInString(input.Value) > discord.MaxInputValue {
-		input.Value = "" // longer than a form holds: it can only be written anew
+	if tooLongToShow(input.Value) {
+		input.Value, input.Placeholder = "", discord.Clip(w.T("server.longlist"), 100)
 	}
 	form.Inputs = []discord.Input{input}
 	return form
 }
+
+// tooLongToShow reports whether a text is longer than a form holds: it can only be written anew.
+func tooLongToShow(text string) bool { return utf8.RuneCountInString(text) > discord.MaxInputValue }
+
+// emptied is what somebody writes to empty a list that is too long to be shown.
+const emptied = "-"
 
 // listOf finds a list of the rules; nil where there is no such list.
 func listOf(r *chat.Rules, which string) *[]string {
@@ -375,6 +387,12 @@ func (s *Set) submitServer(ctx context.Context, in *discord.Interaction, r *disc
 		}
 		text := in.Modal.Values["list"]
 		if list := listOf(rules, which); list != nil {
+			switch long := tooLongToShow(strings.Join(*list, "\n")); {
+			case long && strings.TrimSpace(text) == "":
+				return tell(w.T("server.longkept"))
+			case long && strings.TrimSpace(text) == emptied:
+				text = ""
+			}
 			entries, err := readList(w, text)
 			*list = entries
 			return err

@@ -348,15 +348,13 @@ func usesOf(in *discord.Interaction) []string {
 
 // useFor is the document of a scope, if the presser may decide about it.
 func (s *Set) useFor(in *discord.Interaction, scope string) (string, error) {
-	w := s.say(in)
-	switch {
-	case scope == "me":
+	if scope == "me" {
 		return "person:" + in.User.ID, nil
-	case in.GuildID == "":
-		return "", tell(w.T("common.guildonly"))
-	case !in.MemberPermissions.Has(discord.ManageGuild):
-		return "", tell(w.T("common.needspermission", "Permission", "Manage Server"))
-	case scope == "channel":
+	}
+	if err := s.needs(in, discord.ManageGuild, "permission.manageguild"); err != nil {
+		return "", err
+	}
+	if scope == "channel" {
 		return "channel:" + in.ChannelID, nil
 	}
 	return "guild:" + in.GuildID, nil
@@ -369,8 +367,12 @@ func (s *Set) keyUse(ctx context.Context, in *discord.Interaction, r *discord.Re
 		return err
 	}
 	if in.Command.Options.Bool("off", false) {
-		if _, err := s.keyUses.drop(ctx, use); err != nil {
+		was, err := s.keyUses.drop(ctx, use)
+		if err != nil {
 			return err
+		}
+		if was {
+			s.logKeyUse(ctx, in, scope, "sharedkey.log.off", "")
 		}
 		return r.Reply(ctx, private(w.T("sharedkey.off", "Scope", w.T("sharedkey.scope."+scope))))
 	}
@@ -417,7 +419,22 @@ func (s *Set) submitKeyUse(ctx context.Context, in *discord.Interaction, r *disc
 	}); err != nil {
 		return fmt.Errorf("keep the use of a shared key: %w", err)
 	}
+	s.logKeyUse(ctx, in, scope, "sharedkey.log.use", k.Name)
 	return r.Reply(ctx, private(w.T("sharedkey.inuse", "Name", escape(k.Name), "Scope", w.T("sharedkey.scope."+scope))))
+}
+
+// logKeyUse writes into a guild's log which key pays for a channel or for all of it.
+func (s *Set) logKeyUse(ctx context.Context, in *discord.Interaction, scope, key, name string) {
+	if scope == "me" {
+		return
+	}
+	where := "<#" + in.ChannelID + ">"
+	s.logTo(ctx, in.GuildID, func(w words.Words) string {
+		if scope == "guild" {
+			where = w.T("sharedkey.scope.guild")
+		}
+		return w.T(key, "Who", mention(in.User.ID), "Name", escape(name), "Scope", where)
+	})
 }
 
 // payThrough finds the shared key that pays for a request here, the closest one first. One that is gone, over or empty is

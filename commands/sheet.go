@@ -5,6 +5,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ const (
 const (
 	sheetRows   = 10  // on a page
 	sheetRow    = 350 // characters of a row
-	maxFilter   = 60  // bytes that a button carries about what is looked for
+	maxFilter   = 72  // bytes that a button carries about what is looked for
 	maxSheets   = 500 // rows that are looked at
 	sheetFields = 20
 )
@@ -89,11 +90,16 @@ func part(filter string, i int) string {
 
 // sheets lists all of them by name.
 func (s *Set) sheets() map[string]lookup {
-	return map[string]lookup{
+	all := map[string]lookup{
 		"models": s.modelList, "model": s.modelCard, "workers": s.workerList, "worker": s.workerCard, "teams": s.teamList,
 		"team": s.teamCard, "styles": s.styleList, "style": s.styleCard, "collections": s.collectionList, "collection": s.collectionCard,
 		"news": s.newsList, "status": s.hordeStatus, "performance": s.hordePerformance, "modes": s.hordeModes,
+		"party": s.partySheet, "parties": s.partiesSheet,
 	}
+	if s.deps.Ratings != nil {
+		maps.Copy(all, map[string]lookup{"ratings": s.ratingSheet, "raters": s.raterSheet, "datasets": s.datasetSheet})
+	}
+	return all
 }
 
 // sheetFamily is the buttons of sheets.

@@ -157,6 +157,20 @@ func TestStylesAreMadeAndFound(t *testing.T) {
 	if st, ok := r.p.engine.StyleNamed("ink", horde.StyleImage); !ok || st.Image.Steps != 20 || st.Image.Width != 384 {
 		t.Errorf("the style is %+v", st.Image)
 	}
+	r.run(sandbox.Friend, "styles search", map[string]any{"owner": "friend"})
+	r.whisper(sandbox.Friend, "Nothing was found")
+	r.run(sandbox.Newcomer, "styles create", map[string]any{"name": "prose", "prompt": "{p}", "models": model, "kind": "text", "steps": 12})
+	r.whisper(sandbox.Newcomer, "a style for texts has none of them")
+	const picture = "https://pictures.example/ink.webp"
+	r.run(sandbox.Newcomer, "styles example", map[string]any{"style": "ink", "address": picture, "remove": true})
+	r.whisper(sandbox.Newcomer, "shows no picture of this address")
+	r.run(sandbox.Newcomer, "styles example", map[string]any{"style": "ink", "address": picture})
+	r.whisper(sandbox.Newcomer, "ink shows one picture now")
+	r.run(sandbox.Friend, "styles example", map[string]any{"style": "ink", "address": picture, "remove": true})
+	r.whisper(sandbox.Friend, "belongs to somebody else")
+	r.run(sandbox.Newcomer, "styles example", map[string]any{"style": "ink", "address": picture, "remove": true})
+	r.whisper(sandbox.Newcomer, "ink shows 0 pictures now")
+
 	r.run(sandbox.Newcomer, "styles collection create", map[string]any{"name": "papers", "styles": "ink", "public": true})
 	r.whisper(sandbox.Newcomer, "The collection papers is there, with 1 style.")
 	r.run(sandbox.Friend, "styles collection list", nil)
@@ -171,6 +185,33 @@ func TestStylesAreMadeAndFound(t *testing.T) {
 	r.whisper(sandbox.Newcomer, "The style ink is deleted")
 	r.run(sandbox.Friend, "styles list", nil)
 	r.whisper(sandbox.Friend, "Nothing was found")
+}
+
+func TestAStyleIsMadeOfAResult(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.trust(sandbox.Newcomer, true)
+	r.worker(nil)
+	id := r.generate(sandbox.Friend, map[string]any{"prompt": "red apple in ink", "negative": "green", "steps": 14, "size": "wide"})
+	r.result(sandbox.Friend, id, 1)
+	r.click(sandbox.Friend, id, "Info")
+	r.see(sandbox.Friend, "everything about it", func(m sandbox.Message) bool {
+		return m.Ephemeral && len(m.Attachments) == 1 && len(m.Buttons) == 0 // who may not make styles is not asked to
+	})
+	r.click(sandbox.Newcomer, id, "Info")
+	info := r.see(sandbox.Newcomer, "the button", func(m sandbox.Message) bool { return slices.Contains(labels(m), "Save as style") })
+	form := r.click(sandbox.Newcomer, info.ID, "Save as style")
+	if form.Modal == nil || form.Modal.Inputs[1].Value != "{p}, red apple in ink ### {np}, green" {
+		t.Fatalf("the form is %+v", form.Modal)
+	}
+	r.fillIn(sandbox.Newcomer, form, map[string]string{"name": "inked", "prompt": "{p} in ink ### {np}, green", "tags": "drawn, black"})
+	r.whisper(sandbox.Newcomer, "The style inked is there")
+	st, ok := r.p.engine.StyleNamed("inked", horde.StyleImage)
+	if !ok || st.Image.Steps != 14 || st.Image.Width != 384 || st.Prompt != "{p} in ink ### {np}, green" || st.Public || !slices.Equal(st.Models, []string{model}) ||
+		!slices.Equal(st.Tags, []string{"drawn", "black"}) {
+		t.Errorf("the style is %+v with %+v", st, st.Image)
+	}
 }
 
 func TestLongListsHavePages(t *testing.T) {

@@ -43,6 +43,7 @@ func (s *Set) stylesFamily() family {
 	}})
 	style := text("style", 100, true, true)
 	collection := text("collection", 100, true, true)
+	address := text("address", horde.MaxExampleURL, true, false)
 	// What both a new and a changed style may have.
 	parts := []discord.OptionSpec{
 		text("tags", 300, false, false), text("info", horde.MaxStyleInfo, false, false), flag("public"), flag("nsfw"), whole("steps", float64(horde.MaxSteps)),
@@ -60,7 +61,9 @@ func (s *Set) stylesFamily() family {
 	}
 	spec := s.spec("styles",
 		s.sub("styles", "list", kind, flag("mine")), s.sub("styles", "info", style),
-		s.sub("styles", "search", text("text", 25, false, false), text("tag", horde.MaxStyleTag, false, false), text("model", 50, false, false), kind),
+		s.sub("styles", "search", text("text", 25, false, false), text("tag", horde.MaxStyleTag, false, false), text("model", 25, false, false),
+			text("owner", 25, false, false), kind),
+		s.sub("styles", "example", style, address, flag("primary"), flag("remove")),
 		s.sub("styles", "create", create...), s.sub("styles", "edit", edit...), s.sub("styles", "delete", style), s.sub("styles", "favourite", style), group,
 	)
 	spec.DMs, spec.UserInstall = true, true
@@ -72,7 +75,7 @@ func (s *Set) stylesFamily() family {
 			},
 			"search": func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 				o := in.Command.Options
-				return s.showSheet(ctx, in, r, "styles", o.String("kind"), "", o.String("tag"), o.String("model"), o.String("text"))
+				return s.showSheet(ctx, in, r, "styles", o.String("kind"), "", o.String("tag"), o.String("model"), o.String("text"), o.String("owner"))
 			},
 			"info": func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 				st, err := s.styleCalled(in, in.Command.Options.String("style"))
@@ -81,7 +84,7 @@ func (s *Set) stylesFamily() family {
 				}
 				return s.showSheet(ctx, in, r, "style", st.ID.String())
 			},
-			"create": s.styleCreate, "edit": s.styleEdit, "delete": s.styleDelete, "favourite": s.styleFavourite,
+			"example": s.styleExample, "create": s.styleCreate, "edit": s.styleEdit, "delete": s.styleDelete, "favourite": s.styleFavourite,
 			"collection list": func(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 				return s.showSheet(ctx, in, r, "collections")
 			},
@@ -96,8 +99,10 @@ func (s *Set) stylesFamily() family {
 		} {
 			rt.Command("styles "+path, discord.Route{Handle: s.answered(h), Autocomplete: s.suggestStyle, Private: true})
 		}
-		rt.Modal(verbStyle, discord.Route{Handle: s.answered(s.submitStyleDelete), Private: true})
-		rt.Modal(verbCollection, discord.Route{Handle: s.answered(s.submitCollectionDelete), Private: true})
+		rt.Component(verbStyleFrom, discord.Route{Handle: s.answered(s.pressStyleFrom), Private: true})
+		rt.Modal(verbStyleFrom, discord.Route{Handle: s.answered(s.submitStyleFrom), Private: true})
+		rt.Modal(verbStyle, discord.Route{Handle: s.answered(s.typedAway(s.goneStyle)), Private: true})
+		rt.Modal(verbCollection, discord.Route{Handle: s.answered(s.typedAway(s.goneCollection)), Private: true})
 	}}
 }
 
@@ -179,7 +184,7 @@ func (s *Set) suggestStyle(ctx context.Context, in *discord.Interaction, r *disc
 
 func (s *Set) styleList(ctx context.Context, in *discord.Interaction, w words.Words, filter string) (sheet, error) {
 	kind, mine := horde.StyleKind(part(filter, 0)), part(filter, 1) == "true"
-	tag, model, text := part(filter, 2), part(filter, 3), part(filter, 4)
+	tag, model, text, owner := part(filter, 2), part(filter, 3), part(filter, 4), part(filter, 5)
 	sh := sheet{title: w.T("styles.title")}
 	all := s.publicStyles(kind)
 	if mine {
@@ -189,7 +194,7 @@ func (s *Set) styleList(ctx context.Context, in *discord.Interaction, w words.Wo
 	for _, st := range all {
 		tagged := tag == "" || slices.ContainsFunc(st.Tags, func(t string) bool { return strings.EqualFold(t, tag) })
 		modelled := model == "" || slices.ContainsFunc(st.Models, func(m string) bool { return contains(m, model) })
-		if !tagged || !modelled || kind != "" && st.Kind != kind || !contains(st.Name+" "+st.Info+" "+st.Creator, text) || len(sh.rows) >= maxSheets {
+		if !tagged || !modelled || kind != "" && st.Kind != kind || !contains(st.Name+" "+st.Info+" "+st.Creator, text) || !contains(st.Creator, owner) || len(sh.rows) >= maxSheets {
 			continue
 		}
 		sh.rows = append(sh.rows, sayStyle(w, st, slices.Contains(liked, st.ID.String())))
@@ -293,6 +298,9 @@ func (s *Set) styleCreate(ctx context.Context, in *discord.Interaction, r *disco
 	}
 	if o.String("kind") == string(horde.StyleText) {
 		draft.Kind = horde.StyleText
+		if err := s.textStyleHasNone(in); err != nil {
+			return err
+		}
 	} else if draft.Image, err = s.imageStyle(in, nil); err != nil {
 		return err
 	}
@@ -326,7 +334,11 @@ func (s *Set) styleEdit(ctx context.Context, in *discord.Interaction, r *discord
 	if o.Has("tags") {
 		change.Tags = append([]string{}, splitList(o.String("tags"))...)
 	}
-	if st.Kind == horde.StyleImage && (o.Has("steps") || o.Has("cfg") || o.Has("sampler") || o.Has("size")) {
+	if st.Kind == horde.StyleText {
+		if err := s.textStyleHasNone(in); err != nil {
+			return err
+		}
+	} else if o.Has("steps") || o.Has("cfg") || o.Has("sampler") || o.Has("size") {
 		if change.Image, err = s.imageStyle(in, st.Image); err != nil {
 			return err
 		}
@@ -354,22 +366,13 @@ func (s *Set) styleDelete(ctx context.Context, in *discord.Interaction, r *disco
 	return r.Modal(ctx, s.typedName(s.say(in), verbStyle, st.ID.String(), "styles.delete"))
 }
 
-func (s *Set) submitStyleDelete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	by, err := s.need(ctx, in)
-	if err != nil {
+// goneStyle is a style that its person lets go.
+func (s *Set) goneStyle(in *discord.Interaction, id string) (goner, error) {
+	st, err := s.styleCalled(in, id)
+	return goner{st.Name, func(ctx context.Context, by horde.UserID) error {
+		_, err := engine.Do(ctx, s.engine, horde.DeleteStyle{By: by, ID: st.ID, Kind: st.Kind})
 		return err
-	}
-	st, err := s.styleCalled(in, in.Modal.ID.ID)
-	if err != nil {
-		return err
-	}
-	if strings.TrimSpace(in.Modal.Values["v"]) != st.Name {
-		return tell(s.say(in).T("sheet.nottyped"))
-	}
-	if _, err := engine.Do(ctx, s.engine, horde.DeleteStyle{By: by.ID, ID: st.ID, Kind: st.Kind}); err != nil {
-		return err
-	}
-	return r.Reply(ctx, private(s.say(in).T("styles.deleted", "Style", escape(st.Name))))
+	}, s.say(in).T("styles.deleted", "Style", escape(st.Name))}, err
 }
 
 func (s *Set) styleFavourite(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
@@ -465,20 +468,11 @@ func (s *Set) collectionDelete(ctx context.Context, in *discord.Interaction, r *
 	return r.Modal(ctx, s.typedName(s.say(in), verbCollection, col.ID.String(), "styles.collection.delete"))
 }
 
-func (s *Set) submitCollectionDelete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	by, err := s.need(ctx, in)
-	if err != nil {
+// goneCollection is a collection that its person lets go.
+func (s *Set) goneCollection(in *discord.Interaction, id string) (goner, error) {
+	col, err := s.collectionNamed(in, id)
+	return goner{col.Name, func(ctx context.Context, by horde.UserID) error {
+		_, err := engine.Do(ctx, s.engine, horde.DeleteCollection{By: by, ID: col.ID})
 		return err
-	}
-	col, err := s.collectionNamed(in, in.Modal.ID.ID)
-	if err != nil {
-		return err
-	}
-	if strings.TrimSpace(in.Modal.Values["v"]) != col.Name {
-		return tell(s.say(in).T("sheet.nottyped"))
-	}
-	if _, err := engine.Do(ctx, s.engine, horde.DeleteCollection{By: by.ID, ID: col.ID}); err != nil {
-		return err
-	}
-	return r.Reply(ctx, private(s.say(in).T("styles.collection.deleted", "Collection", escape(col.Name))))
+	}, s.say(in).T("styles.collection.deleted", "Collection", escape(col.Name))}, err
 }

@@ -51,7 +51,7 @@ func (s *Set) teamsFamily() family {
 		} {
 			rt.Command("teams "+path, discord.Route{Handle: s.answered(h), Autocomplete: s.completeTeam, Private: true})
 		}
-		rt.Modal(verbTeam, discord.Route{Handle: s.answered(s.submitTeamDelete), Private: true})
+		rt.Modal(verbTeam, discord.Route{Handle: s.answered(s.typedAway(s.goneTeam)), Private: true})
 	}}
 }
 
@@ -199,29 +199,12 @@ func (s *Set) teamDelete(ctx context.Context, in *discord.Interaction, r *discor
 	return r.Modal(ctx, s.typedName(w, verbTeam, t.ID.String(), "teams.delete"))
 }
 
-// typedName is a form that something is named in before it is gone for good.
-func (s *Set) typedName(w words.Words, verb, id, title string) discord.Modal {
-	return discord.Modal{
-		CustomID: discord.CustomID{Verb: verb, ID: id}.String(), Title: discord.Clip(w.T(title), discord.MaxModalTitle),
-		Inputs: []discord.Input{{CustomID: "v", Label: discord.Clip(w.T("sheet.typename"), discord.MaxInputLabel), Required: true, Max: 100}},
-	}
-}
-
-func (s *Set) submitTeamDelete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	by, err := s.need(ctx, in)
-	if err != nil {
-		return err
-	}
+// goneTeam is a team that its founder lets go.
+func (s *Set) goneTeam(in *discord.Interaction, id string) (goner, error) {
 	w := s.say(in)
-	t, err := s.teamNamed(w, in.Modal.ID.ID)
-	if err != nil {
+	t, err := s.teamNamed(w, id)
+	return goner{t.Name, func(ctx context.Context, by horde.UserID) error {
+		_, err := engine.Do(ctx, s.engine, horde.DeleteTeam{Team: t.ID, By: by})
 		return err
-	}
-	if strings.TrimSpace(in.Modal.Values["v"]) != t.Name {
-		return tell(w.T("sheet.nottyped"))
-	}
-	if _, err := engine.Do(ctx, s.engine, horde.DeleteTeam{Team: t.ID, By: by.ID}); err != nil {
-		return err
-	}
-	return r.Reply(ctx, private(w.T("teams.deleted", "Team", escape(t.Name))))
+	}, w.T("teams.deleted", "Team", escape(t.Name))}, err
 }

@@ -362,7 +362,7 @@ func (s *Set) submitWorker(ctx context.Context, in *discord.Interaction, r *disc
 		}
 		return r.Update(ctx, s.workerPanel(w, wk, by, "✅ "+w.T("worker.done.write")))
 	case workerDelete:
-		if value != wk.Offer.Name {
+		if !typed(in, wk.Offer.Name) {
 			return r.Update(ctx, s.workerPanel(w, wk, by, w.T("sheet.nottyped")))
 		}
 		if _, err := engine.Do(ctx, s.engine, horde.DeleteWorker{Worker: wk.ID, By: by.ID}); err != nil {

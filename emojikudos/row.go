@@ -121,9 +121,9 @@ type Person struct {
 	Consent Consent      `json:"consent,omitempty"`
 	Asked   time.Time    `json:"asked,omitzero"`
 	Owed    bool         `json:"owed,omitempty"` // the question could not be delivered: show it at the next command
-	PerGift kudos.Amount `json:"-"` // the limits that hold for them
+	PerGift kudos.Amount `json:"-"`              // the limits that hold for them
 	PerDay  kudos.Amount `json:"-"`
-	Day     string       `json:"day,omitempty"`     // that Spent is about
+	Day     string       `json:"day,omitempty"` // that Spent is about
 	Spent   kudos.Amount `json:"spent,omitempty"`
 	Locale  string       `json:"locale,omitempty"`
 	Invited time.Time    `json:"invited,omitzero"` // last invitation to claim something

@@ -70,6 +70,9 @@ func (s *State) hit(c *Change, key string, window time.Duration, first int) {
 	t := Timeout{}
 	if old, ok := s.guard.timeouts.pages[key]; ok {
 		t = *old
+		if !c.Now.Before(t.Until) {
+			t.By = 0 // what a moderator decided is over
+		}
 	} else if !s.roomForTimeout(c) {
 		return // the refusal stands; only its memory is lost
 	}

@@ -17,7 +17,7 @@
 //	Cancel    takes back what is not handed out                            request.go
 //	Expire    ends generations and requests that are out of time           submit.go
 //
-// What guards it: the prompt filter (filter.go judge.go), time-outs of origins (countermeasure.go), modes (modes.go).
+// What guards it: the prompt filter (filter.go judge.go), time-outs of origins (countermeasure.go pause.go), modes (modes.go).
 // Workers: who may register and change them (worker.go), their names (profanity.go), uptime (uptime.go), suspicion
 // (suspicion.go, toofast.go), decoys for those that are paused (decoy.go), teams (team.go), messages (message.go).
 //

@@ -376,6 +376,54 @@ func TestAStrikeFallsOnThePersonAndAStormOnTheGuild(t *testing.T) {
 	}
 }
 
+func TestAGuildRelentsOnlyAboutStrikes(t *testing.T) {
+	t.Parallel()
+	f := newFort(t)
+	strike := func(person uint64) {
+		t.Helper()
+		if _, _, err := attempt(f, f.ask("quimp flarn", from(origin.FromDiscord(5, person)))); codeOf(err) != horde.CodeCorruptPrompt {
+			t.Fatalf("person %d: %v", person, err)
+		}
+	}
+	struck, decided, guild := origin.FromDiscord(5, 1), origin.FromDiscord(5, 2), origin.FromDiscord(5, 1).Group()
+	strike(1)
+	must(f, horde.SetBlock{By: f.mod, Address: decided.String(), For: time.Hour})
+	must(f, horde.SetBlock{By: f.mod, Address: origin.FromDiscord(6, 1).String(), For: time.Hour}) // another guild's
+	got := f.s.Pauses(guild, f.now)
+	if len(got) != 2 {
+		t.Fatalf("Pauses() = %v, want two", got)
+	}
+	for _, p := range got {
+		if p.Decided != (p.Address == decided.String()) {
+			t.Errorf("pause %v is decided: %v", p.Address, p.Decided)
+		}
+	}
+	if !must(f, horde.Relent{Address: struck.String()}) || f.s.TimedOut(struck, f.now) != 0 {
+		t.Error("the pause did not end")
+	}
+	if must(f, horde.Relent{Address: struck.String()}) || must(f, horde.Relent{Address: decided.String()}) || f.s.TimedOut(decided, f.now) == 0 {
+		t.Error("there was nothing to relent about")
+	}
+	strike(1)
+	if rest := f.s.TimedOut(struck, f.now); rest != 9*time.Minute {
+		t.Errorf("the second strike bars for %v, want 9m", rest)
+	}
+	// A whole guild's pause ends as well.
+	for person := range uint64(horde.StormStrikes - 2) {
+		strike(100 + person)
+	}
+	if !must(f, horde.Relent{Address: guild.String()}) || f.s.TimedOut(origin.FromDiscord(5, 3), f.now) != 0 {
+		t.Error("the guild's pause did not end")
+	}
+	refused(f, horde.Relent{Address: "somewhere"}, horde.CodeBadRequest)
+	// A moderator's decision that is over does not make later strikes theirs.
+	f.now = f.now.Add(2 * time.Hour)
+	strike(2)
+	if !must(f, horde.Relent{Address: decided.String()}) {
+		t.Error("a strike after a moderator's block cannot be relented about")
+	}
+}
+
 func TestModeratorsBlockAddressesAndRanges(t *testing.T) {
 	t.Parallel()
 	f := newFort(t)

@@ -22,6 +22,9 @@ type Message struct {
 	Open    bool // the result is not shown yet
 }
 
+// Deleted are the Params of a message whose person deleted it: nothing is asked for in them any more.
+const Deleted = `{"prompt":"","width":0,"height":0,"steps":0,"amount":0,"cfg":0,"sampler":"","user":0}`
+
 // Emoji is a guild's kudos emoji; guilds configure their own in a later table, the default comes from
 // the configuration.
 type Emoji struct {

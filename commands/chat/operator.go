@@ -45,6 +45,10 @@ type Switches struct {
 // Sources is making images from images. It can be switched off like a feature.
 const Sources Feature = "sources"
 
+// Installed is the bot as people bring it along who installed it for themselves. It can be switched off like a feature; a
+// guild decides by Rules.Installed.
+const Installed Feature = "installed"
+
 // Announcement is a word of the operators to the log channels of all guilds that have one.
 type Announcement struct {
 	Title  string    `json:"title"`

@@ -73,7 +73,8 @@ type Party struct {
 	Back   []PartyFund `json:"back,omitempty"`   // what was left in the end, and whose it was
 
 	Picks  PartyWinner `json:"picks"`
-	Emoji  string      `json:"emoji,omitempty"`
+	Emoji  string      `json:"emoji,omitempty"`  // as Discord's routes want it: itself, or name:id of a guild's own
+	Moving bool        `json:"moving,omitempty"` // the emoji is animated
 	Finals []int       `json:"finals,omitempty"` // numbers of the entries that people vote between
 	Winner int         `json:"winner,omitempty"` // number of the entry
 	Ended  string      `json:"ended,omitempty"`  // who ended it early

@@ -90,8 +90,10 @@ type Rules struct {
 	Share    *bool                `json:"share,omitempty"`   // images may help research, where their people want that
 	Strict   *bool                `json:"strict,omitempty"`  // only who asked for an image may press its buttons
 	Strange  *bool                `json:"strange,omitempty"` // people without an account may ask
-	Answers  Answers              `json:"answers,omitempty"`
-	Language string               `json:"language,omitempty"` // Discord's name of it
+	// Installed says that people may bring the bot along who installed it for themselves, where the guild does not have it.
+	Installed *bool   `json:"installed,omitempty"`
+	Answers   Answers `json:"answers,omitempty"`
+	Language  string  `json:"language,omitempty"` // Discord's name of it
 }
 
 // Guild is what the administrators of a guild decided.

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"net/netip"
 	"time"
 
 	"stablemate/horde"
@@ -39,6 +40,13 @@ func (e *Engine) FilterSet() *filter.Set {
 func (e *Engine) Blocks() []horde.Block {
 	now := e.opts.Now()
 	out, _ := read(e, func(s *horde.State) ([]horde.Block, bool) { return s.Blocks(now), true })
+	return out
+}
+
+// Pauses lists what bars a range and the origins within it, by address.
+func (e *Engine) Pauses(within netip.Prefix) []horde.Pause {
+	now := e.opts.Now()
+	out, _ := read(e, func(s *horde.State) ([]horde.Pause, bool) { return s.Pauses(within, now), true })
 	return out
 }
 

@@ -122,6 +122,14 @@ func (s *Store) MessagesOfPerson(ctx context.Context, person string, limit int) 
 	return s.messages(ctx, "list a person's chat messages", query, person, int64(min(max(limit, 0), MaxDocs)))
 }
 
+// PastMessages lists a person's chat messages that are neither open nor deleted by them, newest first, at most limit and
+// never more than MaxDocs.
+func (s *Store) PastMessages(ctx context.Context, person string, limit int) ([]chat.Message, error) {
+	const query = `SELECT ` + messageColumns + ` FROM chat_message
+WHERE person = $1 AND NOT open AND params <> $2 ORDER BY created DESC, key DESC LIMIT $3`
+	return s.messages(ctx, "list a person's past chat messages", query, person, []byte(chat.Deleted), int64(min(max(limit, 0), MaxDocs)))
+}
+
 func (s *Store) docs(ctx context.Context, where string, args ...any) ([]chat.Doc, error) {
 	var out []chat.Doc
 	err := s.each(ctx, s.read, func(scan func(...any) error) error {

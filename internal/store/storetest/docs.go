@@ -111,6 +111,17 @@ func testDocs(t *testing.T, opts store.Options) {
 	if m, _, err := s.MessageByKey(ctx, "k1"); err != nil || string(m.Params) != `{"b": 2}` || m.Person != "bob" {
 		t.Errorf("replaced: %+v, %v", m, err)
 	}
+	for _, m := range []chat.Message{
+		{Key: "open", Open: true}, {Key: "deleted", Params: []byte(chat.Deleted)}, {Key: "past", Params: []byte(`{"prompt":"a"}`)},
+	} {
+		m.Person, m.Created = "eve", noon
+		if err := s.SaveMessage(ctx, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := s.PastMessages(ctx, "eve", 5); err != nil || len(m) != 1 || m[0].Key != "past" {
+		t.Errorf("eve's past messages: %v, %v", m, err)
+	}
 	if n, err := s.ForgetPerson(ctx, "ann"); err != nil || n != 2 {
 		t.Errorf("forgot %d rows, %v, want 2", n, err)
 	}
