@@ -32,7 +32,7 @@ func (s *Set) guildFamily() family {
 			if _, err := s.left.drop(ctx, g.ID); err != nil {
 				return fmt.Errorf("note a guild that was joined: %w", err)
 			}
-			return nil
+			return s.roles.welcomeBack(ctx, g.ID)
 		})
 	}}
 }
