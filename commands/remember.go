@@ -223,26 +223,42 @@ func (m *memory[V]) drop(ctx context.Context, key string) (bool, error) {
 	return there, err
 }
 
-// dropIf forgets a document for good that over says is done with, unless it changes meanwhile. It reports whether it did.
+// dropIf forgets a document for good that over says is done with. It reports whether it did.
 func (m *memory[V]) dropIf(ctx context.Context, key string, over func(v *V) bool) (bool, error) {
-	r, err := m.read(ctx, key)
+	done, err := m.changing.take(ctx, key)
+	if err != nil {
+		return false, fmt.Errorf("drop %s: %w", m.kind, err)
+	}
+	defer done()
+	r, err := m.load(ctx, key)
 	if err != nil || !r.found || !over(&r.value) {
 		return false, err
 	}
+	w := m.ask(key)
 	there, err := m.docs.DeleteDocAt(ctx, m.kind, key, r.doc.Version)
-	m.forget(key)
+	failed := err
+	if !there && err == nil {
+		failed = chat.ErrChanged // by another process
+	}
+	m.wrote(key, w, remembered[V]{}, failed)
 	return there, err
 }
 
-// putOff makes a document due later, readable or not. One that somebody else changes meanwhile is left to them.
+// putOff makes a document due later, readable or not. One that another process changes meanwhile is left to that.
 func (m *memory[V]) putOff(ctx context.Context, key string, due time.Time) error {
+	done, err := m.changing.take(ctx, key)
+	if err != nil {
+		return fmt.Errorf("put off %s: %w", m.kind, err)
+	}
+	defer done()
 	d, found, err := m.docs.Doc(ctx, m.kind, key)
 	if err != nil || !found {
 		return err
 	}
 	d.Due = due
+	w := m.ask(key)
 	_, err = m.docs.SaveDoc(ctx, d)
-	m.forget(key)
+	m.wrote(key, w, remembered[V]{}, chat.ErrChanged) // nothing is at hand of what may be unreadable
 	if errors.Is(err, chat.ErrChanged) {
 		return nil
 	}
