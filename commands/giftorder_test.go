@@ -77,13 +77,13 @@ func TestAGiftThatIsConfirmedTwiceIsToldOnce(t *testing.T) {
 		return err == nil && len(docs) == 0
 	})
 	r.stays(sandbox.Friend, had+1500*kudos.One)
-	if n := r.saidIn(sandbox.ChannelID, "gave <@"+sandbox.Friend+">"); n != 1 {
+	if n := r.count(sandbox.ChannelID, "gave <@"+sandbox.Friend+">"); n != 1 {
 		t.Errorf("the gift is told %d times", n)
 	}
 }
 
-// saidIn counts the messages of a channel that hold one of some texts.
-func (r *rig) saidIn(channel string, texts ...string) (n int) {
+// count counts the messages of a channel that hold one of some texts.
+func (r *rig) count(channel string, texts ...string) (n int) {
 	for _, m := range r.sand.Messages(channel, sandbox.Admin) {
 		for _, text := range texts {
 			if strings.Contains(m.Content, text) {

@@ -223,24 +223,19 @@ func (m *memory[V]) drop(ctx context.Context, key string) (bool, error) {
 	return there, err
 }
 
-// dropIf forgets a document for good that over says is done with. It reports whether it did.
+// dropIf forgets a document for good that over says is done with, unless it changes meanwhile. It reports whether it did.
 func (m *memory[V]) dropIf(ctx context.Context, key string, over func(v *V) bool) (bool, error) {
-	done, err := m.changing.take(ctx, key)
-	if err != nil {
-		return false, fmt.Errorf("drop %s: %w", m.kind, err)
-	}
-	defer done()
-	r, err := m.load(ctx, key)
+	r, err := m.read(ctx, key)
 	if err != nil || !r.found || !over(&r.value) {
 		return false, err
 	}
 	w := m.ask(key)
 	there, err := m.docs.DeleteDocAt(ctx, m.kind, key, r.doc.Version)
-	failed := err
-	if !there && err == nil {
-		failed = chat.ErrChanged // by another process
+	heard := err
+	if !there {
+		heard = errors.Join(err, chat.ErrChanged)
 	}
-	m.wrote(key, w, remembered[V]{}, failed)
+	m.wrote(key, w, remembered[V]{}, heard)
 	return there, err
 }
 
