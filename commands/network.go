@@ -184,9 +184,7 @@ func (s *Set) runAnnouncements(ctx context.Context) {
 			s.log.Warn().Err(err).Msg("cannot read announcements")
 		}
 		for _, a := range due {
-			if err := s.announce(ctx, a.key, a.value); err != nil && ctx.Err() == nil {
-				s.log.Warn().Err(err).Msg("an announcement broke off")
-			}
+			_ = s.contained(ctx, "an announcement", func() error { return s.announce(ctx, a.key, a.value) }) // it goes on later
 		}
 		select {
 		case <-ctx.Done():

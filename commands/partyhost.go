@@ -80,7 +80,7 @@ func (h *host) pass(ctx context.Context) {
 		log := h.s.log.With().Str("party", x.key).Logger()
 		err := contain.Call(ctx, log, "looking after a party", func() error { return h.step(ctx, x.key, x.value) })
 		if err != nil && ctx.Err() == nil {
-			if _, err := h.s.changeParty(ctx, x.key, func(p *chat.Party) error { p.Due = now.Add(partyAgain); return nil }); err != nil {
+			if err := h.s.parties.putOff(ctx, x.key, now.Add(partyAgain)); err != nil {
 				log.Warn().Err(err).Msg("nor is it put off")
 			}
 		}
