@@ -213,17 +213,18 @@ func TestCodesOfDiscord(t *testing.T) {
 		}
 		_ = id
 	}
+	anew := func(r *rig, id string) {
+		r.see(sandbox.Newcomer, "another message", func(m sandbox.Message) bool { return m.ID != id && m.ChannelID == sandbox.ChannelID && shown(m) })
+	}
 	for code, c := range map[int]struct {
 		times int
 		check func(*rig, string)
 	}{
 		10003: {1, history}, 10004: {1, history}, 10008: {1, history},
-		50027: {1, same}, 10015: {1, same}, 10062: {1, same},
-		50001: {1, direct}, 50013: {1, direct}, 50083: {1, direct},
+		20028: {1, same}, 50027: {1, same}, 10015: {1, same}, 10062: {1, same},
+		50001: {1, direct}, 50013: {1, direct},
 		40333: {2, same},
-		30046: {1, func(r *rig, id string) {
-			r.see(sandbox.Newcomer, "another message", func(m sandbox.Message) bool { return m.ID != id && m.ChannelID == sandbox.ChannelID && shown(m) })
-		}},
+		50083: {1, anew}, 30046: {1, anew},
 		40005: {1, func(r *rig, id string) { r.message(sandbox.Newcomer, id, "larger than Discord takes") }},
 		50045: {1, func(r *rig, id string) { r.message(sandbox.Newcomer, id, "larger than Discord takes") }},
 		200000: {1, func(r *rig, id string) {
@@ -246,12 +247,17 @@ func TestCodesOfDiscord(t *testing.T) {
 			id := r.generate(sandbox.Newcomer, nil)
 			r.message(sandbox.Newcomer, id, "Being made")
 			before := r.sand.Requests()
+			token, bot := r.edits(id)
+			edits := token + bot
 			r.sand.Arm(sandbox.Fault{Kind: sandbox.Refused, Code: code, Method: http.MethodPatch, Times: c.times})
 			gate <- struct{}{}
 			c.check(r, id)
 			r.closed()
 			if n := r.sand.Requests() - before; n > 8 {
 				t.Errorf("%d requests", n)
+			}
+			if token, bot := r.edits(id); code/1000 == 10 && code <= 10008 && token+bot != edits+1 {
+				t.Errorf("what is gone was edited %d times", token+bot-edits)
 			}
 		})
 	}
