@@ -24,6 +24,7 @@ import (
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
+	"stablemate/internal/contain"
 	"stablemate/internal/discord"
 	"stablemate/ratings"
 )
@@ -58,6 +59,8 @@ type Docs interface {
 	DocsAfter(ctx context.Context, kind chat.DocKind, after string, limit int) ([]chat.Doc, error)
 	DueDocs(ctx context.Context, kind chat.DocKind, now time.Time, limit int) ([]chat.Doc, error)
 	DeleteDoc(ctx context.Context, kind chat.DocKind, key string) (bool, error)
+	// DeleteDocAt forgets a document if it still has a version.
+	DeleteDocAt(ctx context.Context, kind chat.DocKind, key string, version int64) (bool, error)
 	ForgetPerson(ctx context.Context, person string) (int64, error)
 	ForgetGuild(ctx context.Context, guild string) (int64, error)
 	MessagesOfPerson(ctx context.Context, person string, limit int) ([]chat.Message, error)
@@ -188,6 +191,7 @@ type Set struct {
 	rounds *rounds
 
 	giftDrafts *memory[chat.GiftDraft]
+	giftOrders *memory[chat.GiftOrder]
 	keyUses    *memory[chat.KeyUse]
 
 	bundle  *words.Bundle
@@ -210,6 +214,7 @@ type Set struct {
 	farewells   *memory[chat.Farewell]
 	erasures    *memory[chat.Erase]
 	left        *memory[chat.LeftGuild]
+	greetings   *memory[chat.Greeting]
 	parents     *parents
 	diary       *diary
 	tallies     *tallies
@@ -249,7 +254,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	case deps.Seal == nil, deps.Unseal == nil, deps.NewKey == nil, deps.HashKey == nil, deps.History == nil, deps.Ranks == nil, deps.Now == nil:
 		return nil, errors.New("commands: seal, keys, history, ranks and clock are needed")
 	}
-	deps.Docs = &watchedDocs{Docs: deps.Docs}
+	deps.Docs = &watchedDocs{Docs: deps.Docs, log: deps.Log}
 	s := &Set{
 		deps: deps, opts: opts, engine: deps.Engine, bot: deps.Bot, log: deps.Log, now: deps.Now, deaf: make(map[string]time.Time),
 		ranking: ranking{kept: make(map[string]keptRanks)},
@@ -277,7 +282,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	}
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
-	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
+	s.left, s.greetings = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft), newMemory[chat.Greeting](deps.Docs, chat.KindGreeting)
 	s.erasures = newMemory[chat.Erase](deps.Docs, chat.KindErase)
 	s.linkOf = s.linkReader()
 	s.follow, s.waits = newFollower(s), newModelWaits(s)
@@ -295,6 +300,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	s.book, s.rounds = newGiftBook(deps.Docs), newRounds(s)
 	s.keyUses = newMemory[chat.KeyUse](deps.Docs, chat.KindKeyUse)
 	s.giftDrafts = newMemory[chat.GiftDraft](deps.Docs, chat.KindGiftDraft)
+	s.giftOrders = newMemory[chat.GiftOrder](deps.Docs, chat.KindGiftOrder)
 	gifts, err := emojikudos.New(
 		emojikudos.Deps{Engine: deps.Engine, Chat: reactions{s}, Book: s.book, Now: deps.Now, Log: deps.Log},
 		emojikudos.Options{Default: rules, Grace: opts.GiftGrace, Agreed: opts.GiftsAgreed},
@@ -429,6 +435,11 @@ func (s *Set) Run(ctx context.Context) error {
 	err := group.Wait()
 	s.tallies.last(outer)
 	return err
+}
+
+// contained does one thing among others: what goes wrong with it, a panic too, is logged and returned, and the others go on.
+func (s *Set) contained(ctx context.Context, what string, f func() error) error {
+	return contain.Call(ctx, s.log, what, f)
 }
 
 // say picks the language of the person who sent an interaction: the one they chose, or Discord's.

@@ -130,8 +130,12 @@ func (e *editor) place(ctx context.Context) (next time.Time, ok bool) {
 	refusal, refused := errors.AsType[*horde.Error](err)
 	switch {
 	case refused:
-		e.s.struck(ctx, e.row.Guild, e.row.Person, refusal)
-		e.end = &ending{kind: endRefused, words: e.s.refusal(e.s.bundle.For(e.p.Locale), refusal), at: e.now}
+		w := e.s.bundle.For(e.p.Locale)
+		e.end = &ending{kind: endRefused, words: e.s.refusal(w, refusal), at: e.now}
+		err := e.s.blamed(ctx, w, blame{guild: e.row.Guild, person: e.row.Person, from: from}, err)
+		if told, ok := errors.AsType[*toldError](err); ok {
+			e.end.words = told.text
+		}
 		return next, true
 	case err != nil:
 		return e.retry(), false

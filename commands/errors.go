@@ -37,7 +37,6 @@ func (s *Set) answered(h discord.HandlerFunc) discord.HandlerFunc {
 		if told, ok := errors.AsType[*toldError](err); ok {
 			m = private(voice{}.refused(told.text))
 		} else if refusal, ok := errors.AsType[*horde.Error](err); ok {
-			s.struck(ctx, in.GuildID, in.User.ID, refusal)
 			m = private(voice{}.refused(s.refusal(s.say(in), refusal)))
 		} else {
 			return err

@@ -20,13 +20,13 @@ func (c reactions) Feeds(ctx context.Context, guild string) (bool, error) {
 }
 
 // Feed tells a guild in one message what its reactions gave. Nobody is pinged.
-func (c reactions) Feed(ctx context.Context, guild string, n emojikudos.News) error {
+func (c reactions) Feed(ctx context.Context, guild string, n emojikudos.News) (told bool, err error) {
 	g, _, err := c.s.guilds.get(ctx, guild)
 	if err != nil || g.Feed == "" {
-		return err
+		return err == nil, err
 	}
 	w := c.s.bundle.For(g.Language)
-	out := []string{"🙏 " + w.T("gifts.feed", "Count", len(n.Lines)+n.More, "Amount", n.Amount.String())}
+	var out []string
 	for _, l := range n.Lines {
 		line := "• " + l.Show + " " + mention(l.From) + " → " + mention(l.To) + " · **" + l.Amount.String() + "**"
 		if l.Title != "" {
@@ -34,9 +34,7 @@ func (c reactions) Feed(ctx context.Context, guild string, n emojikudos.News) er
 		}
 		out = append(out, line+" · "+messageLink(l.Guild, l.Channel, l.Message))
 	}
-	if n.More > 0 {
-		out = append(out, w.T("gifts.more", "Count", n.More))
-	}
-	_, err = c.s.bot.SendMessage(ctx, g.Feed, discord.Message{Content: discord.Clip(lines(out...), discord.MaxContent)})
-	return err
+	head := "🙏 " + w.T("gifts.feed", "Count", len(n.Lines)+n.More, "Amount", n.Amount.String())
+	_, err = c.s.bot.SendMessage(ctx, g.Feed, discord.Message{Content: listed(w, head, out, n.More, "")})
+	return err == nil, err
 }

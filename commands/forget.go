@@ -6,12 +6,15 @@ import (
 	"context"
 	"sync"
 
+	"github.com/rs/zerolog"
+
 	"stablemate/commands/chat"
 )
 
 // watchedDocs are the documents, which tell what is at hand of them when many go at once.
 type watchedDocs struct {
 	Docs
+	log zerolog.Logger
 
 	mu         sync.Mutex // guards forgetters
 	forgetters []func(gone func(chat.Doc) bool)
@@ -44,4 +47,11 @@ func (d *watchedDocs) ForgetGuild(ctx context.Context, guild string) (int64, err
 	n, err := d.Docs.ForgetGuild(ctx, guild)
 	d.tell(func(doc chat.Doc) bool { return guild != "" && doc.Guild == guild })
 	return n, err
+}
+
+// unreadable logs a document that makes no sense and is left out of a list.
+func (m *memory[V]) unreadable(d chat.Doc, err error) {
+	if w, ok := m.docs.(*watchedDocs); ok {
+		w.log.Error().Err(err).Str("kind", string(d.Kind)).Str("key", d.Key).Msg("a document cannot be read")
+	}
 }

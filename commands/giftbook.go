@@ -4,7 +4,7 @@ package commands
 
 import (
 	"context"
-	"strings"
+	"slices"
 	"time"
 
 	"stablemate/commands/chat"
@@ -95,33 +95,37 @@ func keyed(found []entry[emojikudos.Gift], err error) ([]emojikudos.Gift, error)
 	return out, err
 }
 
-// backPrefix begins the key of news about gifts that came back.
-const backPrefix = "back:"
-
-func newsKey(person string, back bool) string {
-	if back {
-		return backPrefix + person
-	}
-	return person
-}
-
 // ChangeNews changes what somebody will hear.
-func (b *giftBook) ChangeNews(ctx context.Context, person string, back bool, f func(*emojikudos.News) error) (emojikudos.News, error) {
-	return b.news.changeAs(ctx, newsKey(person, back), func(n *emojikudos.News) about { return about{person: person, due: n.Due} }, f)
+func (b *giftBook) ChangeNews(ctx context.Context, to emojikudos.Address, f func(*emojikudos.News) error) (emojikudos.News, error) {
+	return b.news.changeAs(ctx, to.Key(), func(n *emojikudos.News) about {
+		if to.Kind == emojikudos.NewsFeed {
+			return about{guild: to.Who, due: n.Due}
+		}
+		return about{person: to.Who, due: n.Due}
+	}, f)
 }
 
 // DueNews lists news that are due.
 func (b *giftBook) DueNews(ctx context.Context, until time.Time, limit int) ([]emojikudos.Due, error) {
-	found, err := b.news.due(ctx, until, limit)
+	return addressed(b.news.due(ctx, until, limit))
+}
+
+// untold lists the news that somebody could not be told.
+func (b *giftBook) untold(ctx context.Context, person string) ([]emojikudos.Due, error) {
+	all, err := addressed(b.news.ofPerson(ctx, person))
+	return slices.DeleteFunc(all, func(d emojikudos.Due) bool { return !d.News.Kept || d.News.Empty() }), err
+}
+
+func addressed(found []entry[emojikudos.News], err error) ([]emojikudos.Due, error) {
 	out := make([]emojikudos.Due, len(found))
 	for i, e := range found {
-		out[i] = emojikudos.Due{Person: strings.TrimPrefix(e.key, backPrefix), News: e.value}
+		out[i] = emojikudos.Due{To: emojikudos.ParseAddress(e.key), News: e.value}
 	}
 	return out, err
 }
 
-// DropNews forgets news.
-func (b *giftBook) DropNews(ctx context.Context, person string, back bool) error {
-	_, err := b.news.drop(ctx, newsKey(person, back))
+// DropNews forgets news that are empty.
+func (b *giftBook) DropNews(ctx context.Context, to emojikudos.Address) error {
+	_, err := b.news.dropIf(ctx, to.Key(), func(n *emojikudos.News) bool { return n.Empty() })
 	return err
 }

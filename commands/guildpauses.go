@@ -100,31 +100,3 @@ func (s *Set) liftPauses(ctx context.Context, in *discord.Interaction, r *discor
 	m.Content = s.say(in).T("server.pause.lifted", "Count", n)
 	return r.Update(ctx, m)
 }
-
-// struck writes into a guild's log that the filter refused a request, after a refusal that may mean that. What was asked for
-// is nobody's business.
-func (s *Set) struck(ctx context.Context, guild, person string, refusal *horde.Error) {
-	if refusal.Code != horde.CodeCorruptPrompt || guild == "" {
-		return
-	}
-	from, err := originOf(guild, person)
-	if err != nil {
-		return
-	}
-	held, err := s.engine.BlocksOf(from.String())
-	if err != nil {
-		return
-	}
-	for _, b := range held {
-		key, until := "server.log.strike", stamp(s.now().Add(b.Rest))
-		if strings.Contains(b.Address, "/") {
-			key = "server.log.storm"
-		}
-		s.logTo(ctx, guild, func(w words.Words) string { return w.T(key, "Who", mention(person), "Until", until) })
-		if strings.Contains(b.Address, "/") && guild != s.opts.OperatorGuild {
-			s.logTo(ctx, s.opts.OperatorGuild, func(w words.Words) string {
-				return w.T("operator.log.storm", "Whom", sayTarget(guild, ""), "Until", until)
-			})
-		}
-	}
-}

@@ -287,17 +287,10 @@ func (s *Set) giveNow(ctx context.Context, in *discord.Interaction, r *discord.R
 	if err := r.Defer(ctx, hidden); err != nil {
 		return err
 	}
-	m, err := s.sendGift(ctx, in, d, key, opened)
-	if err != nil {
-		return err
-	}
-	m.Ephemeral = m.Ephemeral || hidden
-	if err := r.Reply(ctx, m); err != nil {
-		// The kudos have moved: that must not look like a failure.
-		s.log.Warn().Err(err).Str("interaction", in.ID).Msg("cannot show a gift, writing to its giver")
-		return s.dm(ctx, in.User.ID, discord.Message{Content: m.Content})
-	}
-	return nil
+	return s.fulfil(ctx, in, r, d, key, opened, func(m discord.Message) error {
+		m.Ephemeral = m.Ephemeral || hidden
+		return r.Reply(ctx, m)
+	})
 }
 
 // recipientText names who a gift is for.
@@ -312,8 +305,9 @@ func (s *Set) recipientText(d chat.GiftDraft) string {
 	return "**" + escape(u.Alias()) + "**"
 }
 
-// sendGift gives, once for a key, and says what to answer; opened tells that the giver's account is new.
-func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string, opened bool) (discord.Message, error) {
+// sendGift gives, once for a key, and says what to answer; opened tells that the giver's account is new, and again that it
+// was given before, perhaps without a word to anybody.
+func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string, opened, again bool) (discord.Message, error) {
 	w, aloud := s.say(in), s.sayAloud(in)
 	from, fresh, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
 	opened = opened || fresh
@@ -332,7 +326,7 @@ func (s *Set) sendGift(ctx context.Context, in *discord.Interaction, d chat.Gift
 	if d.Anonymous {
 		line.From = ""
 	}
-	if !given.Repeated {
+	if !given.Repeated || again {
 		s.tellGift(ctx, person, line, given.Waiting != nil)
 	}
 	note := ""
@@ -434,32 +428,24 @@ func (s *Set) pressGiftConfirm(ctx context.Context, in *discord.Interaction, r *
 		return err
 	}
 	key := in.Component.ID.ID // the first interaction's: a second press gives nothing more
-	var m discord.Message
-	if d.Party != "" {
-		// What a party has is counted beside the ledger: only who takes the draft away counts it.
-		if there, err := s.giftDrafts.drop(ctx, key); err != nil || !there {
+	return s.fulfil(ctx, in, r, d, key, false, func(m discord.Message) error {
+		done := private(s.say(in).T("kudos.done"))
+		mine, err := s.giftDrafts.drop(ctx, key)
+		switch {
+		case err != nil:
+			s.log.Warn().Err(err).Msg("cannot forget a gift that was given")
+		case !mine: // it was pressed twice, and the other press tells
+			return r.Update(ctx, done)
+		}
+		if m.Ephemeral || d.Party == "" && e.answers == chat.AnswersPrivate {
+			return r.Update(ctx, m)
+		}
+		if err := r.Update(ctx, done); err != nil {
 			return err
 		}
-		m, err = s.fillParty(ctx, in, d, key)
-	} else if d.Sealed != nil {
-		m, err = s.fillKey(ctx, in, d, key)
-	} else {
-		m, err = s.sendGift(ctx, in, d, key, false)
-	}
-	if err != nil {
+		_, err = r.Followup(ctx, m)
 		return err
-	}
-	if _, err := s.giftDrafts.drop(ctx, key); err != nil {
-		s.log.Warn().Err(err).Msg("cannot forget a gift that was given")
-	}
-	if m.Ephemeral || d.Party == "" && e.answers == chat.AnswersPrivate {
-		return r.Update(ctx, m)
-	}
-	if err := r.Update(ctx, private(s.say(in).T("kudos.done"))); err != nil {
-		return err
-	}
-	_, err = r.Followup(ctx, m)
-	return err
+	})
 }
 
 func (s *Set) pressGiftDrop(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
@@ -553,7 +539,44 @@ func (s *Set) pendingGifts(ctx context.Context, in *discord.Interaction, r *disc
 	if err != nil {
 		return err
 	}
-	return r.Reply(ctx, m)
+	seen, err := s.untold(ctx, in, &m)
+	if err != nil {
+		return err
+	}
+	if err := r.Reply(ctx, m); err != nil {
+		return err
+	}
+	return seen(ctx)
+}
+
+// untold adds what its reader could not be told to a panel; seen is for when they have it.
+func (s *Set) untold(ctx context.Context, in *discord.Interaction, m *discord.Message) (seen func(context.Context) error, err error) {
+	w := s.say(in)
+	list, err := s.book.untold(ctx, in.User.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read what somebody was not told: %w", err)
+	}
+	var out []string
+	for _, d := range list {
+		back := d.To.Kind == emojikudos.NewsBack
+		if d.To.Kind == emojikudos.NewsRefused {
+			out = append(out, w.T("gifts.nothing"))
+			out = append(out, s.whys(ctx, w, in.User.ID, d.News)...)
+			continue
+		}
+		out = append(append(out, newsHead(w, d.News, back)), newsLines(w, d.News, back)...)
+	}
+	if len(out) > 0 {
+		m.Embeds = append(m.Embeds, discord.Embed{
+			Title: w.T("kudos.pending.untold"), Color: embedColor, Description: discord.Clip(strings.Join(out, "\n"), discord.MaxEmbedDescription),
+		})
+	}
+	return func(ctx context.Context) (err error) {
+		for _, d := range list {
+			err = errors.Join(err, s.gifts.Heard(ctx, d.To, d.News))
+		}
+		return err
+	}, nil
 }
 
 // shownGifts is how many waiting gifts of a kind are listed.

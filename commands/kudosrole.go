@@ -36,15 +36,17 @@ const verbRoleGift = "kr"
 
 const roleYes = "yes"
 
-// rounds goes on with gifts to roles, one step after the other, and forgets drafts that nobody confirmed.
+// rounds goes on with gifts to roles, one step after the other, tells of gifts by command that were broken off, and forgets
+// drafts that nobody confirmed.
 type rounds struct {
-	s    *Set
-	rows *memory[chat.RoleGift]
-	wake chan struct{} // holds 1: something became due
+	s     *Set
+	rows  *memory[chat.RoleGift]
+	began time.Time     // what is older and under way was left by another process
+	wake  chan struct{} // holds 1: something became due
 }
 
 func newRounds(s *Set) *rounds {
-	return &rounds{s: s, rows: newMemory[chat.RoleGift](s.deps.Docs, chat.KindRoleGift), wake: make(chan struct{}, 1)}
+	return &rounds{s: s, rows: newMemory[chat.RoleGift](s.deps.Docs, chat.KindRoleGift), began: s.now(), wake: make(chan struct{}, 1)}
 }
 
 func (o *rounds) ring() {
@@ -79,18 +81,18 @@ func (o *rounds) run(ctx context.Context) error {
 	}
 }
 
-// pass takes every row that is due one step further and tells when the next is.
+// pass takes every row that is due one step further and tells when the next is. A row that does not get on waits a while,
+// and the others go on.
 func (o *rounds) pass(ctx context.Context) (time.Time, error) {
 	now := o.s.now()
 	next := now.Add(roundIdle)
-	late, err := o.s.giftDrafts.due(ctx, now, roundBatch)
+	told, err := o.tellOrders(ctx, now)
 	if err != nil {
 		return next, err
 	}
-	for _, d := range late {
-		if _, err := o.s.giftDrafts.drop(ctx, d.key); err != nil {
-			return next, err
-		}
+	next = earlier(next, told)
+	if err := sweep(ctx, o.s.giftDrafts, now); err != nil {
+		return next, err
 	}
 	docs, err := o.s.deps.Docs.DueDocs(ctx, chat.KindRoleGift, next, roundBatch)
 	if err != nil {
@@ -99,15 +101,42 @@ func (o *rounds) pass(ctx context.Context) (time.Time, error) {
 	for _, d := range docs {
 		due := d.Due
 		if !due.After(now) {
-			if due, err = o.step(ctx, d.Key); err != nil {
-				return next, err
-			}
+			due = o.advance(ctx, d.Key)
 		}
-		if due.Before(next) {
-			next = due
-		}
+		next = earlier(next, due)
 	}
 	return next, nil
+}
+
+// earlier is the earlier one of two times.
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// advance takes a row one step further, or puts it off.
+func (o *rounds) advance(ctx context.Context, key string) (due time.Time) {
+	failed := o.s.contained(ctx, "a gift to a role", func() (err error) {
+		due, err = o.step(ctx, key)
+		return err
+	})
+	if failed == nil {
+		return due
+	}
+	due = o.s.now().Add(roleRetry)
+	_, err := o.change(ctx, key, func(x *chat.RoleGift) error {
+		if x.Created.IsZero() {
+			return errStale // it is gone
+		}
+		x.Due = due
+		return nil
+	})
+	if err != nil && !errors.Is(err, errStale) && ctx.Err() == nil {
+		o.s.log.Warn().Err(err).Msg("a gift to a role is not put off")
+	}
+	return due
 }
 
 var errStale = errors.New("somebody was faster")
@@ -176,7 +205,7 @@ func (o *rounds) look(ctx context.Context, key string, g chat.RoleGift) (time.Ti
 	who := g.Look[0]
 	m, err := o.s.bot.Member(ctx, g.Guild, who)
 	switch {
-	case discord.IsUnknownMember(err):
+	case discord.IsUnknownMember(err), discord.IsMissingPermission(err), vanished(err): // or we are not in the guild any more
 	case err != nil:
 		return o.s.now(), fmt.Errorf("read a member: %w", err)
 	}

@@ -130,7 +130,7 @@ func (s *Set) partyStart(ctx context.Context, in *discord.Interaction, r *discor
 	case int64(u.Available()) < p.Budget+p.Pay:
 		return tell(w.T("party.poor", "Budget", hundredths(p.Budget+p.Pay), "Have", u.Available().String()))
 	}
-	p.User, p.Due = int64(u.ID), s.now().Add(partyDraftLife)
+	p.User, p.Begins, p.Due = int64(u.ID), true, s.now().Add(partyDraftLife)
 	if _, err := s.partyDrafts.changeAs(ctx, in.ID, aboutParty, func(d *chat.Party) error { *d = p; return nil }); err != nil {
 		return fmt.Errorf("party draft: %w", err)
 	}
@@ -261,7 +261,7 @@ func (s *Set) mayParty(ctx context.Context, in *discord.Interaction) error {
 }
 
 // partyConfirmed begins the party of a draft. First the kudos are set aside, for an hour; a thread is made; and only when
-// the party is saved do they stay. Whatever is interrupted gives them back.
+// the party is saved do they stay. What is interrupted before gives them back, and afterwards the host goes on with it.
 func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w, draft := s.say(in), in.Component.ID.ID
 	p, found, err := s.partyDrafts.get(ctx, draft)
@@ -290,7 +290,6 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 	if mine, err := s.partyDrafts.drop(ctx, draft); err != nil || !mine {
 		return err // somebody pressed twice
 	}
-	life := time.Duration(p.Hours) * time.Hour
 	var purse horde.Purse
 	if p.Budget > 0 {
 		purse, err = s.engine.FillPurse(ctx, horde.FillPurse{
@@ -325,8 +324,8 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 		}
 		id = thread.ID
 	}
-	p.Begun, p.Ends = s.now(), s.now().Add(life)
-	p.Due = p.Ends
+	p.Begun, p.Ends = s.now(), s.now().Add(time.Duration(p.Hours)*time.Hour)
+	p.Due = s.now().Add(partyAgain) // should the process end before it has begun in full
 	_, err = s.parties.changeAs(ctx, id, aboutParty, func(x *chat.Party) error {
 		if x.Stage != "" && x.Stage != chat.PartyOver {
 			return tell(w.T("party.already"))
@@ -338,21 +337,8 @@ func (s *Set) partyConfirmed(ctx context.Context, in *discord.Interaction, r *di
 		undo()
 		return err
 	}
-	if p.Purse != "" {
-		if _, err := s.engine.FillPurse(ctx, horde.FillPurse{Owner: purse.Owner, Purse: purse.ID, Life: life + partySpare}); err != nil {
-			return err
-		}
-	}
-	aloud := s.partyWords(&p)
-	rules := discord.Message{Embeds: []discord.Embed{s.partyCard(aloud, &p)}, Content: aloud.T("party.rules", "Generate", s.cmd("generate"))}
-	if p.Purse != "" {
-		rules.Content = lines(rules.Content, aloud.T("party.cofund", "TopUp", s.cmd("party topup")))
-	}
-	if p.Ping != "" {
-		rules.Content, rules.Pings = roleMention(p.Ping)+" "+rules.Content, []string{p.Ping}
-	}
-	if _, err := s.bot.SendMessage(ctx, id, rules); err != nil {
-		s.log.Warn().Err(err).Msg("rules of a party are not posted")
+	if err := s.host.begin(ctx, id, p); err != nil {
+		s.log.Warn().Err(err).Str("party", id).Msg("a party has not begun in full yet")
 	}
 	return r.Edit(ctx, discord.Message{Content: w.T("party.begun", "Thread", "<#"+id+">")})
 }
@@ -542,7 +528,10 @@ func (s *Set) partyExtend(ctx context.Context, in *discord.Interaction, r *disco
 		if x.Stage != chat.PartyRunning {
 			return tell(w.T("party.isover"))
 		}
-		x.Ends, x.Due = ends, ends
+		if x.Ends = ends; x.Begins {
+			return nil // it is due before
+		}
+		x.Due = ends
 		return nil
 	})
 	if err != nil {

@@ -80,7 +80,7 @@ func TestAPartyThanksItsGuestsAndEndsByItself(t *testing.T) {
 	r.sand.Arm(sandbox.Fault{Kind: sandbox.Status, Code: 502, Method: "POST", Path: "/channels/" + thread + "/messages", Times: 5})
 	r.restart(73 * time.Hour)
 	r.eventually("the prize is given", func() bool { return r.user(sandbox.Friend).Details.Received == 30*kudos.One })
-	r.eventually("the results are not told", func() bool { return strings.Contains(r.logs.String(), "does not end yet") })
+	r.eventually("the results are not told", func() bool { return strings.Contains(r.logs.String(), "looking after a party did not work") })
 	r.restart(2 * time.Minute)
 	r.inThread(sandbox.Friend, thread, "Apples** is over", "The favourite picture: Entry 2 by", "the prize of 20 kudos", "Rewards for entries: 10 kudos")
 	r.balance(sandbox.Newcomer, host+20*kudos.One)
@@ -93,6 +93,28 @@ func TestAPartyThanksItsGuestsAndEndsByItself(t *testing.T) {
 	}
 	r.runIn(sandbox.Newcomer, thread, "party extend", map[string]any{"days": 1})
 	r.whisper(sandbox.Newcomer, "This party is over")
+}
+
+func TestTheRulesOfAPartyArePinnedWhileItRuns(t *testing.T) {
+	t.Parallel()
+	for name, mayPin := range map[string]bool{"where the bot may pin": true, "where it may not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			r.login(sandbox.Newcomer)
+			if !mayPin {
+				r.permissionsOfBot(1<<10 | 1<<11 | 1<<15 | 1<<38)
+			}
+			thread := r.party(sandbox.Newcomer, map[string]any{"name": "Apples", "budget": 0})
+			rules := func() sandbox.Message { return r.inThread(sandbox.Friend, thread, "Welcome!") }
+			r.eventually("the rules are pinned", func() bool {
+				return mayPin && rules().Pinned || !mayPin && strings.Contains(r.logs.String(), "rules of a party are not pinned")
+			})
+			r.click(sandbox.Newcomer, r.runIn(sandbox.Newcomer, thread, "party end", nil).MessageID, "End it")
+			r.inThread(sandbox.Friend, thread, "Apples** is over")
+			r.eventually("the rules are not pinned any more", func() bool { return !rules().Pinned })
+		})
+	}
 }
 
 func TestAHostLooksAfterAParty(t *testing.T) {

@@ -36,25 +36,10 @@ func (s *Set) partyTopUp(ctx context.Context, in *discord.Interaction, r *discor
 	case n < 1 || n > maxPartyBudget || perr != nil, toPrize && p.Picks == chat.WinnerNone, !toPrize && p.Award == 0:
 		return tell(w.T("party.notopup"))
 	}
-	e, err := s.effective(ctx, in)
-	if err != nil {
-		return err
-	}
-	if err := e.admit(chat.Gifts); err != nil {
-		return err
-	}
-	d := chat.GiftDraft{Person: in.User.ID, Amount: int64(kudos.Whole(n)), Party: in.ChannelID, Prize: toPrize, Name: p.Name}
-	if asked, err := s.askBack(ctx, in, r, &e, d, in.ID); asked || err != nil {
-		return err
-	}
-	m, err := s.fillParty(ctx, in, d, in.ID)
-	if err != nil {
-		return err
-	}
-	return r.Reply(ctx, m)
+	return s.topUp(ctx, in, r, chat.GiftDraft{Person: in.User.ID, Amount: int64(kudos.Whole(n)), Party: in.ChannelID, Prize: toPrize, Name: p.Name}, false)
 }
 
-// fillParty sets kudos aside for a party and counts them. The kudos of a key move once; they are counted each time.
+// fillParty sets kudos aside for a party and counts them, once for a key.
 func (s *Set) fillParty(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string) (discord.Message, error) {
 	w := s.say(in)
 	p, found, err := s.parties.get(ctx, d.Party)
@@ -84,6 +69,9 @@ func (s *Set) fillParty(ctx context.Context, in *discord.Interaction, d chat.Gif
 		return discord.Message{}, err
 	}
 	p, err = s.changeParty(ctx, d.Party, func(x *chat.Party) error {
+		if !x.Fill(key) {
+			return nil
+		}
 		x.Budget += int64(more)
 		if d.Prize {
 			x.Prize += int64(more)

@@ -17,6 +17,7 @@ import (
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
+	"stablemate/internal/contain"
 	"stablemate/internal/discord"
 )
 
@@ -76,10 +77,11 @@ func (h *host) pass(ctx context.Context) {
 		h.s.log.Warn().Err(err).Msg("cannot look for parties that end")
 	}
 	for _, x := range due {
-		if err := h.step(ctx, x.key, x.value); err != nil && ctx.Err() == nil {
-			h.s.log.Warn().Err(err).Str("party", x.key).Msg("a party does not end yet")
+		log := h.s.log.With().Str("party", x.key).Logger()
+		err := contain.Call(ctx, log, "looking after a party", func() error { return h.step(ctx, x.key, x.value) })
+		if err != nil && ctx.Err() == nil {
 			if _, err := h.s.changeParty(ctx, x.key, func(p *chat.Party) error { p.Due = now.Add(partyAgain); return nil }); err != nil {
-				h.s.log.Warn().Err(err).Str("party", x.key).Msg("nor is it put off")
+				log.Warn().Err(err).Msg("nor is it put off")
 			}
 		}
 	}
@@ -106,6 +108,9 @@ func (h *host) step(ctx context.Context, id string, p chat.Party) (err error) {
 		_, err := h.s.parties.drop(ctx, id)
 		return err
 	case chat.PartyRunning, chat.PartyWaiting:
+		if p.Begins && p.Stage == chat.PartyRunning && h.s.now().Before(p.Ends) {
+			return h.begin(ctx, id, p)
+		}
 		// A host who did not pick in time leaves the party without a favourite.
 		p, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
 			if x.Stage == p.Stage && !h.s.now().Before(x.Due) {
@@ -121,6 +126,68 @@ func (h *host) step(ctx context.Context, id string, p chat.Party) (err error) {
 		return h.end(ctx, id, p)
 	}
 	return nil
+}
+
+// begin makes the purse of a party last as long as the party, and posts and pins its rules.
+func (h *host) begin(ctx context.Context, id string, p chat.Party) error {
+	p, err := h.keepPurse(ctx, id, p)
+	if err != nil {
+		return err
+	}
+	w := h.s.partyWords(&p)
+	rules := discord.Message{Embeds: []discord.Embed{h.s.partyCard(w, &p)}, Content: w.T("party.rules", "Generate", h.s.cmd("generate"))}
+	if p.Purse != "" {
+		rules.Content = lines(rules.Content, w.T("party.cofund", "TopUp", h.s.cmd("party topup")))
+	}
+	if p.Ping != "" {
+		rules.Content, rules.Pings = roleMention(p.Ping)+" "+rules.Content, []string{p.Ping}
+	}
+	ref, err := h.s.bot.SendMessage(ctx, id, rules)
+	if err != nil && !discord.IsMissingPermission(err) && !vanished(err) {
+		return fmt.Errorf("post the rules of a party: %w", err)
+	}
+	if _, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
+		x.Rules = ref.MessageID
+		if x.Begins = false; x.Stage == chat.PartyRunning {
+			x.Due = x.Ends
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	h.pin(ctx, id, ref.MessageID)
+	return nil
+}
+
+// keepPurse makes the purse of a party last as long as the party. Where its kudos went back while nobody was here, they are
+// set aside anew; a host who has not enough any more has a party without them.
+func (h *host) keepPurse(ctx context.Context, id string, p chat.Party) (chat.Party, error) {
+	uuid, err := horde.ParseUUID(p.Purse)
+	if err != nil {
+		return p, nil //nolint:nilerr // nothing was set aside
+	}
+	fill := horde.FillPurse{Owner: horde.UserID(p.User), Purse: horde.PurseID{UUID: uuid}, Life: p.Ends.Sub(h.s.now()) + partySpare}
+	_, err = h.s.engine.FillPurse(ctx, fill)
+	if _, gone := errors.AsType[*horde.Error](err); !gone {
+		return p, err
+	}
+	mine := p.Budget // without what others added, which went back to them
+	for _, f := range p.Funds {
+		mine -= f.Amount
+	}
+	fill.Purse, fill.Amount, fill.Key = horde.PurseID{}, kudos.Amount(mine), partyUse+id+":"+p.Begun.UTC().Format(partyStamp)+":anew"
+	purse, err := h.s.engine.FillPurse(ctx, fill)
+	_, poor := errors.AsType[*horde.Error](err)
+	if err != nil && !poor {
+		return p, err
+	}
+	return h.s.changeParty(ctx, id, func(x *chat.Party) error {
+		x.Purse, x.Funds, x.Budget, x.Prize = purse.ID.String(), nil, mine, min(x.Prize, mine)
+		if poor {
+			x.Purse, x.Budget, x.Prize, x.Award = "", 0, 0, 0
+		}
+		return nil
+	})
 }
 
 // end gives what is owed, finds the favourite, gives its prize, gives back what is left, and tells.
@@ -156,11 +223,32 @@ func (h *host) end(ctx context.Context, id string, p chat.Party) error {
 		}
 		h.notify(ctx, id, p, given)
 	}
+	h.unpin(ctx, id, p)
 	_, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
 		x.Stage, x.Due = chat.PartyOver, h.s.now().Add(partyWait)
 		return nil
 	})
 	return err
+}
+
+// pin pins the rules of a party, where the bot may do that. It is best effort.
+func (h *host) pin(ctx context.Context, id, message string) {
+	if message == "" {
+		return
+	}
+	if err := h.s.bot.PinMessage(ctx, id, message); err != nil {
+		h.s.log.Info().Err(err).Str("party", id).Msg("the rules of a party are not pinned")
+	}
+}
+
+// unpin takes the rules down. It is best effort.
+func (h *host) unpin(ctx context.Context, id string, p chat.Party) {
+	if p.Rules == "" {
+		return
+	}
+	if err := h.s.bot.UnpinMessage(ctx, id, p.Rules); err != nil {
+		h.s.log.Info().Err(err).Str("party", id).Msg("the rules of a party stay pinned")
+	}
 }
 
 // favourite finds the favourite picture. waits says that somebody has to be asked first.

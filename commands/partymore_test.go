@@ -66,7 +66,7 @@ func TestAPartyWithAStyleAndAnInvitation(t *testing.T) {
 	if got, ok := m.Raw["mention_roles"].([]string); !ok || !slices.Equal(got, []string{role}) {
 		t.Errorf("it pings %v", m.Raw["mention_roles"])
 	}
-	id := r.runIn(sandbox.Friend, thread, "generate", map[string]any{"prompt": "a red apple", "size": "64x64"}).MessageID
+	id := r.runIn(sandbox.Friend, thread, "generate", map[string]any{"prompt": "a red apple"}).MessageID
 	if m := r.result(sandbox.Friend, id, 1); !holds(m, []string{"256×256", "oil"}) {
 		t.Errorf("not in the style: %q", m.Content)
 	}
@@ -102,6 +102,7 @@ func TestTheHostPaysForGuests(t *testing.T) {
 	// What costs more than is left is paid by who asks.
 	id := r.runIn(sandbox.Friend, thread, "generate", map[string]any{"prompt": "a red apple", "amount": 4, "size": "1024x1024", "steps": 30}).MessageID
 	r.result(sandbox.Friend, id, 4)
+	r.inThread(sandbox.Friend, thread, "Entry 2 by")
 	if now := r.user(sandbox.Friend); now.Balance >= guest.Balance {
 		t.Errorf("the guest paid nothing for much")
 	}
@@ -183,7 +184,7 @@ func TestPeopleVoteForTheFavouriteAndFundItTogether(t *testing.T) {
 	// The vote ends while nobody is there, and Discord is in trouble when somebody is again.
 	r.sand.Arm(sandbox.Fault{Kind: sandbox.Status, Code: 502, Method: "POST", Path: "/channels/" + thread + "/messages", Times: 5})
 	r.restart(25 * time.Hour)
-	r.eventually("the results are not told", func() bool { return strings.Contains(r.logs.String(), "does not end yet") })
+	r.eventually("the results are not told", func() bool { return strings.Contains(r.logs.String(), "looking after a party did not work") })
 	r.restart(2 * time.Minute)
 	r.inThread(sandbox.Friend, thread, "The favourite picture: Entry 2 by <@"+sandbox.Admin+">", "the prize of 20 kudos", "1 🗳️")
 	// 60 were set aside, 20 went to entries, 20 to the prize: of the other 20, 30, 20 and 10 parts go back.

@@ -139,11 +139,8 @@ func (c reactions) Within(ctx context.Context, channel string, channels []string
 	if slices.Contains(channels, channel) {
 		return true, nil
 	}
-	found, err := c.s.bot.Channel(ctx, channel)
-	if discord.IsMissingPermission(err) || discord.IsUnknownMessage(err) {
-		return false, nil
-	}
-	return err == nil && found.ParentID != "" && slices.Contains(channels, found.ParentID), err
+	above, err := c.s.parents.above(ctx, c.s.bot, channel, c.s.now())
+	return err == nil && above != "" && slices.Contains(channels, above), err
 }
 
 // Open returns a person's account, opening it where that is allowed.
@@ -265,10 +262,18 @@ func (s *Set) likesGifts(ctx context.Context, person string, yes bool) error {
 	return err
 }
 
-// Tell explains a refused gift in a direct message.
-func (c reactions) Tell(ctx context.Context, person string, why *horde.Error) error {
+// Tell explains refused gifts in a direct message.
+func (c reactions) Tell(ctx context.Context, person string, n emojikudos.News) (told bool, err error) {
 	w := c.s.wordsFor(ctx, person)
-	return c.s.dm(ctx, person, discord.Message{Content: lines(w.T("gifts.nothing")+" "+c.s.why(ctx, w, person, why), w.T("gifts.retry"))})
+	return c.s.reach(ctx, person, discord.Message{Content: lines(w.T("gifts.nothing")+" "+strings.Join(c.s.whys(ctx, w, person, n), " "), w.T("gifts.retry"))})
+}
+
+// whys says refusals of gifts by emoji.
+func (s *Set) whys(ctx context.Context, w words.Words, person string, n emojikudos.News) (out []string) {
+	for _, l := range n.Lines {
+		out = append(out, s.why(ctx, w, person, &horde.Error{Code: horde.Code(l.Key), Message: l.Text}))
+	}
+	return out
 }
 
 // why says a refusal of a gift by emoji.
@@ -297,43 +302,45 @@ func (s *Set) why(ctx context.Context, w words.Words, person string, e *horde.Er
 	}
 }
 
-// Invite tells a person that a gift waits for them.
-func (c reactions) Invite(ctx context.Context, person string, g emojikudos.Gift) error {
-	w := c.s.wordsFor(ctx, person)
+// Invite tells a person that a gift waits for them, the newest one.
+func (c reactions) Invite(ctx context.Context, person string, n emojikudos.News) (told bool, err error) {
+	w, g := c.s.wordsFor(ctx, person), n.Lines[len(n.Lines)-1]
 	from := w.T("gifts.somebody")
-	if g.Person != "" {
-		from = mention(g.Person)
+	if g.From != "" {
+		from = mention(g.From)
 	}
 	text := w.T("gifts.invite", "From", from, "Amount", g.Amount.String(), "Login", c.s.cmd("login"))
 	if g.Message != "" {
 		text = lines(text, messageLink(g.Guild, g.Channel, g.Message))
 	}
-	return c.s.dm(ctx, person, discord.Message{Content: lines(text, w.T("gifts.stop"))})
+	return c.s.reach(ctx, person, discord.Message{Content: lines(text, w.T("gifts.stop"))})
 }
 
 // Report tells a person about gifts, in one message.
-func (c reactions) Report(ctx context.Context, person string, n emojikudos.News) error {
+func (c reactions) Report(ctx context.Context, person string, n emojikudos.News, back bool) (told bool, err error) {
 	p, _, err := c.s.people.get(ctx, person)
-	if err != nil {
-		return err
-	}
-	if p.NoticeGifts == chat.NoticeNone {
-		return nil
+	if err != nil || p.NoticeGifts == chat.NoticeNone {
+		return err == nil, err // who wants to hear nothing has heard everything
 	}
 	w := c.s.wordsFor(ctx, person)
-	head := "gifts.got"
-	if n.Back {
-		head = "gifts.back"
+	text := listed(w, newsHead(w, n, back), newsLines(w, n, back), n.More, w.T("gifts.quiet", "Settings", c.s.cmd("settings notifications")))
+	return c.s.reach(ctx, person, discord.Message{Content: text})
+}
+
+// newsHead says what news are about.
+func newsHead(w words.Words, n emojikudos.News, back bool) string {
+	key := "gifts.got"
+	if back {
+		key = "gifts.back"
 	}
-	out := []string{w.T(head, "Count", len(n.Lines)+n.More, "Amount", n.Amount.String())}
+	return w.T(key, "Count", len(n.Lines)+n.More, "Amount", n.Amount.String())
+}
+
+func newsLines(w words.Words, n emojikudos.News, back bool) (out []string) {
 	for _, l := range n.Lines {
-		out = append(out, "• "+newsLine(w, l, n.Back))
+		out = append(out, "• "+newsLine(w, l, back))
 	}
-	if n.More > 0 {
-		out = append(out, w.T("gifts.more", "Count", n.More))
-	}
-	out = append(out, w.T("gifts.quiet", "Settings", c.s.cmd("settings notifications")))
-	return c.s.dm(ctx, person, discord.Message{Content: lines(out...)})
+	return out
 }
 
 // newsLine is one gift of a report.

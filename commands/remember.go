@@ -223,6 +223,22 @@ func (m *memory[V]) drop(ctx context.Context, key string) (bool, error) {
 	return there, err
 }
 
+// dropIf forgets a document for good that over says is done with, unless it changes meanwhile. It reports whether it did.
+func (m *memory[V]) dropIf(ctx context.Context, key string, over func(v *V) bool) (bool, error) {
+	r, err := m.read(ctx, key)
+	if err != nil || !r.found || !over(&r.value) {
+		return false, err
+	}
+	w := m.ask(key)
+	there, err := m.docs.DeleteDocAt(ctx, m.kind, key, r.doc.Version)
+	heard := err
+	if !there {
+		heard = errors.Join(err, chat.ErrChanged)
+	}
+	m.wrote(key, w, remembered[V]{}, heard)
+	return there, err
+}
+
 // entry is a document of a list.
 type entry[V any] struct {
 	key   string
@@ -237,7 +253,8 @@ func (m *memory[V]) entries(docs []chat.Doc, err error) ([]entry[V], error) {
 	for _, d := range docs {
 		var v V
 		if err := json.Unmarshal(d.Value, &v); err != nil {
-			return nil, fmt.Errorf("read %s %s: %w", m.kind, d.Key, err)
+			m.unreadable(d, err) // the others can be read
+			continue
 		}
 		out = append(out, entry[V]{d.Key, v})
 	}

@@ -3,10 +3,12 @@
 package commands
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"stablemate/commands/words"
 	"stablemate/internal/discord"
 )
 
@@ -78,6 +80,21 @@ func lines(parts ...string) string {
 		}
 	}
 	return discord.Clip(strings.Join(kept, "\n"), discord.MaxContent)
+}
+
+// listed is a message with a list between its first line and its last, which stays whole: as many items as fit, and how many
+// there are beyond them and more.
+func listed(w words.Words, head string, items []string, more int, last string) string {
+	for n := len(items); ; n-- {
+		rest := ""
+		if left := more + len(items) - n; left > 0 {
+			rest = w.T("gifts.more", "Count", left)
+		}
+		text := strings.Join(slices.DeleteFunc(slices.Concat([]string{head}, items[:n], []string{rest, last}), func(s string) bool { return s == "" }), "\n")
+		if n == 0 || utf8.RuneCountInString(text) <= discord.MaxContent {
+			return discord.Clip(text, discord.MaxContent)
+		}
+	}
 }
 
 // Verbs of buttons.

@@ -118,6 +118,7 @@ type rig struct {
 	unsafe   atomic.Bool // rows of messages cannot be saved
 	public   atomic.Bool // people reach the horde: there are links to images
 	slow     atomic.Int64
+	trip     tripwire
 	keys     chan string // API keys that were made
 	news     atomic.Pointer[[]commands.NewsPiece]
 	tune     []tuning
@@ -140,6 +141,7 @@ type messages struct {
 type docs struct {
 	*store.Store
 	slow *atomic.Int64 // nanoseconds that a read takes longer
+	trip *tripwire
 }
 
 func (d docs) Doc(ctx context.Context, kind chat.DocKind, key string) (chat.Doc, bool, error) {
@@ -272,7 +274,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	eng, err := engine.Open(ctx, st, engine.Options{
+	eng, err := engine.Open(ctx, ledger{st, &r.trip}, engine.Options{
 		Settings: horde.Settings{AnonymousAllowed: true, AnonymousKey: hashKey("0000000000"), TransfersAllowed: true, Sharing: true},
 		Now:      r.now, IDs: ids{}, Log: log,
 	})
@@ -317,7 +319,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			}
 			return out, err
 		},
-		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow}, Images: r.album, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
+		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow, &r.trip}, Images: r.album, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
 		News: func() []commands.NewsPiece {
 			if list := r.news.Load(); list != nil {
 				return slices.Clone(*list)
@@ -556,7 +558,7 @@ func (r *rig) worker(gate chan struct{}) *worker {
 
 func (w *worker) offer() horde.Pop {
 	return horde.Pop{Owner: w.owner.ID, Amount: 1, Offer: horde.Offer{
-		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:13:test", Threads: 1, MaxPixels: 1 << 20, Img2Img: true, Painting: true, NSFW: w.adult.Load(),
+		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:13:test", Threads: 1, MaxPixels: 1 << 20, Lora: true, Img2Img: true, Painting: true, NSFW: w.adult.Load(),
 	}}
 }
 

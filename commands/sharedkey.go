@@ -297,32 +297,18 @@ func (s *Set) keyTopUp(ctx context.Context, in *discord.Interaction, r *discord.
 	if amount < 1 || amount > maxKeyBudget {
 		return horde.Refuse(horde.CodeInvalidTransferAmount, "a gift is 1 to %d kudos", maxKeyBudget)
 	}
-	e, err := s.effective(ctx, in)
-	if err != nil {
-		return err
-	}
-	if err := e.admit(chat.Gifts); err != nil {
-		return err
-	}
 	d := chat.GiftDraft{Person: in.User.ID, Amount: int64(kudos.Whole(amount)), Name: k.Name}
 	if d.Sealed, err = s.deps.Seal([]byte(k.ID.String()), []byte(topUpUse+in.ID)); err != nil {
 		return fmt.Errorf("seal a shared key: %w", err)
 	}
-	if asked, err := s.askBack(ctx, in, r, &e, d, in.ID); asked || err != nil {
-		return err
-	}
-	m, err := s.fillKey(ctx, in, d, in.ID)
-	if err != nil {
-		return err
-	}
-	return r.Reply(ctx, m)
+	return s.topUp(ctx, in, r, d, true)
 }
 
 // topUpUse begins the name that the seal of a shared key in a draft is bound to; the draft's key follows.
 const topUpUse = "topup:"
 
 // fillKey gives kudos to the owner of a shared key, which may spend as much more, once for a key, and tells the owner.
-func (s *Set) fillKey(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string) (discord.Message, error) {
+func (s *Set) fillKey(ctx context.Context, in *discord.Interaction, d chat.GiftDraft, key string, again bool) (discord.Message, error) {
 	w := s.say(in)
 	id, err := s.unsealKey(&paidBy{Use: topUpUse + key, Sealed: d.Sealed})
 	if err != nil {
@@ -341,7 +327,7 @@ func (s *Set) fillKey(ctx context.Context, in *discord.Interaction, d chat.GiftD
 	if err != nil {
 		return discord.Message{}, err
 	}
-	if person, ours := strings.CutPrefix(owner.External, external("")); ours && !done.Repeated {
+	if person, ours := strings.CutPrefix(owner.External, external("")); ours && (!done.Repeated || again) {
 		s.tellGift(ctx, person, emojikudos.Line{Key: once, From: in.User.ID, Amount: done.Amount, Title: k.Name}, false)
 	}
 	return private(w.T("sharedkey.toppedup", "Name", escape(k.Name), "Amount", done.Amount.String(), "Owner", escape(owner.Alias()))), nil

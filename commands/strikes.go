@@ -13,6 +13,7 @@ import (
 	"stablemate/commands/chat"
 	"stablemate/commands/words"
 	"stablemate/horde"
+	"stablemate/horde/origin"
 )
 
 // reviewTime is how long somebody waits at most for an operator to look.
@@ -21,19 +22,24 @@ const reviewTime = 10 * 365 * 24 * time.Hour
 // strikesAtOnce is how many old strikes are forgotten in one round.
 const strikesAtOnce = 500
 
+// blame is whom a refusal falls on.
+type blame struct {
+	guild, person string
+	from          origin.Origin
+}
+
 // blamed follows up on a refusal by the core: a prompt that the filter refuses for good is a strike on its person. The core
 // pauses the address for a few minutes itself; here it adds up for a month. err comes back in the words of the person.
-func (s *Set) blamed(ctx context.Context, a *asking, err error) error {
+func (s *Set) blamed(ctx context.Context, w words.Words, b blame, err error) error {
 	refusal, refused := errors.AsType[*horde.Error](err)
-	if !refused || refusal.Code != horde.CodeCorruptPrompt || s.engine.TimedOut(a.from) == 0 {
+	if !refused || refusal.Code != horde.CodeCorruptPrompt || s.engine.TimedOut(b.from) == 0 {
 		return err // of the refusals with this code, only those for good leave a mark
 	}
-	ban, n, failed := s.strike(ctx, a)
+	ban, n, failed := s.strike(ctx, b)
 	if failed != nil {
 		s.log.Error().Err(failed).Msg("cannot note a strike")
 		return err
 	}
-	w := a.e.say
 	text := w.T("strikes.warning", "Count", n)
 	switch {
 	case ban.Review:
@@ -46,8 +52,8 @@ func (s *Set) blamed(ctx context.Context, a *asking, err error) error {
 
 // strike notes a strike, pauses its person as they have earned it, takes back what waits for them, and tells who has to
 // know.
-func (s *Set) strike(ctx context.Context, a *asking) (ban chat.Ban, n int, err error) {
-	now, person, guild := s.now(), a.in.User.ID, a.in.GuildID
+func (s *Set) strike(ctx context.Context, b blame) (ban chat.Ban, n int, err error) {
+	now, person, guild := s.now(), b.person, b.guild
 	_, err = s.strikes.change(ctx, person, about{due: now.Add(chat.StrikeLife)}, func(v *chat.Strikes) error {
 		v.At = slices.Clone(v.At)
 		n = v.Add(now)
@@ -88,10 +94,10 @@ func (s *Set) strike(ctx context.Context, a *asking) (ban chat.Ban, n int, err e
 	}
 	if s.opts.OperatorGuild != "" && s.opts.OperatorGuild != guild {
 		s.logTo(ctx, s.opts.OperatorGuild, func(w words.Words) string {
-			return lines(w.T("strikes.operators", "Person", mention(person), "From", a.from.String(), "Count", n, "State", said(w)))
+			return lines(w.T("strikes.operators", "Person", mention(person), "From", b.from.String(), "Count", n, "State", said(w)))
 		})
 	}
-	s.log.Warn().Int("strikes", n).Str("from", a.from.String()).Msg("somebody has a strike for a refused prompt")
+	s.log.Warn().Int("strikes", n).Str("from", b.from.String()).Msg("somebody has a strike for a refused prompt")
 	if guild != "" {
 		if err := s.stormy(ctx, guild, person); err != nil {
 			return ban, n, err

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
@@ -127,10 +126,8 @@ func (b *book) GiftsIn(ctx context.Context, guild string) ([]emojikudos.Gift, er
 	return b.gifts(b.st.DocsOfGuild(ctx, chat.KindGift, guild))
 }
 
-func newsOf(person string, back bool) string { return strconv.FormatBool(back) + person }
-
-func (b *book) ChangeNews(ctx context.Context, person string, back bool, f func(*emojikudos.News) error) (emojikudos.News, error) {
-	return change(ctx, b, chat.KindGiftNews, newsOf(person, back), person, "", func(n *emojikudos.News) time.Time { return n.Due }, f)
+func (b *book) ChangeNews(ctx context.Context, to emojikudos.Address, f func(*emojikudos.News) error) (emojikudos.News, error) {
+	return change(ctx, b, chat.KindGiftNews, to.Key(), to.Who, "", func(n *emojikudos.News) time.Time { return n.Due }, f)
 }
 
 func (b *book) DueNews(ctx context.Context, until time.Time, limit int) (out []emojikudos.Due, err error) {
@@ -138,12 +135,20 @@ func (b *book) DueNews(ctx context.Context, until time.Time, limit int) (out []e
 	for _, d := range docs {
 		var n emojikudos.News
 		err = errors.Join(err, json.Unmarshal(d.Value, &n))
-		out = append(out, emojikudos.Due{Person: d.Person, News: n})
+		out = append(out, emojikudos.Due{To: emojikudos.ParseAddress(d.Key), News: n})
 	}
 	return out, err
 }
 
-func (b *book) DropNews(ctx context.Context, person string, back bool) error {
-	_, err := b.st.DeleteDoc(ctx, chat.KindGiftNews, newsOf(person, back))
+func (b *book) DropNews(ctx context.Context, to emojikudos.Address) error {
+	d, found, err := b.st.Doc(ctx, chat.KindGiftNews, to.Key())
+	if err != nil || !found {
+		return err
+	}
+	var n emojikudos.News
+	if err := json.Unmarshal(d.Value, &n); err != nil || !n.Empty() {
+		return err
+	}
+	_, err = b.st.DeleteDocAt(ctx, chat.KindGiftNews, to.Key(), d.Version)
 	return err
 }

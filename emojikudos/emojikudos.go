@@ -97,15 +97,16 @@ type Chat interface {
 	Limits(ctx context.Context, person string) (Limits, error)
 	// Ask asks a person privately whether their reactions may give kudos. told is false when they cannot be reached.
 	Ask(ctx context.Context, g Gift) (told bool, err error)
-	// Tell explains to a person, privately, why a gift did not happen.
-	Tell(ctx context.Context, person string, why *horde.Error) error
+	// Tell explains to a person, privately, why gifts did not happen. Here and below told is false when they cannot be
+	// reached, and an error says that it may be tried again.
+	Tell(ctx context.Context, person string, n News) (told bool, err error)
 	// Invite tells a person privately that a gift waits for them.
-	Invite(ctx context.Context, person string, g Gift) error
-	// Report tells a person privately about gifts.
-	Report(ctx context.Context, person string, n News) error
+	Invite(ctx context.Context, person string, n News) (told bool, err error)
+	// Report tells a person privately about gifts; with back about gifts of theirs that came back.
+	Report(ctx context.Context, person string, n News, back bool) (told bool, err error)
 	// Feeds reports whether a guild wants to read in a channel what its reactions gave, and Feed writes that.
 	Feeds(ctx context.Context, guild string) (bool, error)
-	Feed(ctx context.Context, guild string, n News) error
+	Feed(ctx context.Context, guild string, n News) (told bool, err error)
 }
 
 // Ending says what a reaction led to, right away.
@@ -238,8 +239,8 @@ func (g *Gifts) React(ctx context.Context, r Reaction) (Ending, error) {
 	if err != nil || !ours {
 		return Ignored, err
 	}
-	if fits, err := g.fits(ctx, rule, r); err != nil || !fits {
-		return Ignored, err
+	if !allowed(rule, r) {
+		return Ignored, nil
 	}
 	now := g.deps.Now()
 	person, err := g.person(ctx, r.Person)
@@ -263,6 +264,9 @@ func (g *Gifts) React(ctx context.Context, r Reaction) (Ending, error) {
 			g.deps.Log.Warn().Str("guild", r.Guild).Msg("a storm of kudos reactions: some give nothing")
 		}
 		return Stopped, nil
+	}
+	if in, err := g.in(ctx, rule, r); err != nil || !in { // Discord may be asked: that is bounded by now
+		return Ignored, err
 	}
 	ending := Planned
 	state, due := Waiting, now.Add(g.opts.Grace)
@@ -296,12 +300,14 @@ func (g *Gifts) React(ctx context.Context, r Reaction) (Ending, error) {
 	return ending, nil
 }
 
-// fits reports whether a rule holds for a member and a place.
-func (g *Gifts) fits(ctx context.Context, rule Rule, r Reaction) (bool, error) {
+// allowed reports whether a rule holds for a member.
+func allowed(rule Rule, r Reaction) bool {
 	// The role of everybody has the guild's ID; Discord does not list it with members.
-	if rule.Role != "" && rule.Role != r.Guild && !slices.Contains(r.Roles, rule.Role) {
-		return false, nil
-	}
+	return rule.Role == "" || rule.Role == r.Guild || slices.Contains(r.Roles, rule.Role)
+}
+
+// in reports whether a rule holds in a place.
+func (g *Gifts) in(ctx context.Context, rule Rule, r Reaction) (bool, error) {
 	if len(rule.Channels) == 0 {
 		return true, nil
 	}
@@ -357,14 +363,14 @@ func (g *Gifts) asking(ctx context.Context, person string) (bool, error) {
 	return n >= maxAsking, nil
 }
 
-// ask asks a person for their consent, once in a while.
+// ask asks a person for their consent, once in a while. Until it is certain that they were asked, they are owed the question.
 func (g *Gifts) ask(ctx context.Context, gift Gift) error {
 	now := g.deps.Now()
 	_, err := g.deps.Book.ChangePerson(ctx, gift.Person, func(p *Person) error {
 		if !p.Asked.IsZero() && now.Sub(p.Asked) < askAgain {
 			return ErrSame
 		}
-		p.Asked = now
+		p.Asked, p.Owed = now, true
 		return nil
 	})
 	switch {
@@ -373,14 +379,20 @@ func (g *Gifts) ask(ctx context.Context, gift Gift) error {
 	case err != nil:
 		return fmt.Errorf("note that a person is asked: %w", err)
 	}
-	told, err := g.deps.Chat.Ask(ctx, gift)
-	if err == nil && told {
+	if told, err := g.deps.Chat.Ask(ctx, gift); err != nil || !told {
+		return err
+	}
+	_, err = g.deps.Book.ChangePerson(ctx, gift.Person, func(p *Person) error {
+		if !p.Owed {
+			return ErrSame // they have answered
+		}
+		p.Owed = false
 		return nil
+	})
+	if err != nil && !errors.Is(err, ErrSame) {
+		return fmt.Errorf("note that a person was asked: %w", err)
 	}
-	if _, owed := g.deps.Book.ChangePerson(ctx, gift.Person, func(p *Person) error { p.Owed = true; return nil }); owed != nil {
-		return errors.Join(err, owed)
-	}
-	return err
+	return nil
 }
 
 // Consent notes what a person answered. With Agreed, what waited for the answer is given now; it tells how many gifts.
@@ -463,11 +475,22 @@ func (g *Gifts) Explain(ctx context.Context, person string, why *horde.Error) er
 	return g.tell(ctx, person, why)
 }
 
-// tell explains a refusal, each reason at most once in quietTime.
+// tell has a refusal explained, each reason at most once in quietTime.
 func (g *Gifts) tell(ctx context.Context, person string, why *horde.Error) error {
 	now := g.deps.Now()
-	_, err := g.deps.Book.ChangePerson(ctx, person, func(p *Person) error {
-		if at, ok := p.Told[string(why.Code)]; ok && now.Sub(at) < quietTime {
+	lately := func(p *Person) bool {
+		at, ok := p.Told[string(why.Code)]
+		return ok && now.Sub(at) < quietTime
+	}
+	p, err := g.deps.Book.Person(ctx, person)
+	if err != nil || lately(&p) {
+		return err
+	}
+	if err := g.put(ctx, Address{NewsRefused, person}, 0, Line{Key: string(why.Code), Text: why.Message}); err != nil {
+		return err
+	}
+	_, err = g.deps.Book.ChangePerson(ctx, person, func(p *Person) error {
+		if lately(p) {
 			return ErrSame
 		}
 		told := map[string]time.Time{string(why.Code): now}
@@ -479,14 +502,8 @@ func (g *Gifts) tell(ctx context.Context, person string, why *horde.Error) error
 		p.Told = told
 		return nil
 	})
-	switch {
-	case errors.Is(err, ErrSame):
-		return nil
-	case err != nil:
+	if err != nil && !errors.Is(err, ErrSame) {
 		return fmt.Errorf("note what a person was told: %w", err)
-	}
-	if err := g.deps.Chat.Tell(ctx, person, why); err != nil {
-		return fmt.Errorf("explain a refused gift: %w", err)
 	}
 	return nil
 }

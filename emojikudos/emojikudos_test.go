@@ -48,21 +48,24 @@ func (ids) Uint32() uint32 {
 
 // discord is a fake: who wrote which message, and who was told what.
 type discord struct {
-	mu      sync.Mutex // guards what follows
-	engine  *engine.Engine
-	authors map[string]emojikudos.Author // by message
-	asked   map[string]string            // by message of the bot: who asked for it
-	closed  map[string]bool              // people without an account, who get none silently
-	deaf    map[string]bool
-	limits  map[string]emojikudos.Limits
-	away    bool
-	told    []string // person:code
-	asks    []string
-	invites []string
-	reports []string // person:count:amount
-	feeds   bool
-	fed     []string // guild:from>to:amount
-	fetched int
+	mu        sync.Mutex // guards what follows
+	engine    *engine.Engine
+	authors   map[string]emojikudos.Author // by message
+	asked     map[string]string            // by message of the bot: who asked for it
+	closed    map[string]bool              // people without an account, who get none silently
+	deaf      map[string]bool
+	limits    map[string]emojikudos.Limits
+	away      bool
+	panics    map[string]bool // messages that nobody can read
+	meanwhile func()          // happens while a report is told
+	told      []string        // person:code
+	asks      []string
+	invites   []string
+	reports   []string // person:count:amount
+	feeds     bool
+	fed       []string // guild:from>to:amount
+	fetched   int
+	withins   int
 }
 
 func (d *discord) Self() string { return "self" }
@@ -71,6 +74,9 @@ func (d *discord) Author(_ context.Context, _, message string) (emojikudos.Autho
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fetched++
+	if d.panics[message] {
+		panic("unreadable")
+	}
 	if d.away {
 		return emojikudos.Author{}, errors.New("Discord is away")
 	}
@@ -83,6 +89,7 @@ func (d *discord) Requester(_ context.Context, _, message string) (string, bool,
 }
 
 func (d *discord) Within(_ context.Context, channel string, channels []string) (bool, error) {
+	d.withins++
 	return slices.Contains(channels, strings.TrimPrefix(channel, "thread of ")), nil
 }
 
@@ -124,28 +131,49 @@ func (d *discord) Ask(_ context.Context, g emojikudos.Gift) (bool, error) {
 	return !d.deaf[g.Person], nil
 }
 
-func (d *discord) Tell(_ context.Context, person string, why *horde.Error) error {
-	d.note(&d.told, person+":"+string(why.Code))
-	return nil
+func (d *discord) Tell(_ context.Context, person string, n emojikudos.News) (bool, error) {
+	return d.say(person, func() {
+		for _, l := range n.Lines {
+			d.told = append(d.told, person+":"+l.Key)
+		}
+	})
 }
 
-func (d *discord) Invite(_ context.Context, person string, g emojikudos.Gift) error {
-	d.note(&d.invites, person+":"+g.Amount.String())
-	return nil
+func (d *discord) Invite(_ context.Context, person string, n emojikudos.News) (bool, error) {
+	return d.say(person, func() { d.invites = append(d.invites, person+":"+n.Lines[0].Amount.String()) })
 }
 
 func (d *discord) Feeds(_ context.Context, _ string) (bool, error) { return d.feeds, nil }
 
-func (d *discord) Feed(_ context.Context, guild string, n emojikudos.News) error {
-	for _, l := range n.Lines {
-		d.note(&d.fed, guild+":"+l.From+">"+l.To+":"+l.Amount.String())
-	}
-	return nil
+func (d *discord) Feed(_ context.Context, guild string, n emojikudos.News) (bool, error) {
+	return d.say(guild, func() {
+		for _, l := range n.Lines {
+			d.fed = append(d.fed, guild+":"+l.From+">"+l.To+":"+l.Amount.String())
+		}
+	})
 }
 
-func (d *discord) Report(_ context.Context, person string, n emojikudos.News) error {
-	d.note(&d.reports, fmt.Sprintf("%s:%d:%s:%v", person, len(n.Lines)+n.More, n.Amount, n.Back))
-	return nil
+func (d *discord) Report(_ context.Context, person string, n emojikudos.News, back bool) (bool, error) {
+	return d.say(person, func() {
+		d.reports = append(d.reports, fmt.Sprintf("%s:%d:%s:%v", person, len(n.Lines)+n.More, n.Amount, back))
+		if d.meanwhile != nil {
+			d.meanwhile()
+		}
+	})
+}
+
+// say tells somebody something, if they can be reached.
+func (d *discord) say(to string, f func()) (bool, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.away {
+		return false, errors.New("Discord is away")
+	}
+	if d.deaf[to] {
+		return false, nil
+	}
+	f()
+	return true, nil
 }
 
 func (d *discord) heard(at *[]string) []string {
@@ -660,6 +688,7 @@ func TestAStormIsBounded(t *testing.T) {
 	if stopped != 30 {
 		t.Errorf("%d of 120 reactions in an hour were stopped, want 30", stopped)
 	}
+	r.pass()
 	if got := r.chat.heard(&r.chat.told); !slices.Equal(got, []string{"ann:GiftTooMany"}) {
 		t.Errorf("told %v", got)
 	}

@@ -4,7 +4,12 @@ package emojikudos
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"stablemate/horde/kudos"
@@ -132,14 +137,49 @@ type Tally struct {
 	Spent kudos.Amount `json:"spent"`
 }
 
-// News is what somebody will hear about gifts in one message. Its JSON is stored.
+// NewsKind says what news are about. The names are stored.
+type NewsKind string
+
+// The kinds.
+const (
+	NewsGot     NewsKind = ""        // gifts that somebody was given
+	NewsBack    NewsKind = "back"    // gifts of theirs that came back
+	NewsInvite  NewsKind = "invite"  // a gift waits for them
+	NewsRefused NewsKind = "refused" // why reactions of theirs gave nothing; the key of a Line is the code, its text the message
+	NewsFeed    NewsKind = "feed"    // for a guild: what its reactions gave
+)
+
+// Address is who hears which news: a person, or a guild of its feed.
+type Address struct {
+	Kind NewsKind
+	Who  string
+}
+
+// Key names the row of the news.
+func (a Address) Key() string {
+	if a.Kind == NewsGot {
+		return a.Who
+	}
+	return string(a.Kind) + ":" + a.Who
+}
+
+// ParseAddress reads a Key. Discord's IDs have no colon.
+func ParseAddress(key string) Address {
+	if kind, who, ok := strings.Cut(key, ":"); ok {
+		return Address{NewsKind(kind), who}
+	}
+	return Address{NewsGot, key}
+}
+
+// News is what somebody will hear in one message. It stays until they have. Its JSON is stored.
 type News struct {
 	Lines  []Line       `json:"lines"`
 	More   int          `json:"more,omitempty"` // gifts beyond Lines
 	Amount kudos.Amount `json:"amount"`
-	Back   bool         `json:"back,omitempty"` // of gifts that came back
 	Since  time.Time    `json:"since"`
 	Due    time.Time    `json:"due"`
+	Tries  int          `json:"tries,omitempty"` // of telling, in a row
+	Kept   bool         `json:"kept,omitempty"`  // they cannot be told: it waits until they look for it
 }
 
 // Line is a gift in News.
@@ -174,6 +214,27 @@ func (n *News) Add(l Line) {
 	n.Lines = append(n.Lines, l)
 }
 
+// without takes out what was told.
+func (n *News) without(told News) {
+	n.Amount, n.More = n.Amount-told.Amount, n.More-told.More
+	n.Lines = slices.DeleteFunc(slices.Clone(n.Lines), func(l Line) bool {
+		return slices.ContainsFunc(told.Lines, func(x Line) bool { return x.Key == l.Key })
+	})
+}
+
+// Empty reports that there is nothing to tell.
+func (n *News) Empty() bool { return len(n.Lines) == 0 && n.More <= 0 }
+
+// Mark tells these news from others, so that the same are not told twice: Discord takes it as a message's nonce.
+func (n *News) Mark(to Address) string {
+	h := sha256.New()
+	_, _ = fmt.Fprintln(h, to.Key(), n.Since.UnixMicro(), n.More) // never fails
+	for _, l := range n.Lines {
+		_, _ = fmt.Fprintln(h, l.Key)
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))[:22]
+}
+
 // ErrSame is what the function given to a Change method returns when there is nothing to change.
 var ErrSame = errors.New("nothing to change")
 
@@ -193,14 +254,15 @@ type Book interface {
 	// GiftsOf lists the gifts of a person, GiftsIn those of a guild.
 	GiftsOf(ctx context.Context, person string) ([]Gift, error)
 	GiftsIn(ctx context.Context, guild string) ([]Gift, error)
-	ChangeNews(ctx context.Context, person string, back bool, f func(*News) error) (News, error)
-	// DueNews lists news that are due until a time, by person, the longest overdue first.
+	ChangeNews(ctx context.Context, to Address, f func(*News) error) (News, error)
+	// DueNews lists news that are due until a time, the longest overdue first.
 	DueNews(ctx context.Context, until time.Time, limit int) ([]Due, error)
-	DropNews(ctx context.Context, person string, back bool) error
+	// DropNews forgets news that are empty. What was added meanwhile stays.
+	DropNews(ctx context.Context, to Address) error
 }
 
-// Due is news with the person they are for.
+// Due is news with who they are for.
 type Due struct {
-	Person string
-	News   News
+	To   Address
+	News News
 }

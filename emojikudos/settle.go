@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"hash/maphash"
 	"maps"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 
 	"stablemate/horde"
 	"stablemate/horde/kudos"
+	"stablemate/internal/contain"
 )
 
 // Bounds of settling.
@@ -114,50 +114,62 @@ func (g *Gifts) pass(ctx context.Context) (next time.Time, err error) {
 	if err != nil {
 		return next, fmt.Errorf("read the gifts that are due: %w", err)
 	}
-	group, work := errgroup.WithContext(ctx)
+	var group errgroup.Group // without a context: what goes wrong with one ends no other
 	group.SetLimit(atOnce)
 	for _, row := range rows {
 		if row.Due.After(now) {
-			if row.Due.Before(next) {
-				next = row.Due
-			}
+			next = earlier(next, row.Due)
 			continue
 		}
-		group.Go(func() error { return g.settle(work, row) })
+		group.Go(func() error { return g.attend(ctx, row) })
 	}
-	err = group.Wait()
 	if len(rows) == batch && !rows[batch-1].Due.After(now) {
 		next = now // there is more
 	}
+	err = group.Wait()
 	news, failed := g.deps.Book.DueNews(ctx, now.Add(lookAhead), batch)
 	for _, d := range news {
 		if d.News.Due.After(now) {
-			if d.News.Due.Before(next) {
-				next = d.News.Due
-			}
+			next = earlier(next, d.News.Due)
 			continue
 		}
-		failed = errors.Join(failed, g.report(ctx, d))
+		group.Go(func() error {
+			return contain.Call(ctx, g.deps.Log, "telling about gifts", func() error { return g.report(ctx, d) })
+		})
 	}
-	return next, errors.Join(err, failed)
+	return next, errors.Join(err, failed, group.Wait())
 }
 
-// report tells somebody their news. It is forgotten first: hearing nothing of a gift is better than hearing it again and
-// again.
-func (g *Gifts) report(ctx context.Context, d Due) error {
-	if err := g.deps.Book.DropNews(ctx, d.Person, d.News.Back); err != nil {
-		return fmt.Errorf("forget news: %w", err)
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
 	}
-	tell := g.deps.Chat.Report
-	who, feed := strings.CutPrefix(d.Person, feedPrefix)
-	if feed {
-		tell = g.deps.Chat.Feed
+	return a
+}
+
+// attend settles a gift. One that does not let itself be settled waits a while, so that the others go on.
+func (g *Gifts) attend(ctx context.Context, row Gift) error {
+	err := contain.Call(ctx, g.deps.Log, "settling a gift", func() error { return g.settle(ctx, row) })
+	if err == nil || ctx.Err() != nil {
+		return nil
 	}
-	if err := tell(ctx, who, d.News); err != nil {
-		g.deps.Log.Debug().Err(err).Msg("cannot tell somebody about gifts")
+	now := g.deps.Now()
+	_, err = g.deps.Book.ChangeGift(ctx, row.Key, func(x *Gift) error {
+		if x.State == "" || x.Due.After(now) {
+			return ErrSame
+		}
+		x.Tries++
+		x.Tried, x.Due = x.Tried || x.State == Waiting, now.Add(retryPause(x.Tries))
+		return nil
+	})
+	if err != nil && !errors.Is(err, ErrSame) {
+		return fmt.Errorf("put a gift off: %w", err)
 	}
 	return nil
 }
+
+// retryPause is how long something waits that did not work so many times.
+func retryPause(tries int) time.Duration { return min(retryMost, retryFirst<<min(max(tries-1, 0), 5)) }
 
 // settle does what is due for a gift. An error means that the row could not be read or written.
 func (g *Gifts) settle(ctx context.Context, row Gift) error {
@@ -173,7 +185,7 @@ func (g *Gifts) settle(ctx context.Context, row Gift) error {
 	case gift.State == "", gift.Due.After(now):
 		return nil
 	case gift.State == Asking:
-		return g.save(ctx, gift, func(x *Gift) { x.end(Lapsed, now) })
+		return g.lapse(ctx, gift)
 	case gift.State == Reserved && gift.Gift != "":
 		return g.followUp(ctx, gift)
 	case gift.Final():
@@ -183,6 +195,26 @@ func (g *Gifts) settle(ctx context.Context, row Gift) error {
 		return nil
 	}
 	return g.give(ctx, gift)
+}
+
+// lapse ends a gift whose person never agreed, unless they have right now.
+func (g *Gifts) lapse(ctx context.Context, gift Gift) error {
+	now := g.deps.Now()
+	_, err := g.deps.Book.ChangeGift(ctx, gift.Key, func(x *Gift) error {
+		if x.State != Asking {
+			return ErrSame
+		}
+		x.end(Lapsed, now)
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrSame):
+		return nil
+	case err != nil:
+		return fmt.Errorf("note that a gift lapsed: %w", err)
+	}
+	g.ended.add(Lapsed)
+	return nil
 }
 
 // save changes a gift's row.
@@ -238,7 +270,7 @@ func (g *Gifts) again(ctx context.Context, gift Gift, cause error) error {
 	}
 	return g.save(ctx, gift, func(x *Gift) {
 		x.Tried, x.Tries = true, x.Tries+1
-		x.Due = now.Add(min(retryMost, retryFirst<<min(x.Tries-1, 5)))
+		x.Due = now.Add(retryPause(x.Tries))
 	})
 }
 
@@ -419,9 +451,6 @@ func (g *Gifts) given(ctx context.Context, gift Gift, v verdict, done horde.Give
 	return g.invite(ctx, v.to.ID, gift)
 }
 
-// feedPrefix begins what stands for a guild among those who hear news.
-const feedPrefix = "feed:"
-
 // feed notes a gift in what its guild will read, where it wants to. Nobody's preferences count: the reaction was public.
 func (g *Gifts) feed(ctx context.Context, to string, gift Gift) error {
 	on, err := g.deps.Chat.Feeds(ctx, gift.Guild)
@@ -432,7 +461,7 @@ func (g *Gifts) feed(ctx context.Context, to string, gift Gift) error {
 		return nil
 	}
 	gift.To = to
-	return g.put(ctx, feedPrefix+gift.Guild, newsGap, lineOf(gift), false)
+	return g.put(ctx, Address{NewsFeed, gift.Guild}, newsGap, lineOf(gift))
 }
 
 func lineOf(gift Gift) Line {
@@ -461,24 +490,11 @@ func (g *Gifts) note(ctx context.Context, person string, l Line, back bool) erro
 	if gap == 0 {
 		gap = newsGap
 	}
-	return g.put(ctx, person, gap, l, back)
-}
-
-// put notes a line for somebody, who hears of all of them together after a while.
-func (g *Gifts) put(ctx context.Context, person string, gap time.Duration, l Line, back bool) error {
-	now := g.deps.Now()
-	_, err := g.deps.Book.ChangeNews(ctx, person, back, func(n *News) error {
-		if n.Since.IsZero() {
-			n.Since, n.Due, n.Back = now, now.Add(gap), back
-		}
-		n.Add(l)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("note a gift for its recipient: %w", err)
+	to := Address{NewsGot, person}
+	if back {
+		to.Kind = NewsBack
 	}
-	g.ring()
-	return nil
+	return g.put(ctx, to, gap, l)
 }
 
 // Invite tells somebody without an account, once in a while, that a gift waits for them.
@@ -488,21 +504,23 @@ func (g *Gifts) Invite(ctx context.Context, person string, gift Gift) error {
 
 func (g *Gifts) invite(ctx context.Context, person string, gift Gift) error {
 	now := g.deps.Now()
-	_, err := g.deps.Book.ChangePerson(ctx, person, func(p *Person) error {
-		if !p.Invited.IsZero() && now.Sub(p.Invited) < inviteAgain {
+	lately := func(p *Person) bool { return !p.Invited.IsZero() && now.Sub(p.Invited) < inviteAgain }
+	p, err := g.deps.Book.Person(ctx, person)
+	if err != nil || lately(&p) {
+		return err
+	}
+	if err := g.put(ctx, Address{NewsInvite, person}, 0, lineOf(gift)); err != nil {
+		return err
+	}
+	_, err = g.deps.Book.ChangePerson(ctx, person, func(p *Person) error {
+		if lately(p) {
 			return ErrSame
 		}
 		p.Invited = now
 		return nil
 	})
-	switch {
-	case errors.Is(err, ErrSame):
-		return nil
-	case err != nil:
+	if err != nil && !errors.Is(err, ErrSame) {
 		return fmt.Errorf("note that a person is invited: %w", err)
-	}
-	if err := g.deps.Chat.Invite(ctx, person, gift); err != nil {
-		g.deps.Log.Debug().Err(err).Msg("cannot tell somebody that a gift waits")
 	}
 	return nil
 }
@@ -595,7 +613,10 @@ func (g *Gifts) Try(ctx context.Context, r Reaction, to string) (Trial, error) {
 	if t.Rule, t.Found, err = g.rule(ctx, r.Guild, emoji); err != nil || !t.Found {
 		return t, err
 	}
-	if t.Fits, err = g.fits(ctx, t.Rule, r); err != nil || !t.Fits {
+	if !allowed(t.Rule, r) {
+		return t, nil
+	}
+	if t.Fits, err = g.in(ctx, t.Rule, r); err != nil || !t.Fits {
 		return t, err
 	}
 	v, err := g.judge(ctx, Gift{Guild: r.Guild, Person: r.Person, Amount: t.Rule.Amount}, Author{ID: to}, false)

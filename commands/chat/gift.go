@@ -12,6 +12,7 @@ const (
 	KindTally      DocKind = "gift_tally"  // what a guild's reactions gave today, by guild
 	KindGiftNews   DocKind = "gift_news"   // what somebody will hear about gifts, by person; "back:" goes before those that came back
 	KindGiftDraft  DocKind = "gift_draft"  // GiftDraft, by interaction
+	KindGiftOrder  DocKind = "gift_order"  // GiftOrder, by the key of its draft
 	KindRoleGift   DocKind = "gift_role"   // RoleGift, by interaction
 	KindKeyUse     DocKind = "key_use"     // KeyUse, by what it holds for: "person:", "channel:" or "guild:" and an ID
 )
@@ -29,6 +30,24 @@ type GiftDraft struct {
 	Note      string    `json:"note,omitempty"`
 	Anonymous bool      `json:"anonymous,omitempty"`
 	Due       time.Time `json:"due"`
+}
+
+// GiftOrder is a gift by command whose giver has not been told yet what became of it. It is due when somebody should do
+// that who is not the one that gives it.
+type GiftOrder struct {
+	Draft   GiftDraft `json:"draft"`
+	Name    string    `json:"name,omitempty"` // the giver's
+	Locale  string    `json:"locale,omitempty"`
+	Guild   string    `json:"guild,omitempty"`
+	Aloud   string    `json:"aloud,omitempty"` // locale of the guild
+	App     string    `json:"app,omitempty"`
+	Channel string    `json:"channel,omitempty"`
+	Message string    `json:"message,omitempty"` // the answer; empty when it is not known
+	Sealed  []byte    `json:"sealed,omitempty"`  // token of the interaction
+	Ends    time.Time `json:"ends,omitzero"`     // of the token's life
+	Made    time.Time `json:"made"`
+	Due     time.Time `json:"due"`
+	Tries   int       `json:"tries,omitempty"`
 }
 
 // RoleGift is a gift to everybody who has a role. It is due when somebody should go on with it.

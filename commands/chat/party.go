@@ -19,6 +19,7 @@ const (
 const (
 	MaxPartyEntries   = 300 // that a party takes
 	MaxPartyFinalists = 25  // that people vote between: what a list of Discord holds
+	maxFilled         = 100 // additions of kudos that are told apart
 	maxPartiesNamed   = 50  // of somebody's wins
 )
 
@@ -67,8 +68,9 @@ type Party struct {
 	Key    *KeyUse  `json:"key,omitempty"`    // the shared key they cost it through; sealed for PayUse
 	PayUse string   `json:"pay_use,omitempty"`
 
-	Funds []PartyFund `json:"funds,omitempty"` // of others than the host
-	Back  []PartyFund `json:"back,omitempty"`  // what was left in the end, and whose it was
+	Funds  []PartyFund `json:"funds,omitempty"`  // of others than the host
+	Filled []string    `json:"filled,omitempty"` // keys of the last additions, so that none counts twice
+	Back   []PartyFund `json:"back,omitempty"`   // what was left in the end, and whose it was
 
 	Picks  PartyWinner `json:"picks"`
 	Emoji  string      `json:"emoji,omitempty"`  // as Discord's routes want it: itself, or name:id of a guild's own
@@ -77,9 +79,11 @@ type Party struct {
 	Winner int         `json:"winner,omitempty"` // number of the entry
 	Ended  string      `json:"ended,omitempty"`  // who ended it early
 
+	Rules   string       `json:"rules,omitempty"` // the message with them, which is pinned
 	Stage   PartyStage   `json:"stage"`
-	Asked   time.Time    `json:"asked,omitzero"` // when the host was asked to pick, or everybody to vote
-	Told    bool         `json:"told,omitempty"` // the results
+	Begins  bool         `json:"begins,omitempty"` // its purse may end before it, or its rules are not posted
+	Asked   time.Time    `json:"asked,omitzero"`   // when the host was asked to pick, or everybody to vote
+	Told    bool         `json:"told,omitempty"`   // the results
 	Hours   int          `json:"hours"`
 	Begun   time.Time    `json:"begun"`
 	Ends    time.Time    `json:"ends"`
@@ -92,6 +96,16 @@ type PartyFund struct {
 	Person string `json:"person"`
 	User   int64  `json:"user"` // the account
 	Amount int64  `json:"amount"`
+}
+
+// Fill reports whether an addition of kudos counts: each does once.
+func (p *Party) Fill(key string) bool {
+	if slices.Contains(p.Filled, key) {
+		return false
+	}
+	list := append(slices.Clip(p.Filled), key)
+	p.Filled = list[max(len(list)-maxFilled, 0):]
+	return true
 }
 
 // Fund notes what somebody other than the host added.

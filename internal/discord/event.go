@@ -54,6 +54,7 @@ const (
 	ManageThreads  Permissions = 1 << 34
 	TimeoutMembers Permissions = 1 << 40
 
+	PinMessages       Permissions = 1 << 51
 	CreateExpressions Permissions = 1 << 43 // emoji of the guild, and remove those that one made oneself
 )
 

@@ -88,6 +88,12 @@ func (s *Store) DeleteDoc(ctx context.Context, kind chat.DocKind, key string) (b
 	return n > 0, s.wrap("delete "+string(kind)+" "+key, err)
 }
 
+// DeleteDocAt forgets a document if it still has a version. It reports whether it had.
+func (s *Store) DeleteDocAt(ctx context.Context, kind chat.DocKind, key string, version int64) (bool, error) {
+	n, err := s.db.exec(ctx, `DELETE FROM chat_doc WHERE kind = $1 AND key = $2 AND version = $3`, string(kind), key, version)
+	return n > 0, s.wrap("delete "+string(kind)+" "+key, err)
+}
+
 // ForgetPerson deletes every document about a person, and their chat messages that are not open; it tells how many rows.
 func (s *Store) ForgetPerson(ctx context.Context, person string) (int64, error) {
 	if person == "" {
