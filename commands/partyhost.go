@@ -368,7 +368,9 @@ func (h *host) tell(ctx context.Context, id string, p chat.Party, given kudos.Am
 	}
 	order := best(&p)
 	results = append(results, h.gallery(h.s.partyWords(&p), id, &p, order)...)
-	m := discord.Message{Content: discord.Clip(lines(results...), discord.MaxContent), Files: h.pictures(ctx, id, &p, order)}
+	m := discord.Message{
+		Content: discord.Clip(lines(results...), discord.MaxContent), Files: h.pictures(ctx, id, &p, order), Nonce: discord.NonceOf("party", id),
+	}
 	_, err := h.s.bot.SendMessage(ctx, id, m)
 	if err != nil && len(m.Files) > 0 && (discord.IsTooLarge(err) || discord.IsMissingPermission(err)) {
 		m.Files = nil
