@@ -54,7 +54,7 @@ func TestModelsAndTheHordeAreShown(t *testing.T) {
 	r.run(sandbox.Newcomer, "models info", map[string]any{"model": "nosuch"})
 	r.whisper(sandbox.Newcomer, "no model called nosuch")
 	out = r.run(sandbox.Newcomer, "models info", map[string]any{"model": model})
-	r.message(sandbox.Newcomer, out.MessageID, "Family: stable diffusion 1")
+	r.message(sandbox.Newcomer, out.MessageID, "Family: Stable Diffusion 1.5")
 	form := r.click(sandbox.Newcomer, out.MessageID, "Generate with this")
 	made := r.fillIn(sandbox.Newcomer, form, map[string]string{"prompt": "red apple"})
 	r.result(sandbox.Newcomer, made.MessageID, 1)
