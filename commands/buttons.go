@@ -224,7 +224,7 @@ func (s *Set) pressShow(ctx context.Context, in *discord.Interaction, r *discord
 	if st.Done {
 		m, err = s.result(ctx, row, p, ending{kind: endDone, status: st, at: s.now()}, showing{})
 	} else {
-		m = s.progress(row, p, st, s.now().Add(st.Wait), true)
+		m = s.progress(row, p, st, s.now().Add(st.Wait), true, showing{})
 		// Nothing edits this message: the button looks again.
 		if len(m.Components) == 0 {
 			m.Components = []discord.Row{{}}

@@ -161,6 +161,9 @@ func (e *editor) retry() time.Time {
 func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, over bool) {
 	gap := pace(e.now.Sub(e.row.Created))
 	e.known = true
+	if e.mute {
+		return e.now.Add(gap), false
+	}
 	if e.row.Ephemeral || e.p.Guest {
 		if e.p.Left || !e.now.Before(e.row.TokenEnds) {
 			return e.now.Add(gap), false // out of reach; deliver finds another way
@@ -172,7 +175,7 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 		}
 	}
 	ready := e.countdown(st)
-	m := e.s.progress(e.row, e.p, st, ready, e.files > 0)
+	m := e.s.progress(e.row, e.p, st, ready, e.files > 0, e.how)
 	more := len(st.Generations) > e.files && e.p.Amount > 1 && e.p.pictures()
 	if m.Content == e.shown && !more {
 		return e.now.Add(gap), false
@@ -188,6 +191,9 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 	if more {
 		if got, err := e.s.images(ctx, e.row, e.p, st, showing{noRead: true}); err == nil {
 			m.Files, m.KeepFiles = got.files, false
+			if e.how.noWords {
+				wordless(e.s.voiceOf(&e.p), m.Files)
+			}
 		}
 	}
 	limited, cancel := context.WithTimeout(ctx, progressTime)
@@ -203,10 +209,29 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 	case discord.IsUnknownMessage(err):
 		// Somebody tidied up. The request itself goes on: it is paid for, and may be looked up by other means.
 		return e.finish(ctx)
+	case blocksWords(err) && !e.how.noWords:
+		e.how.noWords = true
+		return e.now.Add(urgentGap), false
+	case discord.IsTooLarge(err): // the end is made smaller
+		e.files = len(st.Generations)
 	case ctx.Err() == nil:
-		e.s.log.Debug().Err(err).Str("key", e.row.Key).Msg("progress not shown")
+		// What is refused for good would be refused at every pace, and Discord counts that.
+		e.mute = errors.Is(err, discord.ErrUnreachable) || refusedForGood(err)
+		e.s.log.Debug().Err(err).Bool("mute", e.mute).Str("key", e.row.Key).Msg("progress not shown")
 	}
 	return e.now.Add(gap), false
+}
+
+// blocksWords reports that the guild's filter does not let a message pass.
+func blocksWords(err error) bool {
+	api, ok := errors.AsType[*discord.APIError](err)
+	return ok && (api.Code == codeBlockedText || api.Code == codeBlockedLink)
+}
+
+// refusedForGood reports that the same message would be refused again.
+func refusedForGood(err error) bool {
+	api, ok := errors.AsType[*discord.APIError](err)
+	return ok && api.Status >= 400 && api.Status < 500 && api.Status != 429 && api.Code != 0 && api.Code != codeCloudflare
 }
 
 // countdown keeps the shown time while the estimate agrees with it to a fifth, so that the message is left alone.
@@ -273,7 +298,7 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	case e.goAround(err, m):
 		return e.now.Add(urgentGap), false
 	case errors.Is(err, discord.ErrUnreachable), discord.IsMissingPermission(err), api != nil && api.Code == codeArchived:
-		// The message cannot be reached any more; its person can. The buttons belong to the channel.
+		// The message cannot be reached any more; its person can.
 		if e.how.barred {
 			how := e.how
 			how.barred = false
@@ -281,18 +306,17 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 				m = whole
 			}
 		}
-		e.strayed, m.Components = true, nil
-		for i := range m.Files {
-			m.Files[i].Spoiler = m.Files[i].Spoiler || e.p.Adult
+		e.strayed = true
+		if m, err = e.s.direct(limited, e.row.Person, &e.p, m); err == nil {
+			err = e.s.dm(limited, e.row.Person, m)
 		}
-		err = e.s.dm(limited, e.row.Person, m)
 	case api != nil && api.Code == codeOldMessage:
 		var ref discord.MessageRef
 		if ref, err = e.s.bot.SendMessage(limited, e.row.Channel, m); err == nil {
 			e.row.Message = ref.MessageID // reactions to it thank the right person
 		}
 	}
-	broken := api != nil && api.Status >= 400 && api.Status < 500 && api.Status != 429 && api.Code != 0 && api.Code != codeCloudflare
+	broken := refusedForGood(err)
 	switch {
 	case err == nil:
 		return e.finish(ctx)

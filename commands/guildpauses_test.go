@@ -7,11 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"stablemate/commands"
-	"stablemate/commands/chat"
 	"stablemate/horde"
 	"stablemate/horde/engine"
-	"stablemate/horde/origin"
 	"stablemate/internal/sandbox"
 )
 

@@ -4,6 +4,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,7 +33,7 @@ func (s *Set) guildFamily() family {
 			if _, err := s.left.drop(ctx, g.ID); err != nil {
 				return fmt.Errorf("note a guild that was joined: %w", err)
 			}
-			return s.welcomeGuild(ctx, g)
+			return errors.Join(s.welcomeGuild(ctx, g), s.roles.welcomeBack(ctx, g.ID))
 		})
 	}}
 }

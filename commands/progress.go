@@ -68,6 +68,7 @@ type live struct {
 	tries    int // in a row that went wrong
 	end      *ending
 	how      showing
+	mute     bool // Discord refuses its progress here: only the end is tried
 	known    bool // the core had it when this process looked
 	strayed  bool // the result is elsewhere, or nowhere: the message is out of reach
 	landed   bool // the result is shown, or never will be; only the row is left to close

@@ -3,6 +3,7 @@
 package commands_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -81,4 +82,36 @@ func TestImagesForAdultsGoToAdultsAlone(t *testing.T) {
 	}
 	r.click(sandbox.Friend, out.MessageID, "Send to DM")
 	r.whisper(sandbox.Friend, "This image is for adults")
+}
+
+// A result whose message cannot be changed any more comes as a direct message, where other rules hold for adults.
+func TestAResultForAdultsComesDirectlyToAdultsAlone(t *testing.T) {
+	t.Parallel()
+	for name, confirmed := range map[string]bool{"who said so": true, "who did not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, func(o *commands.Options) { o.Ceiling.Adult = true })
+			if confirmed {
+				panel := r.run(sandbox.Newcomer, "settings panel", nil).MessageID
+				r.click(sandbox.Newcomer, panel, "I am of age (18 or older)")
+				r.message(sandbox.Newcomer, panel, "I am of age (18 or older): Yes")
+			}
+			gate := make(chan struct{})
+			r.worker(gate).adult.Store(true)
+			id := r.runIn(sandbox.Newcomer, sandbox.AdultChannelID, "generate", map[string]any{"prompt": "red apple"}).MessageID
+			r.message(sandbox.Newcomer, id, "Being made")
+			r.sand.Arm(sandbox.Fault{Kind: sandbox.Forbidden, Method: "PATCH", Times: -1})
+			close(gate)
+			m := r.see(sandbox.Newcomer, "a direct message", func(m sandbox.Message) bool { return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) })
+			if !confirmed {
+				if len(m.Attachments) > 0 || !holds(m, []string{"for adults", "</settings panel:", "</history list:"}) || holds(m, []string{"apple"}) {
+					t.Errorf("somebody whose age nobody knows gets %+v", m)
+				}
+				return
+			}
+			if len(m.Attachments) != 1 || !strings.HasPrefix(m.Attachments[0].Filename, "SPOILER_") {
+				t.Errorf("an adult gets %+v", m)
+			}
+		})
+	}
 }

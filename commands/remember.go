@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,9 +29,13 @@ type memory[V any] struct {
 
 	changing turns // by key
 
-	mu     sync.Mutex // guards atHand
-	atHand map[string]remembered[V]
+	mu      sync.Mutex // guards what follows
+	atHand  map[string]remembered[V]
+	waiting map[string][]*word // for the store's word about a document
 }
+
+// word is what the store is about to say of a document. It is stale when something else was heard of that meanwhile.
+type word struct{ stale bool }
 
 // remembered is a document, or that there is none.
 type remembered[V any] struct {
@@ -40,7 +45,7 @@ type remembered[V any] struct {
 }
 
 func newMemory[V any](docs Docs, kind chat.DocKind) *memory[V] {
-	m := &memory[V]{docs: docs, kind: kind, atHand: make(map[string]remembered[V])}
+	m := &memory[V]{docs: docs, kind: kind, atHand: make(map[string]remembered[V]), waiting: make(map[string][]*word)}
 	if w, ok := docs.(*watchedDocs); ok {
 		w.watch(m.forgetGone)
 	}
@@ -52,6 +57,46 @@ func (m *memory[V]) forgetGone(gone func(chat.Doc) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	maps.DeleteFunc(m.atHand, func(_ string, r remembered[V]) bool { return r.found && gone(r.doc) })
+	for key := range m.waiting {
+		m.overtake(key)
+	}
+}
+
+// ask announces that the store will say something about a document; letGo ends that.
+func (m *memory[V]) ask(key string) *word {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := &word{}
+	m.waiting[key] = append(m.waiting[key], w)
+	return w
+}
+
+// letGo ends the waiting for a word. The caller holds mu.
+func (m *memory[V]) letGo(key string, w *word) {
+	m.waiting[key] = slices.DeleteFunc(m.waiting[key], func(x *word) bool { return x == w })
+	if len(m.waiting[key]) == 0 {
+		delete(m.waiting, key)
+	}
+}
+
+// overtake makes what others wait for stale. The caller holds mu.
+func (m *memory[V]) overtake(key string) {
+	for _, w := range m.waiting[key] {
+		w.stale = true
+	}
+}
+
+// wrote ends the waiting for the store's word about a change: r is at hand from now on, unless something else was heard of
+// the document before the store answered. Then the store knows best, as it does after an error.
+func (m *memory[V]) wrote(key string, w *word, r remembered[V], err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.letGo(key, w)
+	m.overtake(key)
+	delete(m.atHand, key)
+	if err == nil && !w.stale {
+		m.put(key, r)
+	}
 }
 
 // get reads a document; the zero value and false when there is none. What it returns is shared: nobody changes maps or
@@ -76,16 +121,20 @@ func (m *memory[V]) read(ctx context.Context, key string) (remembered[V], error)
 	if ok {
 		return r, nil
 	}
+	w := m.ask(key)
 	r, err := m.load(ctx, key)
-	if err != nil {
-		return r, err
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now, ok := m.atHand[key]; ok {
+	m.letGo(key, w)
+	now, ok := m.atHand[key]
+	switch {
+	case err != nil:
+		return r, err
+	case ok:
 		return now, nil // somebody changed it while the store was asked
+	case !w.stale:
+		m.put(key, r)
 	}
-	m.put(key, r)
 	return r, nil
 }
 
@@ -104,13 +153,7 @@ func (m *memory[V]) load(ctx context.Context, key string) (r remembered[V], err 
 	return r, nil
 }
 
-func (m *memory[V]) keep(key string, r remembered[V]) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.put(key, r)
-}
-
-// put is keep while mu is held.
+// put has a document at hand. The caller holds mu.
 func (m *memory[V]) put(key string, r remembered[V]) {
 	if len(m.atHand) >= maxAtHand {
 		for k := range m.atHand { // any tenth will do
@@ -121,12 +164,6 @@ func (m *memory[V]) put(key string, r remembered[V]) {
 		}
 	}
 	m.atHand[key] = r
-}
-
-func (m *memory[V]) forget(key string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.atHand, key)
 }
 
 // about says whom a new document is about and when it is due.
@@ -164,16 +201,15 @@ func (m *memory[V]) changeAs(ctx context.Context, key string, who func(v *V) abo
 		}
 		a := who(&v)
 		d := chat.Doc{Kind: m.kind, Key: key, Person: a.person, Guild: a.guild, Due: a.due, Value: value, Version: r.doc.Version}
+		w := m.ask(key)
 		d.Version, err = m.docs.SaveDoc(ctx, d)
+		m.wrote(key, w, remembered[V]{doc: d, value: v, found: true}, err)
 		switch {
 		case errors.Is(err, chat.ErrChanged):
-			m.forget(key)
 			continue
 		case err != nil:
-			m.forget(key)
 			return r.value, err
 		}
-		m.keep(key, remembered[V]{doc: d, value: v, found: true})
 		return v, nil
 	}
 	return *new(V), fmt.Errorf("change %s %s: %w", m.kind, key, chat.ErrChanged)
@@ -181,13 +217,10 @@ func (m *memory[V]) changeAs(ctx context.Context, key string, who func(v *V) abo
 
 // drop forgets a document for good. It reports whether there was one.
 func (m *memory[V]) drop(ctx context.Context, key string) (bool, error) {
+	w := m.ask(key)
 	there, err := m.docs.DeleteDoc(ctx, m.kind, key)
-	if err != nil {
-		m.forget(key)
-		return there, err
-	}
-	m.keep(key, remembered[V]{}) // for those who are reading it right now
-	return there, nil
+	m.wrote(key, w, remembered[V]{}, err)
+	return there, err
 }
 
 // dropIf forgets a document for good that over says is done with, unless it changes meanwhile. It reports whether it did.
@@ -196,12 +229,13 @@ func (m *memory[V]) dropIf(ctx context.Context, key string, over func(v *V) bool
 	if err != nil || !r.found || !over(&r.value) {
 		return false, err
 	}
+	w := m.ask(key)
 	there, err := m.docs.DeleteDocAt(ctx, m.kind, key, r.doc.Version)
-	if err == nil && there {
-		m.keep(key, remembered[V]{}) // for those who are reading it right now
-	} else {
-		m.forget(key)
+	said := err
+	if err == nil && !there {
+		said = chat.ErrChanged
 	}
+	m.wrote(key, w, remembered[V]{}, said)
 	return there, err
 }
 
@@ -257,4 +291,7 @@ func (m *memory[V]) forgetAll() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clear(m.atHand)
+	for key := range m.waiting {
+		m.overtake(key)
+	}
 }

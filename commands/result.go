@@ -90,7 +90,7 @@ func (s *Set) notes(p *params) string {
 
 // progress is the message of a request that is not finished. ready is when it should be; a time that has passed shows no
 // countdown.
-func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.Time, hasFiles bool) discord.Message {
+func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.Time, hasFiles bool, how showing) discord.Message {
 	v := s.voiceOf(&p)
 	countdown := v.T("request.soon")
 	if ready.After(s.now().Add(time.Second)) {
@@ -111,8 +111,12 @@ func (s *Set) progress(row chat.Message, p params, st horde.Status, ready time.T
 	if p.Forms != nil && len(p.Forms.Names) > 1 {
 		state = lines(state, discord.Clip(s.formStates(v.Words, st), maxFormStates))
 	}
+	title := "**" + shown(p.Prompt) + "**"
+	if how.noWords {
+		title = v.T("request.blocked")
+	}
 	m := discord.Message{
-		Content:   lines("**"+shown(p.Prompt)+"**", state, "-# "+p.look()+" · "+mention(row.Person), s.notes(&p)),
+		Content:   lines(title, state, "-# "+p.look()+" · "+mention(row.Person), s.notes(&p)),
 		KeepFiles: hasFiles,
 	}
 	if p.CancelledBy == "" {
@@ -188,9 +192,7 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	title := p.title(v.Words)
 	if how.noWords {
 		title = v.T("request.blocked")
-		for i := range files {
-			files[i].Description = v.alt("")
-		}
+		wordless(v, files)
 	}
 	parts := []string{title, strings.Join(state, "\n")}
 	if made > 0 {
@@ -208,6 +210,44 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	return discord.Message{
 		Content: lines(append(parts, s.notes(&p))...), Files: files, Components: rows,
 	}, nil
+}
+
+// wordless gives images a text without the prompt.
+func wordless(v voice, files []discord.File) {
+	for i := range files {
+		files[i].Description = v.alt("")
+	}
+}
+
+// direct is a result as a direct message to its person. The buttons belong to the channel; what is for adults goes only to
+// whom it may, and hidden.
+func (s *Set) direct(ctx context.Context, person string, p *params, m discord.Message) (discord.Message, error) {
+	m.Components = nil
+	if !p.Adult {
+		return m, nil
+	}
+	may, err := s.adultDirectly(ctx, person)
+	if err != nil {
+		return m, err
+	}
+	if !may {
+		w := s.wordsFor(ctx, person)
+		return discord.Message{Content: w.T("request.adultdirect", "Settings", s.cmd("settings panel"), "History", s.cmd("history list"))}, nil
+	}
+	for i := range m.Files {
+		m.Files[i].Spoiler = true
+	}
+	return m, nil
+}
+
+// adultDirectly reports whether somebody may get what is for adults as a direct message: between the two of us other rules
+// hold than in a channel.
+func (s *Set) adultDirectly(ctx context.Context, person string) (bool, error) {
+	mine, _, err := s.people.get(ctx, person)
+	if err != nil {
+		return false, fmt.Errorf("settings of a person: %w", err)
+	}
+	return !mine.Adult.IsZero() && !mine.Mild && s.opts.Ceiling.Adult, nil
 }
 
 // handOver is the last state of a message that cannot be edited much longer.

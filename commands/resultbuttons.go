@@ -423,12 +423,12 @@ func (s *Set) pressSend(ctx context.Context, in *discord.Interaction, r *discord
 	if err := r.Defer(ctx, true); err != nil {
 		return err
 	}
-	if p.Adult { // between the two of us other rules hold than in the channel
-		mine, _, err := s.people.get(ctx, in.User.ID)
+	if p.Adult {
+		may, err := s.adultDirectly(ctx, in.User.ID)
 		if err != nil {
-			return fmt.Errorf("settings of a person: %w", err)
+			return err
 		}
-		if mine.Adult.IsZero() || mine.Mild || !s.opts.Ceiling.Adult {
+		if !may {
 			return tell(w.T("image.adultdm", "Settings", s.cmd("settings panel")))
 		}
 		p.Veiled = true

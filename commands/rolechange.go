@@ -305,6 +305,9 @@ func (c *roleChange) failed(ctx context.Context, err error) error {
 		return err
 	}
 	wait := min(roleRetryMost, roleRetryFirst<<min(c.m.Tries, 10))
+	if c.e.shutOut(c.guild, err) {
+		wait = awayTime
+	}
 	c.m.Tries++
 	return errors.Join(err, c.save(ctx, c.e.s.now().Add(wait)))
 }
@@ -313,6 +316,8 @@ func (c *roleChange) failed(ctx context.Context, err error) error {
 // a thing.
 func (e *roleEngine) paused(ctx context.Context, guild, role string, err error) bool {
 	switch {
+	case discord.IsNotInGuild(err): // nothing is wrong with the role
+		return false
 	case discord.IsUnknownRole(err):
 		e.rest(ctx, guild, role, chat.RolePause{Gone: true})
 	case discord.IsMissingPermission(err):
@@ -403,6 +408,9 @@ func (e *roleEngine) dismiss(ctx context.Context, person string) {
 	for _, m := range members {
 		guild, _, _ := strings.Cut(m.key, ":")
 		for role := range m.value.Grants {
+			if e.away(guild) {
+				break
+			}
 			if err := e.s.bot.RemoveRole(ctx, guild, person, role, "their account is deleted"); err != nil {
 				e.s.log.Info().Err(err).Str("guild", guild).Msg("cannot take a role from somebody who leaves")
 			}

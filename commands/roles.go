@@ -57,6 +57,7 @@ type roleEngine struct {
 	actsFor map[horde.UserID]string // who acts for an account that is not their own
 	pending map[horde.UserID]bool   // accounts with news; true for those that cannot wait
 	heard   map[horde.UserID]time.Time
+	shut    map[string]time.Time // guilds that are left alone until then: Discord says that the bot is not there
 }
 
 // meeting is when somebody was seen, and with which account; 0 for none.
@@ -85,7 +86,7 @@ func newRoleEngine(s *Set) *roleEngine {
 		s: s, news: make(chan struct{}, 1), allow: guildRoles{known: make(map[string]knownRoles)}, rules: newMemory[chat.Roles](s.deps.Docs, chat.KindRoles),
 		members: newMemory[chat.Member](s.deps.Docs, chat.KindMember), passes: newMemory[chat.RolePass](s.deps.Docs, chat.KindRolePass),
 		active: make(map[string]bool), queues: make(map[string]*roleQueue), met: make(map[string]meeting), actsFor: make(map[horde.UserID]string),
-		pending: make(map[horde.UserID]bool), heard: make(map[horde.UserID]time.Time),
+		pending: make(map[horde.UserID]bool), heard: make(map[horde.UserID]time.Time), shut: make(map[string]time.Time),
 	}
 }
 
@@ -107,26 +108,40 @@ func (e *roleEngine) tick(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read role passes: %w", err)
 	}
+	var wrong error
 	for _, p := range passes {
+		if e.away(p.key) {
+			wrong = errors.Join(wrong, e.putOffPass(ctx, p.key))
+			continue
+		}
 		e.startPass(p.key, false)
 	}
 	members, err := e.members.due(ctx, now, dueAtOnce)
 	if err != nil {
-		return fmt.Errorf("read members whose roles are due: %w", err)
+		return errors.Join(wrong, fmt.Errorf("read members whose roles are due: %w", err))
 	}
 	for _, m := range members {
-		if guild, person, ok := strings.Cut(m.key, ":"); ok {
+		guild, person, ok := strings.Cut(m.key, ":")
+		switch {
+		case !ok:
+		case e.away(guild): // others wait behind them
+			wrong = errors.Join(wrong, e.putOffMember(ctx, guild, person))
+		default:
 			e.enqueue(guild, person, roleLook{whole: true})
 		}
 	}
-	return nil
+	return wrong
 }
 
 // startPass makes a guild's goroutine look at everybody; anew, when a pass that is under way has begun too early.
 func (e *roleEngine) startPass(guild string, anew bool) {
+	away := e.away(guild)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.active[guild] = true
+	if away {
+		return
+	}
 	q := e.queue(guild)
 	q.passing, q.anew = true, q.anew || anew
 	e.wake(guild)
@@ -156,6 +171,9 @@ func (e *roleEngine) wake(guild string) {
 
 // enqueue has somebody looked at.
 func (e *roleEngine) enqueue(guild, person string, look roleLook) {
+	if e.away(guild) {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.queued >= maxRoleQueue {
@@ -228,7 +246,7 @@ func (e *roleEngine) run(ctx context.Context) {
 		case <-look.C:
 			e.lookUp(ctx)
 		case <-tick.C:
-			if len(e.actives()) == 0 {
+			if e.noneActive() {
 				e.begin(ctx)
 			}
 		case <-e.news:
@@ -268,10 +286,11 @@ func (e *roleEngine) waiting(most int) []string {
 	return out
 }
 
-func (e *roleEngine) actives() map[string]bool {
+// noneActive reports whether no guild is known to have rules.
+func (e *roleEngine) noneActive() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.active
+	return len(e.active) == 0
 }
 
 // begin finds the guilds that have rules, and continues what was broken off.
@@ -380,6 +399,10 @@ func (e *roleEngine) work(ctx context.Context, guild string) {
 	}()
 	var pass passRun
 	for ctx.Err() == nil {
+		if e.away(guild) {
+			e.leave(ctx, guild)
+			return
+		}
 		person, look, ok := e.next(guild)
 		asked := false
 		var err error
@@ -562,6 +585,7 @@ func (e *roleEngine) requestPass(ctx context.Context, guild string) error {
 	if err != nil {
 		return fmt.Errorf("ask for a pass: %w", err)
 	}
+	e.open(guild)
 	e.startPass(guild, true)
 	return nil
 }

@@ -279,6 +279,17 @@ func TestBusy(t *testing.T) {
 			<-release
 			return r.Reply(ctx, discord.Message{Content: "done"})
 		}})
+		completed := text("place")
+		completed.Autocomplete = true
+		rt.Define(spec("find", completed))
+		rt.Command("find", discord.Route{
+			Handle: func(ctx context.Context, _ *discord.Interaction, r *discord.Responder) error {
+				return r.Reply(ctx, discord.Message{Content: "found"})
+			},
+			Autocomplete: func(ctx context.Context, _ *discord.Interaction, r *discord.Responder) error {
+				return r.Autocomplete(ctx, []discord.Choice{{Name: "here", Value: "here"}})
+			},
+		})
 	})
 	var wg sync.WaitGroup
 	for range 2 { // one works, one waits; both are acknowledged by the router
@@ -289,10 +300,15 @@ func TestBusy(t *testing.T) {
 		t.Errorf("the third was answered with %+v", out)
 	}
 	r.see("that we are busy", func(m sandbox.Message) bool { return m.Ephemeral && strings.Contains(m.Content, "busy") })
+	list, err := sand.Autocomplete(soon(t), sandbox.Newcomer, sandbox.ChannelID, "find", map[string]any{"place": "h"}, "place")
+	if err != nil || len(list) > 0 {
+		t.Errorf("a completion got %v, %v", list, err)
+	}
 	wg.Wait()
 	close(release)
 	eventually(t, "both are answered", func() bool { return r.bot.Stats().InFlight == 0 })
-	if s := r.bot.Stats(); s.Dropped != 1 || s.AutoDeferred != 2 {
+	r.clean()
+	if s := r.bot.Stats(); s.Dropped != 2 || s.AutoDeferred != 2 {
 		t.Errorf("stats are %+v", s)
 	}
 }
@@ -439,4 +455,44 @@ func TestOddEvents(t *testing.T) {
 		t.Errorf("stats are %+v", s)
 	}
 	r.clean()
+}
+
+// A reply that Discord refuses leaves nobody waiting: what is said of it takes its place.
+func TestARefusedReplyEndsTheWaiting(t *testing.T) {
+	t.Parallel()
+	answers := map[string]func(context.Context, *discord.Responder) error{
+		"reply": func(ctx context.Context, r *discord.Responder) error {
+			return r.Reply(ctx, discord.Message{Content: "done"})
+		},
+		"edit": func(ctx context.Context, r *discord.Responder) error {
+			return r.Edit(ctx, discord.Message{Content: "done"})
+		},
+		"private": func(ctx context.Context, r *discord.Responder) error {
+			return r.Reply(ctx, discord.Message{Content: "done", Ephemeral: true})
+		},
+	}
+	for name, answer := range answers {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sand := startSandbox(t, sandbox.Options{})
+			r := startBot(t, sand, discord.Options{}, func(rt *discord.Router, _ *discord.Bot) {
+				rt.Define(spec("slow"))
+				rt.Command("slow", discord.Route{Handle: func(ctx context.Context, _ *discord.Interaction, r *discord.Responder) error {
+					if err := r.Defer(ctx, false); err != nil {
+						return err
+					}
+					return answer(ctx, r)
+				}})
+			})
+			sand.Arm(sandbox.Fault{Kind: sandbox.Refused, Code: 50035, Path: "/messages/"})
+			r.run("/slow")
+			r.see("what went wrong", func(m sandbox.Message) bool { return strings.Contains(m.Content, "went wrong") })
+			for _, m := range sand.Messages(sandbox.ChannelID, sandbox.Newcomer) {
+				if m.Loading {
+					t.Errorf("somebody waits for %+v", m)
+				}
+			}
+			r.clean()
+		})
+	}
 }

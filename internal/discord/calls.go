@@ -141,7 +141,7 @@ func (b *Bot) DeleteMessage(ctx context.Context, ref MessageRef) error {
 // token turns out to be dead.
 func (b *Bot) withMessage(ref MessageRef, do func(call) error) error {
 	var first error
-	if ref.Token != "" && b.opts.Now().Before(ref.Expires) {
+	if now := b.opts.Now(); ref.Token != "" && now.Before(ref.Expires) && !b.dead.has(ref.Token) {
 		first = do(call{
 			path:  webhookPath(ref.AppID, ref.Token) + "/messages/" + pathEscape(ref.MessageID),
 			route: "interaction message", bucket: "webhook " + tail(ref.Token),
@@ -149,6 +149,7 @@ func (b *Bot) withMessage(ref MessageRef, do func(call) error) error {
 		if first == nil || !IsExpiredToken(first) {
 			return first
 		}
+		b.dead.note(ref, first, now)
 	}
 	if ref.Ephemeral || ref.ChannelID == "" || ref.MessageID == "" || ref.MessageID == "@original" {
 		return errors.Join(ErrUnreachable, first)
@@ -427,11 +428,11 @@ func (b *Bot) Download(ctx context.Context, address string, limit int64) ([]byte
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, fmt.Errorf("download: %w", err)
+		return nil, errors.New("download: unreadable address")
 	}
 	resp, err := b.files.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("download: %w", err)
+		return nil, fmt.Errorf("download: %w", bare(err))
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing was written
 	if resp.StatusCode != http.StatusOK {

@@ -37,6 +37,7 @@ var (
 // Discord's error codes that code here branches on.
 const (
 	codeUnknownChannel      = 10003
+	codeUnknownGuild        = 10004
 	codeUnknownMessage      = 10008
 	codeUnknownMember       = 10007
 	codeUnknownRole         = 10011
@@ -60,10 +61,13 @@ func hasCode(err error, codes ...int) bool {
 	return ok && slices.Contains(codes, api.Code)
 }
 
-// IsUnknownMessage reports that the message or its channel is gone: stop updating it.
+// IsUnknownMessage reports that the message, its channel or its guild is gone: stop updating it.
 func IsUnknownMessage(err error) bool {
-	return hasCode(err, codeUnknownMessage, codeUnknownChannel)
+	return hasCode(err, codeUnknownMessage, codeUnknownChannel, codeUnknownGuild)
 }
+
+// IsNotInGuild reports, of a call about a guild, that the bot is not there, or no longer.
+func IsNotInGuild(err error) bool { return hasCode(err, codeUnknownGuild, codeMissingAccess) }
 
 // IsUnknownMember reports that a person is not, or no longer, in a guild.
 func IsUnknownMember(err error) bool { return hasCode(err, codeUnknownMember, codeUnknownUser) }

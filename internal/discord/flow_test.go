@@ -107,6 +107,11 @@ func TestFlow(t *testing.T) {
 	if a.Filename != "apple.png" || a.Description != "AI image: red apple" || string(a.Data) != string(png()) {
 		t.Errorf("attachment is %+v", a)
 	}
+	over, end := context.WithCancel(ctx)
+	end()
+	if _, err := bot.Download(over, a.URL+"?ex=1&hm=signature", 1000); err == nil || strings.Contains(err.Error(), "signature") {
+		t.Errorf("Download without time = %v", err)
+	}
 	if _, err := bot.Download(ctx, a.URL, 10); err == nil {
 		t.Error("a file larger than the limit was downloaded")
 	}

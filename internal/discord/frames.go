@@ -25,6 +25,7 @@ type frames struct {
 	body    []byte
 	zipped  bool
 	closes  bool // the frame is a close
+	again   bool // the packet that ended the session says that it may be resumed
 }
 
 // ends reports whether the bytes complete a packet that ends the session.
@@ -110,7 +111,8 @@ func (f *frames) invalid() bool {
 		}
 	}
 	var packet struct {
-		Op int `json:"op"`
+		Op   int             `json:"op"`
+		Data json.RawMessage `json:"d"`
 	}
 	if json.Unmarshal(text, &packet) != nil {
 		return false
@@ -118,6 +120,7 @@ func (f *frames) invalid() bool {
 	if packet.Op == 11 && f.acked != nil {
 		f.acked()
 	}
+	f.again = packet.Op == 9 && string(packet.Data) == "true"
 	return packet.Op == 9
 }
 

@@ -82,6 +82,7 @@ func TestFrames(t *testing.T) {
 		"acknowledgements":               {bytes.Repeat(ack, 3), false},
 		"the end":                        {end, true},
 		"the end after other packets":    {bytes.Join([][]byte{ack, long(300), long(70_000), ack, end}, nil), true},
+		"the end, to be resumed":         {frame(1, []byte(`{"op":9,"d":true}`)), true},
 		"a compressed end":               {frame(2, zipped(`{"op":9,"d":true}`)), true},
 		"something compressed":           {frame(2, zipped(`{"op":0}`)), false},
 		"a ping and a close":             {append(frame(9, []byte("op9")), frame(8, []byte{0x0f, 0xa0})...), false},
@@ -93,6 +94,9 @@ func TestFrames(t *testing.T) {
 			got := false
 			for at := 0; at < len(stream) && !got; at += step {
 				got = f.ends(stream[at:min(at+step, len(stream))])
+			}
+			if f.again != (got && strings.Contains(string(stream), "true") || name == "a compressed end") {
+				t.Errorf("%s: again = %t", name, f.again)
 			}
 			if got != c.want {
 				t.Errorf("%s, %d bytes at a time: ends = %t, want %t", name, step, got, c.want)

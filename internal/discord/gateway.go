@@ -94,6 +94,7 @@ type Bot struct {
 	shardList  atomic.Pointer[[]*shard]
 	guilds     guilds
 	uploads    uploads
+	dead       deadTokens
 	commandIDs atomic.Pointer[map[string]string]
 	nonces     atomic.Uint64
 

@@ -37,6 +37,14 @@ func (b *Bot) InGuild(guildID string) bool {
 	return ok
 }
 
+// OutOf reports whether the bot is known not to be in a guild: its shard has told its guilds, and this is none of them.
+func (b *Bot) OutOf(guildID string) bool {
+	b.guilds.mu.RLock()
+	defer b.guilds.mu.RUnlock()
+	_, in := b.guilds.known[guildID]
+	return !in && b.guilds.listed[ShardOf(guildID, int(b.shards.Load()))]
+}
+
 // GuildCount is how many guilds the bot is in.
 func (b *Bot) GuildCount() int {
 	b.guilds.mu.RLock()

@@ -24,6 +24,9 @@ const (
 	MaxButtons          = 5 // per row
 	MaxLabel            = 80
 	MaxSelectOptions    = 25
+	MaxOptionText       = 100 // of an option's label, value and description each
+	MaxPlaceholder      = 150 // of a select; a text of a form has MaxInputHint
+	MaxInputHint        = 100
 	MaxFiles            = 10
 	MaxDescription      = 1024 // alt text of a file
 	MaxCustomID         = 100
@@ -301,10 +304,7 @@ func (r Row) validate(seen map[string]bool) error {
 	case r.Select != nil && len(r.Buttons) > 0:
 		return errors.New("a row holds buttons or one select, not both")
 	case r.Select != nil:
-		if n := len(r.Select.Options); r.Select.Kind == SelectTexts && (n < 1 || n > MaxSelectOptions) {
-			return fmt.Errorf("select has %d options, want 1 to %d", n, MaxSelectOptions)
-		}
-		return customOnce(r.Select.CustomID, seen)
+		return r.Select.validate(seen)
 	case len(r.Buttons) < 1 || len(r.Buttons) > MaxButtons:
 		return fmt.Errorf("row has %d buttons, want 1 to %d", len(r.Buttons), MaxButtons)
 	}
@@ -312,6 +312,40 @@ func (r Row) validate(seen map[string]bool) error {
 		if err := b.validate(seen); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (s *Select) validate(seen map[string]bool) error {
+	if n := utf8.RuneCountInString(s.Placeholder); n > MaxPlaceholder {
+		return fmt.Errorf("placeholder %q is longer than %d", s.Placeholder, MaxPlaceholder)
+	}
+	if s.Kind == SelectTexts {
+		if err := validateLines(s.Options); err != nil {
+			return err
+		}
+	}
+	if s.Min < 0 || s.Max < 0 || s.Min > MaxSelectOptions || s.Max > MaxSelectOptions || s.Max > 0 && s.Min > s.Max {
+		return fmt.Errorf("select %q takes %d to %d", s.CustomID, s.Min, s.Max)
+	}
+	return customOnce(s.CustomID, seen)
+}
+
+// validateLines checks the lines of a select.
+func validateLines(list []SelectOption) error {
+	if n := len(list); n < 1 || n > MaxSelectOptions {
+		return fmt.Errorf("select has %d options, want 1 to %d", n, MaxSelectOptions)
+	}
+	values := make(map[string]bool, len(list))
+	for _, o := range list {
+		label, value := utf8.RuneCountInString(o.Label), utf8.RuneCountInString(o.Value)
+		switch {
+		case label < 1 || label > MaxOptionText || value < 1 || value > MaxOptionText || utf8.RuneCountInString(o.Description) > MaxOptionText:
+			return fmt.Errorf("option %q with value %q and description %q must have 1 to %d characters each", o.Label, o.Value, o.Description, MaxOptionText)
+		case values[o.Value]:
+			return fmt.Errorf("value %q of an option is used twice", o.Value)
+		}
+		values[o.Value] = true
 	}
 	return nil
 }
@@ -374,6 +408,34 @@ func (m Modal) Validate() error {
 		if in.Min < 0 || in.Min > MaxInputValue || in.Max < 0 || in.Max > MaxInputValue {
 			return fmt.Errorf("input %q has lengths %d to %d, limit %d", in.CustomID, in.Min, in.Max, MaxInputValue)
 		}
+		if err := in.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// validate checks what a field shows at first.
+func (in Input) validate() error {
+	hint := utf8.RuneCountInString(in.Placeholder)
+	switch in.Kind {
+	case InputSelect:
+		if hint > MaxPlaceholder {
+			return fmt.Errorf("placeholder of input %q has %d characters, limit %d", in.CustomID, hint, MaxPlaceholder)
+		}
+		return validateLines(in.Options)
+	case InputText:
+		if hint > MaxInputHint {
+			return fmt.Errorf("placeholder of input %q has %d characters, limit %d", in.CustomID, hint, MaxInputHint)
+		}
+		most := in.Max
+		if most == 0 {
+			most = MaxInputValue
+		}
+		if n := utf8.RuneCountInString(in.Value); n > most {
+			return fmt.Errorf("input %q holds %d characters at first, limit %d", in.CustomID, n, most)
+		}
+	case InputFiles:
 	}
 	return nil
 }

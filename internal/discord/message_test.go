@@ -14,6 +14,10 @@ func TestMessageValidate(t *testing.T) {
 	button := func(b discord.Button) discord.Message {
 		return discord.Message{Components: []discord.Row{{Buttons: []discord.Button{b}}}}
 	}
+	choose := func(s discord.Select, options ...discord.SelectOption) discord.Message {
+		s.CustomID, s.Options = "x", options
+		return discord.Message{Components: []discord.Row{{Select: &s}}}
+	}
 	fields := func(n int) []discord.Field {
 		list := make([]discord.Field, n)
 		for i := range list {
@@ -46,12 +50,46 @@ func TestMessageValidate(t *testing.T) {
 		"a label beyond":                {button(discord.Button{Label: long(81), CustomID: "x"}), false},
 		"a custom id beyond":            {button(discord.Button{Label: "x", CustomID: long(101)}), false},
 		"the same custom id twice":      {discord.Message{Components: []discord.Row{{Buttons: []discord.Button{{Label: "x", CustomID: "x"}, {Label: "y", CustomID: "x"}}}}}, false},
+		"a select at its limits":        {choose(discord.Select{Placeholder: long(150)}, discord.SelectOption{Label: long(100), Value: long(100), Description: long(100)}), true},
+		"a placeholder beyond":          {choose(discord.Select{Placeholder: long(151)}, discord.SelectOption{Label: "x", Value: "x"}), false},
+		"an option's label beyond":      {choose(discord.Select{}, discord.SelectOption{Label: long(101), Value: "x"}), false},
+		"an option's value beyond":      {choose(discord.Select{}, discord.SelectOption{Label: "x", Value: long(101)}), false},
+		"an option's words beyond":      {choose(discord.Select{}, discord.SelectOption{Label: "x", Value: "x", Description: long(101)}), false},
+		"an option without label":       {choose(discord.Select{}, discord.SelectOption{Value: "x"}), false},
+		"an option without value":       {choose(discord.Select{}, discord.SelectOption{Label: "x"}), false},
+		"two options of one value":      {choose(discord.Select{}, discord.SelectOption{Label: "x", Value: "x"}, discord.SelectOption{Label: "y", Value: "x"}), false},
+		"more to choose than there may": {choose(discord.Select{Max: 26}, discord.SelectOption{Label: "x", Value: "x"}), false},
 		"a select without options":      {discord.Message{Components: []discord.Row{{Select: &discord.Select{CustomID: "x"}}}}, false},
 		"eleven files":                  {discord.Message{Files: make([]discord.File, 11)}, false},
 		"a file without name":           {discord.Message{Files: make([]discord.File, 1)}, false},
 		"an alt text beyond":            {discord.Message{Files: []discord.File{{Name: "x", Description: long(1025)}}}, false},
 	} {
 		if err := c.m.Validate(); (err == nil) != c.ok {
+			t.Errorf("%s: Validate = %v", name, err)
+		}
+	}
+}
+
+func TestModalValidate(t *testing.T) {
+	t.Parallel()
+	long := func(n int) string { return strings.Repeat("é", n) }
+	for name, c := range map[string]struct {
+		in discord.Input
+		ok bool
+	}{
+		"a text":                     {discord.Input{}, true},
+		"a text at its limits":       {discord.Input{Value: long(10), Max: 10, Placeholder: long(100)}, true},
+		"a text beyond its limit":    {discord.Input{Value: long(11), Max: 10}, false},
+		"a text beyond every limit":  {discord.Input{Value: long(4001)}, false},
+		"a hint beyond":              {discord.Input{Placeholder: long(101)}, false},
+		"a choice":                   {discord.Input{Kind: discord.InputSelect, Options: []discord.SelectOption{{Label: "x", Value: "x"}}, Placeholder: long(150)}, true},
+		"a choice with a long hint":  {discord.Input{Kind: discord.InputSelect, Options: []discord.SelectOption{{Label: "x", Value: "x"}}, Placeholder: long(151)}, false},
+		"a choice with long labels":  {discord.Input{Kind: discord.InputSelect, Options: []discord.SelectOption{{Label: long(101), Value: "x"}}}, false},
+		"a choice of the same twice": {discord.Input{Kind: discord.InputSelect, Options: []discord.SelectOption{{Label: "x", Value: "x"}, {Label: "y", Value: "x"}}}, false},
+	} {
+		c.in.CustomID, c.in.Label = "x", "x"
+		m := discord.Modal{CustomID: "x", Title: "x", Inputs: []discord.Input{c.in}}
+		if err := m.Validate(); (err == nil) != c.ok {
 			t.Errorf("%s: Validate = %v", name, err)
 		}
 	}

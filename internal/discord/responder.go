@@ -55,8 +55,11 @@ func (r *Responder) Interaction() *Interaction { return r.in }
 
 // Reply answers with a message. After a deferral it fills the deferred message; when that one is visible to others than
 // the message should be, it is deleted and the message sent anew. After a component was acknowledged, and when a reply was
-// sent before, it becomes a follow-up.
+// sent before, it becomes a follow-up. A completion takes no message and gets no suggestions instead.
 func (r *Responder) Reply(ctx context.Context, m Message) error {
+	if r.in.Type == CommandComplete { // it takes no message
+		return r.Autocomplete(ctx, nil)
+	}
 	if err := m.Validate(); err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
@@ -79,10 +82,10 @@ func (r *Responder) Reply(ctx context.Context, m Message) error {
 	case kind == callbackChoices || kind == callbackModal:
 		return ErrTooLate
 	case fill && same:
-		return r.editOriginal(ctx, m)
+		return r.unfilled(r.editOriginal(ctx, m))
 	case fill:
 		if err := r.bot.deleteOriginal(ctx, r.in); err != nil && !IsUnknownMessage(err) {
-			return err
+			return r.unfilled(err)
 		}
 		ref, err := r.followup(ctx, m)
 		if err != nil {
@@ -168,13 +171,27 @@ func (r *Responder) Edit(ctx context.Context, m Message) error {
 		return err
 	}
 	r.mu.Lock()
-	kind := r.kind
+	kind, fill := r.kind, r.waiting
 	r.waiting = false
 	r.mu.Unlock()
 	if kind == callbackChoices || kind == callbackModal {
 		return ErrTooLate
 	}
-	return r.editOriginal(ctx, m)
+	err := r.editOriginal(ctx, m)
+	if fill {
+		return r.unfilled(err)
+	}
+	return err
+}
+
+// unfilled notes, after an error, that the deferred reply is still empty: what is said next has to end the "thinking…".
+func (r *Responder) unfilled(err error) error {
+	if err != nil && !IsUnknownMessage(err) {
+		r.mu.Lock()
+		r.waiting = true
+		r.mu.Unlock()
+	}
+	return err
 }
 
 // Followup sends another message. Without an acknowledgement it is the reply.

@@ -109,7 +109,9 @@ func retry(err error, once bool, attempt int) (time.Duration, bool) {
 	case api.Status == http.StatusTooManyRequests:
 		return api.RetryAfter, true
 	case api.Status >= 500:
-		return backoff, true
+		// A gateway that waited in vain, or lost the answer, may have passed the request on.
+		done := api.Status != http.StatusInternalServerError && api.Status != http.StatusServiceUnavailable
+		return backoff, !once || !done
 	}
 	return 0, false
 }
@@ -146,10 +148,7 @@ func (c *rest) send(ctx context.Context, req call, body []byte, contentType stri
 	}
 	resp, err := client.Do(r)
 	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err // *url.Error quotes the address, and that contains the token
-		}
-		return nil, fmt.Errorf("%s: %w", req.route, err)
+		return nil, fmt.Errorf("%s: %w", req.route, bare(err))
 	}
 	defer resp.Body.Close() //nolint:errcheck // nothing was written
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -161,6 +160,14 @@ func (c *rest) send(ctx context.Context, req call, body []byte, contentType stri
 		return answer, nil
 	}
 	return nil, c.refused(req, resp, answer)
+}
+
+// bare is an HTTP client's error without the address, which contains a token or a signature.
+func bare(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
 }
 
 // refused turns an answer into an error and takes note of what it means for other calls.

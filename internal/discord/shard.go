@@ -99,6 +99,7 @@ func (b *shard) stayConnected(ctx context.Context) error {
 	s := b.newSession() //nolint:contextcheck // events come without a context
 	defer func() { b.close(s) }()
 	lost := b.opts.Now() // since when there is no connection
+	ended := 0           // how often Discord ended a session at once, one after the other
 	for wait := time.Duration(0); ; {
 		if wait > 0 {
 			if err := sleep(ctx, wait); err != nil {
@@ -109,21 +110,23 @@ func (b *shard) stayConnected(ctx context.Context) error {
 		switch {
 		case err == nil:
 			wait = 0
+			begin := b.opts.Now()
 			if err := b.serve(ctx, s); err != nil {
 				return err
 			}
 			lost = b.opts.Now()
+			if lost.Sub(begin) > steadyAfter*b.opts.IdentifyWindow {
+				ended = 0
+			}
 			if s.invalid.Load() {
-				s, wait = b.newSession(), b.politely() //nolint:contextcheck // as above
+				s, wait = b.goOn(s, ended), b.politely(ended) //nolint:contextcheck // as above
+				ended++
 			}
 			continue
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case fatal(err):
 			return fmt.Errorf("gateway refused the bot: %s: %w", reason(err), err)
-		case errors.Is(err, errInvalid):
-			s, wait = b.newSession(), b.politely() //nolint:contextcheck // as above
-			continue
 		case errors.Is(err, errStuck), errors.Is(err, errReadyLost):
 			b.abandon()
 			s = b.newSession() //nolint:contextcheck // as above
@@ -131,7 +134,10 @@ func (b *shard) stayConnected(ctx context.Context) error {
 			// Whatever Discord dislikes about resuming, it cannot dislike about a new session.
 			s = b.newSession() //nolint:contextcheck // as above
 		}
-		wait = min(max(2*wait, time.Second), time.Minute)
+		if wait = min(max(2*wait, time.Second), time.Minute); errors.Is(err, errInvalid) {
+			s, wait = b.goOn(s, ended), b.politely(ended) //nolint:contextcheck // as above
+			ended++
+		}
 		if b.opts.Now().Sub(lost) > b.opts.GatewayDead {
 			return fmt.Errorf("%w (%s): %w", errDead, b.opts.GatewayDead, err)
 		}
@@ -162,10 +168,29 @@ func (b *shard) serve(ctx context.Context, s *session) error {
 	return nil
 }
 
-// politely is the pause that Discord asks for before a new session when it ended one: 1 to 5 seconds, by chance.
-func (b *shard) politely() time.Duration {
+// Sessions that Discord ends.
+const (
+	steadyAfter = 10          // identify windows that a session lasts, for Discord to have been content with it
+	resumeTries = 3           // sessions ended in a row that are resumed, where Discord says that this works
+	mostPolite  = time.Minute // pause
+)
+
+// goOn returns the session to go on with when Discord ended one, ended having been ended at once before it: the same where
+// it may be resumed.
+func (b *shard) goOn(s *session, ended int) *session {
+	s.invalid.Store(false)
+	if s.again.Load() && !s.fresh && ended < resumeTries {
+		return s
+	}
+	return b.newSession()
+}
+
+// politely is the pause that Discord asks for before a new session when it ended one: 1 to 5 seconds, by chance. It doubles
+// with each session that was ended at once: there are a thousand of them in a day.
+func (b *shard) politely(ended int) time.Duration {
 	window := b.opts.IdentifyWindow
-	return window/5 + time.Duration(rand.Int64N(int64(window-window/5)+1)) //nolint:gosec // no secret
+	pause := window/5 + time.Duration(rand.Int64N(int64(window-window/5)+1)) //nolint:gosec // no secret
+	return max(window/5, min(pause<<min(ended, 10), mostPolite))
 }
 
 // session is one discordgo session and what we keep beside it.
@@ -174,6 +199,7 @@ type session struct {
 	shard, of int
 	fresh     bool          // it has to identify itself; false once Discord said ready
 	invalid   atomic.Bool   // Discord ended it
+	again     atomic.Bool   // and says that it may be resumed
 	lost      chan struct{} // 1: the connection ended; more news of the same kind is no news
 	up        chan struct{} // 1: READY or RESUMED arrived
 }
@@ -208,7 +234,10 @@ func (b *shard) newSession() *session {
 // the connection is read along, and ends where Discord ends the session. Behind a proxy that is not possible, there the
 // bytes are encrypted already.
 func (b *shard) dialer(s *session) *websocket.Dialer {
-	ended := func() { s.invalid.Store(true) }
+	ended := func(again bool) {
+		s.again.Store(again)
+		s.invalid.Store(true)
+	}
 	d := &websocket.Dialer{HandshakeTimeout: b.opts.OpenTimeout}
 	if b.base == nil {
 		d.Proxy = http.ProxyFromEnvironment

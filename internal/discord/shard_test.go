@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rs/zerolog"
 
 	"stablemate/internal/discord"
 	"stablemate/internal/sandbox"
@@ -114,4 +115,71 @@ func TestGuildEvents(t *testing.T) {
 	sand.Arm(sandbox.Fault{Kind: sandbox.InvalidSession})
 	expect("left " + sandbox.OtherGuildID)
 	r.clean()
+}
+
+// Discord says of some sessions that they may be resumed: nothing is lost then, and nothing of the day's budget is used.
+func TestASessionThatMayBeResumed(t *testing.T) {
+	t.Parallel()
+	sand := startSandbox(t, sandbox.Options{})
+	news := make(chan string, 20)
+	r := startBot(t, sand, discord.Options{}, func(rt *discord.Router, b *discord.Bot) {
+		echo(rt, b)
+		rt.ReactionAdd(func(_ context.Context, e discord.ReactionAdd) error { news <- e.Emoji.Name; return nil })
+	})
+	m, err := sand.Post(sandbox.Newcomer, sandbox.ChannelID, "hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		sand.Arm(sandbox.Fault{Kind: sandbox.InvalidSession, Code: 1})
+		eventually(t, "the connection ends", func() bool { return !r.bot.Stats().Connected })
+		if err := sand.React(sandbox.Friend, m.ID, "🙏"); err != nil {
+			t.Fatal(err)
+		}
+		if err := sand.Unreact(sandbox.Friend, m.ID, "🙏"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-news:
+		case <-time.After(wait):
+			t.Fatalf("the reaction is lost\n%s", r.logs)
+		}
+		eventually(t, "the session goes on", func() bool { return r.bot.Stats().Connected })
+	}
+	if _, begun := sand.Sessions(); begun != 1 {
+		t.Errorf("%d sessions were begun, want 1", begun)
+	}
+	r.clean()
+}
+
+// A Discord that ends every session at once gets fewer and fewer of them, and in the end none.
+func TestSessionsThatEndAtOnce(t *testing.T) {
+	t.Parallel()
+	sand := startSandbox(t, sandbox.Options{Window: time.Hour})
+	r := &rig{t: t, sand: sand, logs: &logs{}}
+	router := discord.NewRouter()
+	bot, err := discord.New(discord.Deps{Router: router}, discord.Options{
+		Token: sand.Token(), BaseURL: sand.APIURL(), Log: zerolog.New(r.logs), IdentifyWindow: 50 * time.Millisecond, GatewayDead: 3 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	echo(router, bot)
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- bot.Run(ctx) }()
+	select {
+	case <-bot.Ready():
+	case <-ctx.Done():
+		t.Fatal("the bot is not ready")
+	}
+	sand.Arm(sandbox.Fault{Kind: sandbox.InvalidSession})
+	err = <-done
+	if err == nil || !strings.Contains(err.Error(), "no gateway connection for too long") {
+		t.Errorf("Run = %v", err)
+	}
+	if _, begun := sand.Sessions(); begun < 3 || begun > 9 {
+		t.Errorf("%d sessions were begun, want 3 to 9", begun)
+	}
 }

@@ -78,8 +78,9 @@ type wire struct {
 	net.Conn
 	silence time.Duration
 	frames  frames
-	ended   func() // called when Discord ends the session; nil when the bytes cannot be read
-	heart   *heart
+	// ended is called when Discord ends the session, and told whether it may be resumed; nil when the bytes cannot be read.
+	ended func(again bool)
+	heart *heart
 }
 
 // Write implements net.Conn.
@@ -98,7 +99,8 @@ func (w *wire) Read(p []byte) (int, error) {
 	}
 	n, err := w.Conn.Read(p)
 	if w.ended != nil && w.frames.ends(p[:n]) {
-		w.ended()
+		w.ended(w.frames.again)
+		_ = w.Conn.Close() // or the library says goodbye, which ends what may be resumed
 		return 0, errInvalid
 	}
 	return n, err
@@ -107,7 +109,7 @@ func (w *wire) Read(p []byte) (int, error) {
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // dial opens the gateway's TCP connections; with a stand-in it refuses to leave this machine.
-func (b *shard) dial(ended func()) dialFunc {
+func (b *shard) dial(ended func(bool)) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := b.connect(ctx, network, addr)
 		if err != nil {
@@ -118,7 +120,7 @@ func (b *shard) dial(ended func()) dialFunc {
 }
 
 // dialTLS does the same for encrypted ones.
-func (b *shard) dialTLS(ended func()) dialFunc {
+func (b *shard) dialTLS(ended func(bool)) dialFunc {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := b.connect(ctx, network, addr)
 		if err != nil {
@@ -143,7 +145,7 @@ func (b *shard) connect(ctx context.Context, network, addr string) (net.Conn, er
 	return d.DialContext(ctx, network, addr)
 }
 
-func (b *shard) watch(conn net.Conn, ended func()) *wire {
+func (b *shard) watch(conn net.Conn, ended func(bool)) *wire {
 	w := &wire{Conn: conn, silence: b.opts.GatewaySilence, ended: ended, heart: b.heart}
 	w.frames.acked, w.frames.closed = b.heart.acked, b.heart.closes
 	b.heart.connecting()

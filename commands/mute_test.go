@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"stablemate/internal/sandbox"
+)
+
+// edits counts the edits of a message that Discord was asked for, by interaction token and by the token of the bot.
+func (r *rig) edits(id string) (byToken, byBot int) {
+	for _, e := range r.sand.Log() {
+		switch {
+		case e.Kind != "rest" || !strings.Contains(e.Title, id):
+		case strings.HasPrefix(e.Title, "PATCH /webhooks/"):
+			byToken++
+		case strings.HasPrefix(e.Title, "PATCH /channels/"):
+			byBot++
+		}
+	}
+	return byToken, byBot
+}
+
+// glance makes the bot look at all messages that are due after a while.
+func (r *rig) glance(later time.Duration) {
+	r.t.Helper()
+	r.jump(later)
+	id := r.generate(sandbox.Friend, nil)
+	r.eventually("another message is looked at", func() bool {
+		byToken, byBot := r.edits(id)
+		return byToken+byBot > 0
+	})
+}
+
+func TestProgressThatDiscordRefusesIsNotTriedForEver(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]int{
+		"no permission": 50013, "no access": 50001, "an archived thread": 50083, "a malformed body": 50035,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			r.sand.Arm(sandbox.Fault{Kind: sandbox.Expired, Method: http.MethodPatch, Path: "/webhooks/", Times: -1})
+			r.sand.Arm(sandbox.Fault{Kind: sandbox.Refused, Code: code, Method: http.MethodPatch, Path: "/channels/", Times: -1})
+			id := r.generate(sandbox.Newcomer, nil)
+			r.eventually("the progress is refused", func() bool { _, n := r.edits(id); return n > 0 })
+			for range 3 {
+				r.glance(time.Minute)
+			}
+			time.Sleep(quiet)
+			if byToken, byBot := r.edits(id); byToken != 1 || byBot != 1 {
+				t.Errorf("tried %d times with a dead token and %d times without permission, want once each", byToken, byBot)
+			}
+			r.sand.Disarm()
+			r.worker(nil)
+			r.result(sandbox.Newcomer, id, 1)
+		})
+	}
+}
+
+func TestADeadTokenIsUsedOnce(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.sand.Arm(sandbox.Fault{Kind: sandbox.Expired, Method: http.MethodPatch, Path: "/webhooks/", Times: -1})
+	id := r.generate(sandbox.Newcomer, nil)
+	r.message(sandbox.Newcomer, id, "No worker is online")
+	gate := make(chan struct{})
+	r.worker(gate)
+	r.jump(10 * time.Second)
+	r.message(sandbox.Newcomer, id, "Being made")
+	close(gate)
+	r.result(sandbox.Newcomer, id, 1)
+	if byToken, byBot := r.edits(id); byToken != 1 || byBot < 3 {
+		t.Errorf("%d edits with the dead token and %d without it, want 1 and 3", byToken, byBot)
+	}
+}
+
+func TestProgressWithoutTheWordsThatAGuildForbids(t *testing.T) {
+	t.Parallel()
+	for name, code := range map[string]int{"words": 200000, "links": 240000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			r.sand.Arm(sandbox.Fault{Kind: sandbox.Refused, Code: code, Method: http.MethodPatch, Path: "/webhooks/"})
+			id := r.generate(sandbox.Newcomer, nil)
+			r.eventually("the progress is refused", func() bool { n, _ := r.edits(id); return n > 0 })
+			m := r.message(sandbox.Newcomer, id, "No worker is online", "does not allow the words")
+			if strings.Contains(m.Content, "apple") {
+				t.Errorf("the message shows %q", m.Content)
+			}
+			r.worker(nil)
+			m = r.result(sandbox.Newcomer, id, 1)
+			if strings.Contains(m.Content, "apple") || strings.Contains(m.Attachments[0].Description, "apple") {
+				t.Errorf("the result shows %+v", m)
+			}
+		})
+	}
+}
