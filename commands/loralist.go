@@ -26,7 +26,8 @@ func inList(all []discord.Choice, typed string) []discord.Choice {
 	var out []discord.Choice
 	for _, c := range all {
 		value, _ := c.Value.(string)
-		if !strings.Contains(strings.ToLower(c.Name), last) && !strings.Contains(strings.ToLower(value), last) || utf8.RuneCountInString(before+value) > most {
+		fits := strings.Contains(strings.ToLower(c.Name), last) || strings.Contains(strings.ToLower(value), last)
+		if !fits || strings.Contains(before, value+",") || utf8.RuneCountInString(before+value) > most {
 			continue
 		}
 		if out = append(out, discord.Choice{Name: discord.Clip(before+c.Name, most), Value: before + value}); len(out) == discord.MaxChoices {

@@ -231,11 +231,11 @@ func (m *memory[V]) dropIf(ctx context.Context, key string, over func(v *V) bool
 	}
 	w := m.ask(key)
 	there, err := m.docs.DeleteDocAt(ctx, m.kind, key, r.doc.Version)
-	said := err
-	if err == nil && !there {
-		said = chat.ErrChanged
+	heard := err
+	if !there {
+		heard = errors.Join(err, chat.ErrChanged)
 	}
-	m.wrote(key, w, remembered[V]{}, said)
+	m.wrote(key, w, remembered[V]{}, heard)
 	return there, err
 }
 
