@@ -83,8 +83,8 @@ func (s *Set) completeAdvanced(ctx context.Context, in *discord.Interaction, r *
 	case "post":
 		return completeList(ctx, in, r, horde.PostProcessors())
 	case "lora", "embeddings":
-		known := s.knownNetworks(ctx, in, in.Command.Focused == "lora")
-		return late(r.Autocomplete(ctx, inList(known, in.Command.Options.String(in.Command.Focused))))
+		typed := in.Command.Options.String(in.Command.Focused)
+		return late(r.Autocomplete(ctx, inList(s.knownNetworks(ctx, in, in.Command.Focused == "lora"), typed)))
 	}
 	return s.complete(ctx, in, r)
 }

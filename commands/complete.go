@@ -70,9 +70,9 @@ func (s *Set) completeModel(e *Effective, typed string, liked []string) []discor
 
 // completeList suggests the next of some names for an option that lists them with commas in between.
 func completeList(ctx context.Context, in *discord.Interaction, r *discord.Responder, names []string) error {
-	all := make([]discord.Choice, 0, len(names))
-	for _, name := range names {
-		all = append(all, discord.Choice{Name: name, Value: name})
+	all := make([]discord.Choice, len(names))
+	for i, name := range names {
+		all[i] = discord.Choice{Name: name, Value: name}
 	}
 	return late(r.Autocomplete(ctx, inList(all, in.Command.Options.String(in.Command.Focused))))
 }

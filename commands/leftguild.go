@@ -33,7 +33,7 @@ func (s *Set) guildFamily() family {
 			if _, err := s.left.drop(ctx, g.ID); err != nil {
 				return fmt.Errorf("note a guild that was joined: %w", err)
 			}
-			return errors.Join(s.welcomeGuild(ctx, g), s.roles.welcomeBack(ctx, g.ID))
+			return errors.Join(s.roles.welcomeBack(ctx, g.ID), s.welcomeGuild(ctx, g))
 		})
 	}}
 }

@@ -26,8 +26,10 @@ func inList(all []discord.Choice, typed string) []discord.Choice {
 	var out []discord.Choice
 	for _, c := range all {
 		value, _ := c.Value.(string)
-		fits := strings.Contains(strings.ToLower(c.Name), last) || strings.Contains(strings.ToLower(value), last)
-		if !fits || strings.Contains(before, value+",") || utf8.RuneCountInString(before+value) > most {
+		if strings.Contains(before, value+",") {
+			continue // once is enough
+		}
+		if !strings.Contains(strings.ToLower(c.Name), last) && !strings.Contains(strings.ToLower(value), last) || utf8.RuneCountInString(before+value) > most {
 			continue
 		}
 		if out = append(out, discord.Choice{Name: discord.Clip(before+c.Name, most), Value: before + value}); len(out) == discord.MaxChoices {

@@ -43,6 +43,7 @@ const (
 	ManageGuild    Permissions = 1 << 5
 	ViewChannel    Permissions = 1 << 10
 	ManageMessages Permissions = 1 << 13
+	AttachFiles    Permissions = 1 << 15
 	ReadHistory    Permissions = 1 << 16
 	MentionAll     Permissions = 1 << 17
 	MuteMembers    Permissions = 1 << 22
