@@ -4,7 +4,6 @@ package commands_test
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +101,7 @@ func TestCancel(t *testing.T) {
 	r.message(sandbox.Newcomer, id, "No worker is online")
 	r.click(sandbox.Friend, id, "Cancel")
 	r.whisper(sandbox.Friend, "Only the person who asked")
-	if m := r.message(sandbox.Newcomer, id); !slices.Contains(labels(m), "Cancel") {
+	if m := r.message(sandbox.Newcomer, id); len(m.Buttons) != 2 { // the other one is about the model
 		t.Errorf("after a stranger's press the message shows %+v", m.Buttons)
 	}
 	r.click(sandbox.Newcomer, id, "Cancel")
