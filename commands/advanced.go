@@ -4,8 +4,6 @@ package commands
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +18,7 @@ const (
 	maxLoraLine  = 300
 	maxPasteLine = 3000
 	loraStrength = 5.0
+	maxVariation = 1000
 	maxPostShown = 25
 )
 
@@ -80,22 +79,10 @@ func (s *Set) advancedFamily() family {
 }
 
 func (s *Set) completeAdvanced(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	if in.Command.Focused != "post" {
-		return s.complete(ctx, in, r)
+	if in.Command.Focused == "post" {
+		return completeList(ctx, in, r, horde.PostProcessors())
 	}
-	typed := in.Command.Options.String("post")
-	i := strings.LastIndex(typed, ",")
-	before, last := typed[:i+1], strings.ToLower(strings.TrimSpace(typed[i+1:]))
-	if before != "" {
-		before += " "
-	}
-	var choices []discord.Choice
-	for _, name := range horde.PostProcessors() {
-		if text := before + name; strings.Contains(strings.ToLower(name), last) && len(text) <= 100 {
-			choices = append(choices, discord.Choice{Name: text, Value: text})
-		}
-	}
-	return late(r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]))
+	return s.complete(ctx, in, r)
 }
 
 func (s *Set) advanced(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
@@ -103,7 +90,7 @@ func (s *Set) advanced(ctx context.Context, in *discord.Interaction, r *discord.
 	if err != nil {
 		return err
 	}
-	d, err := s.presetOr(ctx, in, e.person.Defaults)
+	d, err := s.presetOr(ctx, in, e.person.Defaults, horde.StyleImage)
 	if err != nil {
 		return err
 	}
@@ -151,7 +138,7 @@ func (s *Set) readFine(o discord.OptionValues, p *params) (unknown []string, err
 	case "simple":
 		p.Karras = false
 	}
-	f.ClipSkip, f.Hires = int(o.Int("clip_skip", 0)), o.Bool("hires_fix", false)
+	f.ClipSkip, f.Hires = int(o.Int("clip_skip", int64(f.ClipSkip))), o.Bool("hires_fix", f.Hires)
 	if f.Mode = o.String("mode"); f.Mode != "" && !slices.Contains(modes(), f.Mode) {
 		return nil, tellPlain("refused.mode", "Mode", escape(discord.Clip(f.Mode, 50)))
 	}
@@ -165,14 +152,20 @@ func (s *Set) readFine(o discord.OptionValues, p *params) (unknown []string, err
 		}
 		p.mask = pic
 	}
-	if f.Loras, err = loras(o.String("lora"), o.Number("lora_strength", 1)); err != nil {
-		return nil, err
+	if o.Has("lora") {
+		if f.Loras, err = loras(o.String("lora"), o.Number("lora_strength", 1)); err != nil {
+			return nil, err
+		}
 	}
-	if f.TIs, err = embeddings(o.String("embeddings")); err != nil {
-		return nil, err
+	if o.Has("embeddings") {
+		if f.TIs, err = embeddings(o.String("embeddings")); err != nil {
+			return nil, err
+		}
 	}
-	if f.Post, err = postProcessors(o.String("post")); err != nil {
-		return nil, err
+	if o.Has("post") {
+		if f.Post, err = postProcessors(o.String("post")); err != nil {
+			return nil, err
+		}
 	}
 	if text := strings.TrimSpace(o.String("parameters")); text != "" {
 		return s.paste(p, text)
@@ -211,15 +204,37 @@ func loras(text string, usual float64) ([]horde.Lora, error) {
 	return out, nil
 }
 
-// embeddings reads textual inversions in the same way.
+// Where a textual inversion is put.
+const (
+	injectPrompt   = "prompt"
+	injectNegative = "negprompt"
+)
+
+// embeddings reads textual inversions in the same way: name or number and strength. The mark "neg" behind these puts one
+// into what the image should not show.
 func embeddings(text string) ([]horde.TI, error) {
-	all, err := loras(text, 1)
-	if err != nil {
-		return nil, err
-	}
 	var out []horde.TI
-	for _, l := range all {
-		out = append(out, horde.TI{Name: l.Name, Strength: l.Model, InjectTI: "prompt"})
+	for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == ',' }) {
+		parts := strings.SplitN(line, ":", 3)
+		ti := horde.TI{Name: strings.TrimSpace(parts[0]), Strength: 1, InjectTI: injectPrompt}
+		if ti.Name == "" {
+			continue
+		}
+		for _, part := range parts[1:] {
+			switch part = strings.ToLower(strings.TrimSpace(part)); part {
+			case "":
+			case "neg", "negative", injectNegative:
+				ti.InjectTI = injectNegative
+			default:
+				if takeNumber(&ti.Strength, part, -loraStrength, loraStrength) != nil {
+					return nil, tellPlain("refused.ti", "Line", escape(discord.Clip(line, 60)))
+				}
+			}
+		}
+		out = append(out, ti)
+	}
+	if len(out) > horde.MaxTIs {
+		return nil, tellPlain("refused.tis", "Most", horde.MaxTIs)
 	}
 	return out, nil
 }
@@ -237,166 +252,4 @@ func postProcessors(text string) ([]string, error) {
 		}
 	}
 	return out, nil
-}
-
-// paste reads parameters as other programs write them: "Steps: 30, Sampler: Euler a, Seed: 7", flags, or the horde's own
-// JSON. What it does not know it lists.
-func (s *Set) paste(p *params, text string) (unknown []string, err error) {
-	var found []flag
-	switch {
-	case strings.HasPrefix(text, "{"):
-		var body map[string]any
-		if json.Unmarshal([]byte(text), &body) != nil {
-			return nil, tellPlain("refused.json")
-		}
-		found = jsonFlags(body)
-	case flagPattern.MatchString(text):
-		var all []string
-		for _, m := range flagPattern.FindAllStringSubmatch(text, -1) {
-			all = append(all, strings.ToLower(m[1]))
-		}
-		_, found = flags(text, all)
-	default:
-		for _, part := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == '\n' }) {
-			name, value, ok := strings.Cut(part, ":")
-			if name = strings.TrimSpace(name); ok && name != "" {
-				found = append(found, flag{strings.ToLower(name), strings.TrimSpace(value)})
-			} else if name != "" {
-				unknown = append(unknown, name)
-			}
-		}
-	}
-	for _, f := range found {
-		known, err := s.pasted(p, f)
-		switch {
-		case err != nil:
-			return nil, err
-		case !known:
-			unknown = append(unknown, f.name)
-		}
-	}
-	return unknown, nil
-}
-
-// jsonFlags flattens a request of the horde's API; its "params" are one level down.
-func jsonFlags(body map[string]any) []flag {
-	var out []flag
-	for _, name := range sortedKeys(body) {
-		switch v := body[name].(type) {
-		case map[string]any:
-			if name == "params" {
-				out = append(out, jsonFlags(v)...)
-			} else {
-				out = append(out, flag{name, "{}"})
-			}
-		case []any:
-			var parts []string
-			for _, x := range v {
-				parts = append(parts, fmt.Sprint(x))
-			}
-			out = append(out, flag{name, strings.Join(parts, ",")})
-		case nil:
-		default:
-			out = append(out, flag{name, fmt.Sprint(v)})
-		}
-	}
-	return out
-}
-
-func sortedKeys(m map[string]any) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// pasted takes one pasted parameter; known is false for names that mean nothing here.
-func (s *Set) pasted(p *params, f flag) (known bool, err error) {
-	fine, name := p.detail(), strings.NewReplacer(" ", "", "_", "", "-", "").Replace(f.name)
-	bad := tellPlain("refused.behind", "Value", escape(discord.Clip(f.value, 50)), "Name", escape(discord.Clip(f.name, 50)))
-	truth := func(into *bool) error {
-		v, err := strconv.ParseBool(strings.ToLower(f.value))
-		if f.value == "" {
-			v, err = true, nil
-		}
-		if err != nil {
-			return bad
-		}
-		*into = v
-		return nil
-	}
-	whole := func(into *int, least, most int) error {
-		v, err := strconv.Atoi(f.value)
-		if err != nil || v < least || v > most {
-			return bad
-		}
-		*into = v
-		return nil
-	}
-	switch name {
-	case "negativeprompt", "negative":
-		p.Negative = discord.Clip(f.value, maxNegative)
-		return true, nil
-	case "cfgscale":
-		f.name = "cfg"
-	case "samplername":
-		f.name = "sampler"
-	case "models":
-		f.name = "model"
-	case "prompt":
-		positive, negative, _ := strings.Cut(f.value, "###")
-		p.Prompt = discord.Clip(strings.TrimSpace(positive), maxPrompt)
-		if negative = strings.TrimSpace(negative); negative != "" {
-			p.Negative = discord.Clip(negative, maxNegative)
-		}
-		return true, nil
-	case "width":
-		return true, whole(&p.Width, horde.MinSide, horde.MaxSide)
-	case "height":
-		return true, whole(&p.Height, horde.MinSide, horde.MaxSide)
-	case "karras":
-		return true, truth(&p.Karras)
-	case "scheduletype", "scheduler":
-		p.Karras = strings.EqualFold(f.value, "karras")
-		return true, nil
-	case "tiling":
-		return true, truth(&fine.Tiling)
-	case "hiresfix":
-		return true, truth(&fine.Hires)
-	case "transparent":
-		return true, truth(&fine.Transparent)
-	case "trustedworkers":
-		return true, truth(&fine.Trusted)
-	case "clipskip":
-		return true, whole(&fine.ClipSkip, 1, maxClipSkip)
-	case "seedvariation":
-		return true, whole(&fine.Variation, 1, 1000)
-	case "postprocessing", "post":
-		fine.Post, err = postProcessors(f.value)
-		return true, err
-	case "qr", "qrcode":
-		fine.QR = discord.Clip(f.value, maxQR)
-		return true, nil
-	case "lora":
-		fine.Loras, err = loras(f.value, 1)
-		return true, err
-	case "denoisingstrength", "strength":
-		v, err := strconv.ParseFloat(strings.TrimSuffix(f.value, "%"), 64)
-		if err != nil || !(v > 0 && v <= 100) {
-			return true, bad
-		}
-		if v > 1 {
-			v /= 100
-		}
-		p.Strength = v
-		return true, nil
-	case "amount":
-		f.name = "n"
-	}
-	if !slices.Contains(shortNames(), f.name) {
-		return false, nil
-	}
-	return true, s.flag(p, f)
 }

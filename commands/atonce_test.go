@@ -77,7 +77,7 @@ func TestChangesOfSettingsAtOnceAllCount(t *testing.T) {
 	together(
 		t,
 		r.press(sandbox.Newcomer, mine, "Only I see answers"), r.press(sandbox.Newcomer, mine, "Spoiler"), r.press(sandbox.Newcomer, mine, "Images help research"),
-		r.press(sandbox.Admin, theirs, "Spoiler"), r.press(sandbox.Admin, theirs, "Source images"), r.press(sandbox.Admin, theirs, "Help research"),
+		r.press(sandbox.Admin, theirs, "Spoiler"), r.press(sandbox.Admin, theirs, "Source images", "off"), r.press(sandbox.Admin, theirs, "Help research"),
 	)
 	r.slow.Store(0)
 	for who, texts := range map[string][]string{

@@ -15,13 +15,25 @@ import (
 )
 
 // pressed finds the row of the button's request. The id in a button is no authority: the row must belong to the channel
-// that the press comes from or to whoever presses, and a private one to its person. A row that is unknown is answered here, and ok is false.
+// that the press comes from, to whoever presses, or to what they keep, and a private one to its person. A row that is
+// unknown is answered here, and ok is false.
 func (s *Set) pressed(ctx context.Context, in *discord.Interaction, r *discord.Responder) (row chat.Message, p params, ok bool, err error) {
-	row, ok, err = s.deps.Messages.MessageByKey(ctx, keyOf(in.Component.ID.ID))
+	key := keyOf(in.Component.ID.ID)
+	row, ok, err = s.deps.Messages.MessageByKey(ctx, key)
 	if err != nil {
 		return row, p, false, fmt.Errorf("find message: %w", err)
 	}
-	if !ok || row.Channel != in.ChannelID && row.Person != in.User.ID || json.Unmarshal(row.Params, &p) != nil {
+	if !ok || row.Channel != in.ChannelID && row.Person != in.User.ID {
+		kept, mine, err := s.favourites.get(ctx, in.User.ID+":"+key)
+		if err != nil {
+			return row, p, false, fmt.Errorf("favourite: %w", err)
+		}
+		if !ok { // the row goes sooner than what somebody keeps
+			row = kept.Message
+		}
+		ok = mine
+	}
+	if !ok || json.Unmarshal(row.Params, &p) != nil {
 		return row, p, false, r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	if row.Ephemeral && row.Person != in.User.ID {
@@ -56,9 +68,9 @@ func (s *Set) look(ctx context.Context, row chat.Message, p *params) {
 	}
 }
 
-// governs reports whether the presser may change the message: its person, or whoever manages messages in the channel.
+// governs reports whether the presser may change the message: its person, or whoever manages messages in its channel.
 func governs(in *discord.Interaction, row chat.Message) bool {
-	return in.User.ID == row.Person || in.GuildID != "" && in.MemberPermissions.Has(discord.ManageMessages)
+	return in.User.ID == row.Person || in.GuildID != "" && in.ChannelID == row.Channel && in.MemberPermissions.Has(discord.ManageMessages)
 }
 
 func (s *Set) pressCancel(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
@@ -135,8 +147,8 @@ func (s *Set) pressAgain(ctx context.Context, in *discord.Interaction, r *discor
 	if err != nil {
 		return err
 	}
-	if !s.mayPress(ctx, &e, row.Person) {
-		return tell(e.say.T("effective.strict"))
+	if err := s.mayPress(ctx, &e, row.Person); err != nil {
+		return err
 	}
 	p = p.fresh()
 	p.Seed, p.Styled = "", nil
@@ -204,7 +216,7 @@ func (s *Set) pressShow(ctx context.Context, in *discord.Interaction, r *discord
 		return r.Reply(ctx, private(s.say(in).T("request.private")))
 	}
 	if len(p.Made) > 0 {
-		return s.showMade(ctx, r, row, p)
+		return s.showMade(ctx, in, r, row, p)
 	}
 	uuid, err := horde.ParseUUID(row.Request)
 	if err != nil {

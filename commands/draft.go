@@ -277,7 +277,7 @@ func (s *Set) pressDraft(ctx context.Context, in *discord.Interaction, r *discor
 	switch arg {
 	case draftImage:
 		if !e.sources {
-			return tell(w.T("effective.sources"))
+			return e.noSources()
 		}
 		return r.Modal(ctx, imageForm(w, &p))
 	case draftPrompt, draftNumbers, draftLoras, draftSave, draftQR:
@@ -426,7 +426,7 @@ func (s *Set) submitDraft(ctx context.Context, in *discord.Interaction, r *disco
 		return s.savePreset(ctx, in, r, e, &p, plain(v["name"]))
 	case draftImage:
 		if !e.sources {
-			return tell(e.say.T("effective.sources"))
+			return e.noSources()
 		}
 		if err := r.DeferUpdate(ctx); err != nil { // reading what was uploaded takes a while
 			return err
@@ -468,7 +468,7 @@ func (s *Set) filledDraft(p *params, arg string, v map[string]string) (err error
 		p.Seed, p.detail().ClipSkip = "", 0
 		for _, name := range []string{"steps", "cfg", "seed", "clipskip", "strength"} {
 			if value := strings.TrimSpace(v[name]); value != "" && err == nil {
-				_, err = s.pasted(p, flag{name, value})
+				_, err = s.set(p, flag{name, value}, name)
 			}
 		}
 	case draftQR:
@@ -489,11 +489,11 @@ func (s *Set) savePreset(ctx context.Context, in *discord.Interaction, r *discor
 	if name = discord.Clip(strings.TrimSpace(name), maxPresetName); name == "" {
 		return tell(e.say.T("advanced.noname"))
 	}
-	made := chat.Preset{Name: name, Made: s.now(), Defaults: chat.Defaults{
-		Model: p.Model, Style: p.Style, Negative: p.Negative, Width: p.Width, Height: p.Height, Steps: p.Steps,
-		Amount: p.Amount, CFG: p.CFG, Sampler: p.Sampler,
-	}}
-	if err := s.storePreset(ctx, in, made); err != nil {
+	d, err := p.defaults()
+	if err != nil {
+		return err
+	}
+	if err := s.storePreset(ctx, in, chat.Preset{Name: name, Made: s.now(), Defaults: d}); err != nil {
 		return err
 	}
 	return r.Update(ctx, s.panel(e, *p, e.say.T("advanced.saved", "Name", escape(name))))

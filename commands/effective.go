@@ -66,6 +66,7 @@ type place struct {
 	roles                  []string
 	restricted             bool // by age, and in a guild that has the bot
 	direct                 bool // with the bot alone
+	known                  bool // the person has an account
 	manager                bool // of the guild
 	brought                bool // by the person, who installed the bot for themselves
 }
@@ -88,7 +89,9 @@ type Effective struct {
 	adult       bool // images for adults may be made here, now, for this person
 	spoiler     bool
 	forced      bool // spoiler was not the person's choice
-	sources     bool
+	sources     bool // images may be made from images, here and by this person
+	sourceRule  chat.SourceRule
+	shutSources bool // by the operators
 	share       bool // images may help research
 	strict      bool
 	strange     bool
@@ -120,8 +123,9 @@ func tellOf(part, text string) error { return &toldError{text, part} }
 // resolve finds what holds at a place.
 func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 	e := Effective{
-		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sources: true, share: true, strange: true, guests: true, answers: chat.AnswersChosen,
-		access: map[chat.Feature][]string{},
+		place: at, person: p, limits: chat.Limits{Amount: defaultAmount}, sourceRule: chat.SourcesOn, share: true, strange: true, guests: true,
+		answers: chat.AnswersChosen,
+		access:  map[chat.Feature][]string{},
 	}
 	rule := chat.AdultRestricted
 	if at.guild != "" {
@@ -138,7 +142,14 @@ func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 		e.limits = mostGenerous(e.limits, g.Roles, e.roles)
 	}
 	e.limits = atMost(e.limits, c.Limits)
-	e.sources = e.sources && !c.NoSources
+	e.sources = e.sourceRule != chat.SourcesOff && !c.NoSources
+	switch e.sourceRule {
+	case chat.SourcesLinked:
+		e.sources = e.sources && at.known
+	case chat.SourcesRestricted:
+		e.sources = e.sources && at.restricted
+	case chat.SourcesOn, chat.SourcesOff:
+	}
 	switch {
 	case !c.Adult || p.Mild:
 	case at.direct:
@@ -155,7 +166,7 @@ func resolve(c Ceiling, g chat.Guild, p chat.Person, at place) Effective {
 // layer puts narrower rules over what is there.
 func (e *Effective) layer(r chat.Rules, adult *chat.Adult) {
 	replace(&e.off, r.Off)
-	replace(&e.sources, r.Sources)
+	setIf(&e.sourceRule, r.Sources)
 	replace(&e.share, r.Share)
 	replace(&e.strict, r.Strict)
 	replace(&e.strange, r.Strange)
@@ -193,7 +204,7 @@ func setIf[T comparable](p *T, v T) {
 
 // numbers lists the numbers of limits, in one order.
 func numbers(l *chat.Limits) []*int {
-	return []*int{&l.Pixels, &l.Steps, &l.Amount, &l.AtOnce, &l.InGuild}
+	return []*int{&l.Pixels, &l.Steps, &l.Amount, &l.AtOnce, &l.InGuild, &l.Length, &l.Texts}
 }
 
 // overlay puts the numbers that a narrower rule sets over the wider ones.
@@ -250,8 +261,9 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 		if b, barred, err = s.blockOf(ctx, in.GuildID, in.User.ID); err != nil {
 			return Effective{}, err
 		}
-		at.restricted = in.GuildInstalled && s.opts.Ceiling.Adult && s.restricted(ctx, in)
+		at.restricted = in.GuildInstalled && (s.opts.Ceiling.Adult || restrictsSources(g)) && s.restricted(ctx, in)
 	}
+	_, at.known = s.find(in.User.ID)
 	e := resolve(s.opts.Ceiling, g, p, at)
 	e.who, e.barred, e.block = in.User.ID, barred, b
 	e.say, e.aloud = s.say(in), s.sayAloud(in)
@@ -262,11 +274,25 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	if err := s.stormAt(ctx, &e); err != nil {
 		return Effective{}, err
 	}
-	e.sources = e.sources && !slices.Contains(e.shut, chat.Sources)
+	e.shutSources = s.opts.Ceiling.NoSources || slices.Contains(e.shut, chat.Sources)
+	e.sources = e.sources && !e.shutSources
 	if e.young = s.youngUntil(in.User.ID); !e.young.IsZero() {
 		e.limits = atMost(e.limits, chat.Limits{AtOnce: youngAtOnce})
 	}
 	return e, nil
+}
+
+// restrictsSources reports whether the age restriction of a channel counts somewhere in a guild for images from images.
+func restrictsSources(g chat.Guild) bool {
+	if g.Sources == chat.SourcesRestricted {
+		return true
+	}
+	for _, r := range g.Channels {
+		if r.Sources == chat.SourcesRestricted {
+			return true
+		}
+	}
+	return false
 }
 
 // brought reports whether somebody uses the bot who installed it for themselves, where it is not at home.
@@ -400,6 +426,7 @@ type ask struct {
 	texts                 []string // of the person: prompts, negative prompts, notes
 	width, height         int
 	steps, amount         int
+	length, written       int // tokens of a text, and how many texts
 	source                bool
 	styleModels, styleTag []string // models and tags of the style
 }
@@ -422,12 +449,29 @@ func (e *Effective) allows(a ask) error {
 		return tellOf(draftNumbers, e.say.T("effective.steps", "Steps", l.Steps))
 	case l.Amount > 0 && a.amount > l.Amount:
 		return tellOf(draftPrompt, e.say.T("effective.amount", "Amount", l.Amount))
+	case l.Length > 0 && a.length > l.Length:
+		return tell(e.say.T("effective.length", "Length", l.Length))
+	case l.Texts > 0 && a.written > l.Texts:
+		return tell(e.say.T("effective.texts", "Amount", l.Texts))
 	case a.source && !e.young.IsZero():
 		return tell(e.say.T("effective.young", "Until", stamp(e.young)))
 	case a.source && !e.sources:
-		return tellOf(draftImage, e.say.T("effective.sources"))
+		return e.noSources()
 	}
 	return nil
+}
+
+// noSources says why there are no images from images.
+func (e *Effective) noSources() error {
+	key := "effective.sources"
+	switch {
+	case e.shutSources:
+	case e.sourceRule == chat.SourcesLinked && !e.known:
+		key = "effective.sources.linked"
+	case e.sourceRule == chat.SourcesRestricted && !e.restricted:
+		key = "effective.sources.restricted"
+	}
+	return tellOf(draftImage, e.say.T(key))
 }
 
 // allowsModel holds a request's model against the lists. Where only some models are allowed, any model is none of them.
@@ -444,6 +488,12 @@ func (e *Effective) allowsModel(a ask) error {
 func (e *Effective) serves(model string) bool {
 	same := func(m string) bool { return strings.EqualFold(m, model) }
 	return !slices.ContainsFunc(e.noModels, same) && (len(e.models) == 0 || slices.ContainsFunc(e.models, same))
+}
+
+// ofTexts are the rules for texts: the list of allowed models is one of images, and what is blocked is blocked for both.
+func (e Effective) ofTexts() Effective {
+	e.models = nil
+	return e
 }
 
 // blockedStyle reports whether a style, or everything with a tag, is not for here.
@@ -516,16 +566,22 @@ func (e *Effective) hidden(o discord.OptionValues) bool {
 // may reports whether somebody may press the buttons of another person's image.
 func (e *Effective) may(owner string) bool { return !e.strict || owner == e.who || e.manager }
 
-// mayPress is may, and what the image's person decided.
-func (s *Set) mayPress(ctx context.Context, e *Effective, owner string) bool {
+// mayPress refuses a press on another person's image where the rules here, or what its person decided, are against it.
+func (s *Set) mayPress(ctx context.Context, e *Effective, owner string) error {
 	if !e.may(owner) {
-		return false
+		return tell(e.say.T("effective.strict"))
 	}
 	if owner == e.who || e.manager {
-		return true
+		return nil
 	}
 	p, _, err := s.people.get(ctx, owner)
-	return err != nil || !p.Strict
+	if err != nil {
+		return fmt.Errorf("settings of a person: %w", err)
+	}
+	if p.Strict {
+		return tell(e.say.T("effective.ownstrict"))
+	}
+	return nil
 }
 
 // words speaks to whoever sees an answer.

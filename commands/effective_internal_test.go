@@ -101,7 +101,7 @@ func TestTheNarrowerRuleWinsUnderTheCeiling(t *testing.T) {
 func TestRefusalsNameTheRule(t *testing.T) {
 	t.Parallel()
 	g := chat.Guild{Rules: chat.Rules{
-		Models: []string{"tiny"}, NoStyles: []string{"dark"}, Words: []string{"quimp", "two words", "猫"}, Sources: new(false),
+		Models: []string{"tiny"}, NoStyles: []string{"dark"}, Words: []string{"quimp", "two words", "猫"}, Sources: chat.SourcesOff,
 		Limits: chat.Limits{Pixels: 512 * 512, Steps: 30, Amount: 2},
 	}}
 	e := english(t, resolve(Ceiling{}, g, chat.Person{}, place{guild: "g", channel: "c"}))

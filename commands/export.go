@@ -16,18 +16,29 @@ import (
 
 // Bounds of an export.
 const (
-	exportRequests = 2000    // the newest
-	exportMoves    = 5000    // of kudos, likewise
-	exportBytes    = 8 << 20 // what fits into a message
+	exportRequests = 10_000  // the newest
+	exportMoves    = 1000    // of kudos, likewise
+	exportBytes    = 7 << 20 // of one file; with what stands around it fits into a message
+	exportFiles    = 10
 )
 
-// export is everything about somebody, as they get it.
+// export is everything about somebody, as they get it, or one part of it.
 type export struct {
 	Made      time.Time         `json:"made"`
 	Discord   string            `json:"discord_id"`
+	Part      int               `json:"part"`
+	Parts     int               `json:"parts"`
+	LeftOut   *exportLeftOut    `json:"left_out,omitempty"`
 	Account   *exportAccount    `json:"account,omitempty"`
-	Documents []exportDocument  `json:"documents"`
-	Requests  []exportedRequest `json:"requests"`
+	Documents []exportDocument  `json:"documents,omitempty"`
+	Requests  []exportedRequest `json:"requests,omitempty"`
+}
+
+// exportLeftOut says what an export does not hold because there is too much of it.
+type exportLeftOut struct {
+	Documents int       `json:"documents,omitempty"`
+	Requests  time.Time `json:"requests_before,omitzero"`
+	Movements time.Time `json:"movements_of_kudos_before,omitzero"`
 }
 
 type exportAccount struct {
@@ -103,46 +114,113 @@ type exportedRequest struct {
 	Params  json.RawMessage `json:"parameters,omitempty"`
 }
 
-// gather collects everything about a person that this process can find. Tokens are secrets of the bot, and not theirs.
-func (s *Set) gather(ctx context.Context, person string) ([]byte, error) {
-	out := export{Made: s.now().UTC(), Discord: person}
+// gather collects everything about a person that this process can find, in files that fit into messages. all is false when
+// there is more. Tokens are secrets of the bot, and not theirs.
+func (s *Set) gather(ctx context.Context, person string) (files [][]byte, all bool, err error) {
+	whole := export{LeftOut: &exportLeftOut{}}
 	if u, ok := s.engine.UserByExternal(external(person)); ok {
-		account, err := s.gatherAccount(ctx, &u)
-		if err != nil {
-			return nil, err
+		if whole.Account, err = s.gatherAccount(ctx, &u); err != nil {
+			return nil, false, err
 		}
-		out.Account = account
+		if n := len(whole.Account.Movements); n >= exportMoves {
+			whole.LeftOut.Movements = whole.Account.Movements[n-1].At
+		}
 	}
 	docs, err := s.deps.Docs.DocsOfPerson(ctx, "", person)
 	if err != nil {
-		return nil, fmt.Errorf("documents of a person: %w", err)
+		return nil, false, fmt.Errorf("documents of a person: %w", err)
 	}
 	for _, d := range docs {
 		if d.Kind != chat.KindFuse {
-			out.Documents = append(out.Documents, exportDocument{Kind: d.Kind, Key: d.Key, Guild: d.Guild, Value: unsealed(d.Value)})
+			whole.Documents = append(whole.Documents, exportDocument{Kind: d.Kind, Key: d.Key, Guild: d.Guild, Value: unsealed(d.Value)})
 		}
 	}
 	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, exportRequests)
 	if err != nil {
-		return nil, fmt.Errorf("requests of a person: %w", err)
+		return nil, false, fmt.Errorf("requests of a person: %w", err)
 	}
 	for _, row := range rows {
 		e := exportedRequest{Asked: row.Created, Guild: row.Guild, Channel: row.Channel, Message: row.Message, Request: row.Request}
 		if json.Valid(row.Params) && !isGone(row) {
 			e.Params = unsealed(row.Params)
 		}
-		out.Requests = append(out.Requests, e)
+		whole.Requests = append(whole.Requests, e)
 	}
-	for {
-		data, err := json.MarshalIndent(out, "", "  ")
+	if n := len(rows); n >= exportRequests {
+		whole.LeftOut.Requests = rows[n-1].Created
+	}
+	parts, err := whole.split(exportBytes, exportFiles)
+	if err != nil {
+		return nil, false, err
+	}
+	all = *parts[0].LeftOut == exportLeftOut{}
+	if all {
+		parts[0].LeftOut = nil
+	}
+	for i, part := range parts {
+		part.Made, part.Discord, part.Part, part.Parts = s.now().UTC(), person, i+1, len(parts)
+		data, err := json.MarshalIndent(part, "", "  ")
 		if err != nil {
-			return nil, fmt.Errorf("write an export: %w", err)
+			return nil, false, fmt.Errorf("write an export: %w", err)
 		}
-		if len(data) <= exportBytes || len(out.Requests) == 0 {
-			return data, nil
-		}
-		out.Requests = out.Requests[:len(out.Requests)/2]
+		files = append(files, data)
 	}
+	return files, all, nil
+}
+
+// split makes parts of an export, each of about so many bytes at most. The requests come last, the newest first, and what
+// does not go into the most parts is noted as left out.
+func (e export) split(bytes, most int) ([]*export, error) {
+	first := &export{LeftOut: e.LeftOut, Account: e.Account}
+	parts, room := []*export{first}, bytes
+	weigh := func(v any) (int, error) {
+		data, err := json.MarshalIndent(v, "    ", "  ")
+		if err != nil {
+			return 0, fmt.Errorf("write an export: %w", err)
+		}
+		return len(data) + len(",\n    "), nil
+	}
+	// into is the part that something goes into, or nil when there is no room any more.
+	into := func(v any) (*export, error) {
+		n, err := weigh(v)
+		if err != nil {
+			return nil, err
+		}
+		if n > room && room < bytes {
+			if len(parts) == most {
+				return nil, nil
+			}
+			parts, room = append(parts, &export{}), bytes
+		}
+		room -= n
+		return parts[len(parts)-1], nil
+	}
+	if _, err := into(e.Account); err != nil {
+		return nil, err
+	}
+	for _, d := range e.Documents {
+		part, err := into(d)
+		if err != nil {
+			return nil, err
+		}
+		if part == nil {
+			first.LeftOut.Documents++
+			continue
+		}
+		part.Documents = append(part.Documents, d)
+	}
+	for _, q := range e.Requests {
+		part, err := into(q)
+		if err != nil {
+			return nil, err
+		}
+		if part == nil {
+			first.LeftOut.Requests = q.Asked.Add(time.Microsecond)
+			break
+		}
+		part.Requests = append(part.Requests, q)
+	}
+	return parts, nil
 }
 
 // gatherAccount is the part of an export about an account.

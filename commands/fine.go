@@ -4,6 +4,8 @@ package commands
 
 import (
 	"slices"
+	"strconv"
+	"strings"
 
 	"stablemate/horde"
 	"stablemate/internal/discord"
@@ -58,6 +60,36 @@ func (p *params) detail() *fine {
 	}
 	p.Fine = &f
 	return p.Fine
+}
+
+// line names in a few words what is not as usual.
+func (f *fine) line() string {
+	var out []string
+	for _, x := range []struct {
+		on   bool
+		name string
+	}{
+		{f.Hires, "hires fix"},
+		{f.Tiling, "tiling"},
+		{f.Transparent, "transparent"},
+		{f.Trusted, "trusted"},
+		{f.Fast, "no slow workers"},
+		{f.Downgrade, "downgrade"},
+		{f.NoBatch, "one at a time"},
+		{f.ClipSkip > 0, "clip skip " + strconv.Itoa(f.ClipSkip)},
+		{f.Variation > 0, "seed variation " + strconv.Itoa(f.Variation)},
+	} {
+		if x.on {
+			out = append(out, x.name)
+		}
+	}
+	for _, l := range f.Loras {
+		out = append(out, "LoRA "+l.Name)
+	}
+	for _, t := range f.TIs {
+		out = append(out, "TI "+t.Name)
+	}
+	return strings.Join(append(out, f.Post...), ", ")
 }
 
 // optionOf describes an option of a command in all languages.

@@ -48,13 +48,13 @@ func (s *Set) generate(ctx context.Context, in *discord.Interaction, r *discord.
 	}
 	defaults := e.person.Defaults
 	if name := in.Command.Options.String("preset"); name != "" {
-		preset, err := s.preset(ctx, in, name)
+		preset, err := s.presetFor(ctx, in, name, horde.StyleImage)
 		if err != nil {
 			return err
 		}
 		defaults = over(defaults, preset.value.Defaults)
 	}
-	if defaults, err = s.presetOr(ctx, in, defaults); err != nil {
+	if defaults, err = s.presetOr(ctx, in, defaults, horde.StyleImage); err != nil {
 		return err
 	}
 	p, err := s.read(e.say, in.Command.Options, defaults)
@@ -80,15 +80,21 @@ func (s *Set) rule(e Effective, p *params, hidden bool) error {
 	if p.Styled != nil {
 		a.styleModels, a.styleTag = p.Styled.Models, append(slices.Clone(p.Styled.Tags), p.Styled.Name) // it may have been drawn
 	}
-	if !p.pictures() { // the lists of models and the amounts are those of images
-		a.model, a.styleModels, a.amount = "", nil, 0
+	models := s.engine.Models
+	switch p.kind() {
+	case jobImage:
+	case jobForms: // the lists of models and the amounts are those of images
+		a.model, a.styleModels, a.amount, models = "", nil, 0, nil
+	case jobText:
+		a.amount, a.length, a.written = 0, p.Text.Length, p.Amount
+		e, models = e.ofTexts(), func() []horde.ModelStatus { return s.engine.ModelsOf(horde.Scribe) }
 	}
 	if err := e.allows(a); err != nil {
 		return err
 	}
 	p.Models = nil
-	if p.Model == "" && p.pictures() {
-		p.Models = e.offered(s.engine.Models())
+	if p.Model == "" && models != nil {
+		p.Models = e.offered(models())
 	}
 	p.Added, p.Adult, p.Veiled, p.Share, p.NoAlt = e.negative, e.adult, e.spoiler || p.Spoil, e.person.Share, e.person.NoAlt
 	p.Caption = e.person.AltCaption && !p.NoAlt && p.pictures()
@@ -140,28 +146,37 @@ func (s *Set) begin(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err != nil {
 		return s.blamed(ctx, a.e.say, a.blame(), err)
 	}
-	ref, err := s.promise(ctx, in, r, a.e, a.hidden)
+	ref, placing, err := s.promise(ctx, in, r, a.e, a.hidden)
 	if err != nil {
 		return err
 	}
-	if slow {
-		if err := s.check(ctx, &a); err != nil {
+	err = s.place(ctx, &a, ref, slow)
+	if err != nil && placing {
+		s.unplace(ctx, ref)
+	}
+	return err
+}
+
+// place asks for what was promised in a message. unchecked says that the checks are still to be made.
+func (s *Set) place(ctx context.Context, a *asking, ref discord.MessageRef, unchecked bool) error {
+	if unchecked {
+		if err := s.check(ctx, a); err != nil {
 			return s.blamed(ctx, a.e.say, a.blame(), err)
 		}
 	}
 	if _, known, err := s.deps.Messages.MessageByKey(ctx, a.key); err != nil || known {
 		return err // Discord told us twice about it
 	}
-	if err := s.keepPictures(ctx, in.ID, &a.p); err != nil {
+	if err := s.keepPictures(ctx, a.in.ID, &a.p); err != nil {
 		return err
 	}
 	// Nobody shows through us what they may not show themselves.
-	a.p.Brought = a.p.Brought && (a.hidden || in.GuildID == "" || in.MemberPermissions.Has(discord.AttachFiles))
-	row, err := s.record(ctx, &a, ref)
+	a.p.Brought = a.p.Brought && (a.hidden || a.in.GuildID == "" || a.in.MemberPermissions.Has(discord.AttachFiles))
+	row, err := s.record(ctx, a, ref)
 	if err != nil {
 		return err
 	}
-	if err := s.submit(ctx, &a, &row); err != nil {
+	if err := s.submit(ctx, a, &row); err != nil {
 		return err
 	}
 	s.follow.add(row, a.p, ref.Token)
@@ -291,26 +306,35 @@ func (s *Set) payer(ctx context.Context, in *discord.Interaction, e Effective, p
 	return nil
 }
 
-// promise acknowledges with a message of its own, which is filled later, and says which message that is.
-func (s *Set) promise(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, hidden bool) (discord.MessageRef, error) {
+// unplace takes down a message that says that a request is being placed. Whoever asked hears why it is not.
+func (s *Set) unplace(ctx context.Context, ref discord.MessageRef) {
+	if err := s.bot.DeleteMessage(ctx, ref); err != nil {
+		s.log.Info().Err(err).Msg("cannot take down the message of a request that is refused")
+	}
+}
+
+// promise acknowledges with a message of its own, which is filled later, and says which message that is. placing reports
+// that it shows something already, which goes when the request is refused after all.
+func (s *Set) promise(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, hidden bool) (ref discord.MessageRef, placing bool, err error) {
 	if err := r.Defer(ctx, hidden); err != nil {
-		return discord.MessageRef{}, err
+		return discord.MessageRef{}, false, err
 	}
 	first := discord.Message{Content: e.words(hidden).T("request.placing"), Ephemeral: hidden}
+	placing = r.Deferred()
 	switch {
-	case !r.Deferred():
+	case !placing:
 	case in.Component.MessageID+in.Modal.MessageID != "":
 		// The router was quicker and stopped the button's waiting only; our message is still to be made.
-		return r.Followup(ctx, first)
+		ref, err = r.Followup(ctx, first)
+		return ref, err == nil, err
 	default:
 		// The router was quicker with a "thinking…" that everybody sees; a private message has to take its place.
 		if err := r.Reply(ctx, first); err != nil {
-			return discord.MessageRef{}, err
+			return discord.MessageRef{}, false, err
 		}
 	}
-	ref, err := r.Message(ctx)
-	if err != nil {
-		return discord.MessageRef{}, fmt.Errorf("find the reply: %w", err)
+	if ref, err = r.Message(ctx); err != nil {
+		return discord.MessageRef{}, false, fmt.Errorf("find the reply: %w", err)
 	}
-	return ref, nil
+	return ref, placing, nil
 }

@@ -198,7 +198,7 @@ func (s *Set) showAgain(ctx context.Context, in *discord.Interaction, r *discord
 	if _, err := s.allowedHere(ctx, in, x); err != nil {
 		return err
 	}
-	return s.showMade(ctx, r, x.row, x.p)
+	return s.showMade(ctx, in, r, x.row, x.p)
 }
 
 // repost shows a result again, for everybody here. The rules of this place count, not those of the place it came from.
@@ -223,7 +223,7 @@ func (s *Set) repost(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if e.answers == chat.AnswersPrivate {
 		return tell(e.say.T("tools.privatehere"))
 	}
-	ref, err := s.promise(ctx, in, r, e, false)
+	ref, _, err := s.promise(ctx, in, r, e, false)
 	if err != nil {
 		return err
 	}

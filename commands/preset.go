@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"stablemate/commands/chat"
+	"stablemate/horde"
 	"stablemate/internal/discord"
 )
 
@@ -51,8 +52,17 @@ func (s *Set) preset(ctx context.Context, in *discord.Interaction, name string) 
 	return entry[chat.Preset]{}, tell(s.say(in).T("preset.none", "Name", escape(name)))
 }
 
-// recent lists somebody's last requests for images, the newest first. Deleted ones, and those for texts or about images
-// that are there, have nothing to keep.
+// presetFor is preset for requests of a kind alone.
+func (s *Set) presetFor(ctx context.Context, in *discord.Interaction, name string, kind horde.StyleKind) (entry[chat.Preset], error) {
+	e, err := s.preset(ctx, in, name)
+	if err == nil && !suits(e.value, kind) {
+		err = tell(s.say(in).T("preset.otherkind", "Name", escape(e.value.Name)))
+	}
+	return e, err
+}
+
+// recent lists somebody's last requests for images and texts, the newest first. Deleted ones, and those about images that
+// are there, have nothing to keep, and copies in galleries are no requests.
 func (s *Set) recent(ctx context.Context, person string) ([]entry[params], error) {
 	rows, err := s.deps.Docs.PastMessages(ctx, person, maxLookedAt)
 	if err != nil {
@@ -61,7 +71,7 @@ func (s *Set) recent(ctx context.Context, person string) ([]entry[params], error
 	var out []entry[params]
 	for _, row := range rows {
 		var p params
-		if len(out) < maxRecent && !isGone(row) && json.Unmarshal(row.Params, &p) == nil && p.pictures() {
+		if len(out) < maxRecent && !isGone(row) && !inGallery(row) && json.Unmarshal(row.Params, &p) == nil && p.Forms == nil {
 			out = append(out, entry[params]{row.Key, p})
 		}
 	}
@@ -80,6 +90,11 @@ func over(wide, narrow chat.Defaults) chat.Defaults {
 	setIf(&wide.Amount, narrow.Amount)
 	setIf(&wide.CFG, narrow.CFG)
 	setIf(&wide.Sampler, narrow.Sampler)
+	setIf(&wide.Karras, narrow.Karras)
+	setIf(&wide.Text, narrow.Text)
+	if len(narrow.Fine) > 0 {
+		wide.Fine = narrow.Fine
+	}
 	return wide
 }
 
@@ -98,10 +113,53 @@ func (s *Set) presetSave(ctx context.Context, in *discord.Interaction, r *discor
 	if i < 0 {
 		return tell(w.T("preset.norequest", "Generate", s.cmd("generate")))
 	}
-	p := recent[i].value
-	return s.keepPreset(ctx, in, r, chat.Preset{Name: name, Made: s.now(), Defaults: chat.Defaults{
-		Model: p.Model, Style: p.Style, Negative: p.Negative, Width: p.Width, Height: p.Height, Steps: p.Steps, Amount: p.Amount, CFG: p.CFG, Sampler: p.Sampler,
-	}})
+	d, err := recent[i].value.defaults()
+	if err != nil {
+		return err
+	}
+	return s.keepPreset(ctx, in, r, chat.Preset{Name: name, Made: s.now(), Defaults: d})
+}
+
+// defaults are the parameters of a request that a preset keeps: all but what it is about. What is done with a source image
+// goes with that image.
+func (p *params) defaults() (chat.Defaults, error) {
+	if p.Text != nil {
+		return chat.Defaults{Model: p.Model, Style: p.Style, Amount: p.Amount, Text: p.Text.defaults()}, nil
+	}
+	d := chat.Defaults{
+		Model: p.Model, Style: p.Style, Negative: p.Negative, Width: p.Width, Height: p.Height, Steps: p.Steps, Amount: p.Amount, CFG: p.CFG,
+		Sampler: p.Sampler, Karras: new(p.Karras),
+	}
+	if p.Fine == nil {
+		return d, nil
+	}
+	f := *p.Fine
+	f.Mode, f.Control, f.Extra, f.QR = "", "", nil, ""
+	data, err := json.Marshal(f)
+	if err != nil {
+		return d, fmt.Errorf("encode parameters: %w", err)
+	}
+	if string(data) != "{}" {
+		d.Fine = data
+	}
+	return d, nil
+}
+
+// fineOf reads the fine parameters of a preset; nil when it has none.
+func fineOf(d chat.Defaults) (*fine, error) {
+	if len(d.Fine) == 0 {
+		return nil, nil //nolint:nilnil // most presets have none
+	}
+	var f fine
+	if err := json.Unmarshal(d.Fine, &f); err != nil {
+		return nil, fmt.Errorf("read a preset: %w", err)
+	}
+	return &f, nil
+}
+
+// suits reports whether a preset is one for requests of a kind.
+func suits(p chat.Preset, kind horde.StyleKind) bool {
+	return (p.Text != nil) == (kind == horde.StyleText)
 }
 
 // keepPreset saves a preset and says so.
@@ -110,6 +168,9 @@ func (s *Set) keepPreset(ctx context.Context, in *discord.Interaction, r *discor
 		return err
 	}
 	w := s.say(in)
+	if p.Text != nil {
+		return r.Reply(ctx, private(w.T("preset.savedtext", "Name", escape(p.Name), "What", showDefaults(w, p.Defaults), "Text", s.cmd("text"))))
+	}
 	return r.Reply(ctx, private(w.T("preset.saved", "Name", escape(p.Name), "What", showDefaults(w, p.Defaults), "Generate", s.cmd("generate"))))
 }
 
@@ -235,6 +296,9 @@ func (s *Set) completePreset(ctx context.Context, in *discord.Interaction, r *di
 			return err
 		}
 		for _, e := range list {
+			if in.Command.Path == "generate" && !suits(e.value, horde.StyleImage) || in.Command.Path == "settings preset text" && !suits(e.value, horde.StyleText) {
+				continue
+			}
 			if len(choices) < discord.MaxChoices && strings.Contains(strings.ToLower(e.value.Name), typed) {
 				choices = append(choices, discord.Choice{Name: e.value.Name, Value: e.value.Name})
 			}

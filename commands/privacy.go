@@ -83,18 +83,36 @@ func (s *Set) privacyExport(ctx context.Context, in *discord.Interaction, r *dis
 	if err := r.Defer(ctx, true); err != nil {
 		return err
 	}
-	data, err := s.gather(ctx, in.User.ID)
+	files, all, err := s.gather(ctx, in.User.ID)
 	if err != nil {
 		return err
 	}
-	m := discord.Message{Content: w.T("privacy.file"), Files: []discord.File{{Name: "stablemate-export.json", ContentType: "application/json", Data: data}}}
-	_, err = s.bot.DM(ctx, in.User.ID, m)
-	switch {
-	case discord.IsCannotDM(err):
-		m.Ephemeral = true
-		return r.Reply(ctx, m)
-	case err != nil:
-		return fmt.Errorf("send an export: %w", err)
+	here := false
+	for i, data := range files {
+		m := discord.Message{Files: []discord.File{{Name: fmt.Sprintf("stablemate-export-%d.json", i+1), ContentType: "application/json", Data: data}}}
+		switch {
+		case i > 0:
+			m.Content = w.T("privacy.part", "Number", i+1, "Of", len(files))
+		case all:
+			m.Content = w.T("privacy.file")
+		default:
+			m.Content = lines(w.T("privacy.file"), w.T("privacy.leftout"))
+		}
+		if !here {
+			_, err := s.bot.DM(ctx, in.User.ID, m)
+			if here = discord.IsCannotDM(err); err != nil && !here {
+				return fmt.Errorf("send an export: %w", err)
+			}
+		}
+		if here {
+			m.Ephemeral = true
+			if err := r.Reply(ctx, m); err != nil {
+				return err
+			}
+		}
+	}
+	if here {
+		return nil
 	}
 	return r.Reply(ctx, private(w.T("privacy.sent")))
 }

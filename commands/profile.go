@@ -63,6 +63,13 @@ func (s *Set) userInfo(ctx context.Context, in *discord.Interaction, r *discord.
 		if !ok {
 			return r.Reply(ctx, private(w.T("profile.othernone", "Who", mention(other.ID))))
 		}
+		shown, err := s.showsAccount(ctx, in, other.ID)
+		switch {
+		case err != nil:
+			return err
+		case !shown: // nor whether there is one
+			return r.Reply(ctx, private(w.T("profile.othernone", "Who", mention(other.ID))))
+		}
 		return s.showProfile(ctx, in, r, u, other.ID)
 	}
 	u, opened, ok, err := s.account(ctx, in.User.ID, in.User.DisplayName())
@@ -73,6 +80,18 @@ func (s *Set) userInfo(ctx context.Context, in *discord.Interaction, r *discord.
 		return r.Reply(ctx, private(w.T("account.none", "Login", s.cmd("login"))))
 	}
 	return s.showProfile(ctx, in, r, u, in.User.ID, s.welcome(w, u, opened))
+}
+
+// showsAccount reports whether somebody lets whoever asks see which account is theirs.
+func (s *Set) showsAccount(ctx context.Context, in *discord.Interaction, person string) (bool, error) {
+	if mine, known := s.find(in.User.ID); known && mine.Has(horde.RoleModerator) {
+		return true, nil
+	}
+	p, _, err := s.people.get(ctx, person)
+	if err != nil {
+		return false, fmt.Errorf("settings of a person: %w", err)
+	}
+	return p.Public, nil
 }
 
 // accountNamed finds an account by its number, name#number or name; names are not unique, and the oldest account has it.

@@ -36,8 +36,12 @@ func TestProfilesAreFoundAndPublished(t *testing.T) {
 	if holds(m, []string{"Held against it"}) || holds(m, []string{"can be given away"}) {
 		t.Errorf("it says too much: %+v", m.Embeds)
 	}
-	r.userMenu(sandbox.Friend, "User info", sandbox.Admin)
-	r.whisper(sandbox.Friend, "<@"+sandbox.Admin+"> has no account here yet")
+	r.userMenu(sandbox.Friend, "User info", sandbox.Newcomer)
+	r.whisper(sandbox.Friend, "Newcomer#1", "On Discord: <@"+sandbox.Newcomer+">")
+	for _, who := range []string{sandbox.Admin, sandbox.Friend} { // nobody, and somebody who does not say so
+		r.userMenu(sandbox.Newcomer, "User info", who)
+		r.whisper(sandbox.Newcomer, "<@"+who+"> has no account here yet, or does not show")
+	}
 }
 
 func TestButtonsCanBeOnesOwn(t *testing.T) {

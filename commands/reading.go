@@ -35,15 +35,17 @@ func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (para
 	setIf(&p.Amount, d.Amount)
 	setIf(&p.CFG, d.CFG)
 	setIf(&p.Sampler, d.Sampler)
+	replace(&p.Karras, d.Karras)
+	var err error
+	if p.Fine, err = fineOf(d); err != nil {
+		return p, err
+	}
 	p.Steps, p.Amount = int(o.Int("steps", int64(p.Steps))), int(o.Int("amount", int64(p.Amount)))
 	if !o.Has("negative") {
 		p.Negative = d.Negative
 	}
 	if o.Has("model") {
 		p.Model = strings.TrimSpace(o.String("model"))
-		if strings.EqualFold(p.Model, choiceAny) || strings.EqualFold(p.Model, "any") {
-			p.Model = ""
-		}
 	}
 	p.Style = strings.TrimSpace(o.String("style"))
 	if !o.Has("style") {
@@ -61,7 +63,10 @@ func (s *Set) read(w words.Words, o discord.OptionValues, d chat.Defaults) (para
 	if err := p.bounds(w); err != nil {
 		return p, err
 	}
-	rest, written := flags(p.Prompt, shortNames())
+	if p.Model != "" {
+		p.Model = s.modelNamed(p.Model)
+	}
+	rest, written := flags(p.Prompt, shortName)
 	p.Prompt = rest
 	isModel := func(f flag) bool { return f.name == "model" }
 	if i := slices.IndexFunc(written, isModel); i >= 0 { // sizes are those of the model

@@ -134,10 +134,7 @@ func (s *Set) remakes(ctx context.Context, in *discord.Interaction, r *discord.R
 	if e, err = s.effective(ctx, in); err != nil {
 		return row, p, e, false, err
 	}
-	if !s.mayPress(ctx, &e, row.Person) {
-		return row, p, e, false, tell(e.say.T("effective.strict"))
-	}
-	return row, p, e, true, nil
+	return row, p, e, true, s.mayPress(ctx, &e, row.Person)
 }
 
 // usable is pressed for buttons that make something new of a result. It finds the image that the button is about.
@@ -145,6 +142,12 @@ func (s *Set) usable(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if row, p, e, ok, err = s.remakes(ctx, in, r); err != nil || !ok {
 		return row, p, e, 0, false, err
 	}
+	number, err = which(in, &p)
+	return row, p, e, number, err == nil, err
+}
+
+// which finds the number of the image that a button or a form is about.
+func which(in *discord.Interaction, p *params) (int, error) {
 	arg := in.Component.ID.Arg
 	if in.Type == discord.ModalSubmit {
 		arg = in.Modal.ID.Arg
@@ -153,16 +156,16 @@ func (s *Set) usable(ctx context.Context, in *discord.Interaction, r *discord.Re
 	}
 	there := p.there()
 	if len(there) == 0 {
-		return row, p, e, 0, false, tell(e.say.T("image.gone"))
+		return 0, tellPlain("image.gone")
 	}
-	number = there[0]
+	number := there[0]
 	if n, err := strconv.Atoi(strings.TrimRight(arg, "sh")); err == nil {
 		number = n
 	}
-	if slices.Contains(there, number) {
-		return row, p, e, number, true, nil
+	if !slices.Contains(there, number) {
+		return 0, tellPlain("image.gone")
 	}
-	return row, p, e, 0, false, tell(e.say.T("image.gone"))
+	return number, nil
 }
 
 // pressVary makes an image from an image. Whoever presses, pays.
@@ -236,15 +239,23 @@ func (s *Set) pressUpscaler(ctx context.Context, in *discord.Interaction, r *dis
 	return s.start(ctx, in, r, ask, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
-// pressDescribe says in words what is in an image, to whoever wants to know.
+// pressDescribe says in words what is in an image, to whoever wants to know: who does not see it must not need the leave of
+// its person.
 func (s *Set) pressDescribe(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	row, p, e, number, ok, err := s.usable(ctx, in, r)
+	row, p, ok, err := s.pressed(ctx, in, r)
 	if err != nil || !ok {
 		return err
 	}
-	ask := s.forms(e.say, aimDescribe, &photo{blob: p.Made[number-1].Blob}, formCaption)
-	ask.Forms.Of, ask.Forms.Number = short(row), number
-	return s.start(ctx, in, r, ask, true)
+	number, err := which(in, &p)
+	if err != nil {
+		return err
+	}
+	e, err := s.effective(ctx, in)
+	if err != nil {
+		return err
+	}
+	pic := &photo{blob: p.Made[number-1].Blob, name: short(row) + "-" + strconv.Itoa(number) + ".webp"} // as its file is called
+	return s.startDescribe(ctx, in, r, e, pic, formCaption, true)
 }
 
 // pressRemix opens a form with everything that made an image.
@@ -315,7 +326,7 @@ func (s *Set) submitRemix(ctx context.Context, in *discord.Interaction, r *disco
 func (s *Set) fillRemix(p *params, v map[string]string) error {
 	p.Prompt, p.Negative, p.Seed = strings.TrimSpace(v["prompt"]), strings.TrimSpace(v["negative"]), ""
 	style := p.Style
-	_, found := flags(v["params"], shortNames())
+	_, found := flags(v["params"], shortName)
 	for _, f := range found {
 		if f.name == "style" && f.value == style {
 			continue
@@ -329,6 +340,10 @@ func (s *Set) fillRemix(p *params, v map[string]string) error {
 	}
 	if p.Style != style {
 		p.Styled = nil
+	} else if p.Styled != nil {
+		worn := *p.Styled
+		p.Styled = &worn
+		s.wear(p) // the form may say something else than the style
 	}
 	p.Strength = 0
 	if text := strings.TrimSuffix(strings.TrimSpace(v["strength"]), "%"); text != "" {
@@ -551,8 +566,8 @@ func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
 // isGone reports whether a row is of a request that was deleted.
 func isGone(row chat.Message) bool { return bytes.Equal(row.Params, []byte(chat.Deleted)) }
 
-// showMade answers privately with a result that was made before.
-func (s *Set) showMade(ctx context.Context, r *discord.Responder, row chat.Message, p params) error {
+// showMade answers privately with a result that was made before, of whoever asks or of somebody else.
+func (s *Set) showMade(ctx context.Context, in *discord.Interaction, r *discord.Responder, row chat.Message, p params) error {
 	if err := r.Defer(ctx, true); err != nil {
 		return err
 	}
@@ -561,5 +576,13 @@ func (s *Set) showMade(ctx context.Context, r *discord.Responder, row chat.Messa
 		return err
 	}
 	m.Ephemeral, m.KeepFiles = true, false
+	if row.Person != in.User.ID { // it is not theirs to delete
+		for i := range m.Components {
+			m.Components[i].Buttons = slices.DeleteFunc(m.Components[i].Buttons, func(b discord.Button) bool {
+				id, err := discord.ParseCustomID(b.CustomID)
+				return err == nil && id.Verb == verbDelete
+			})
+		}
+	}
 	return r.Reply(ctx, m)
 }

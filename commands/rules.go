@@ -72,6 +72,8 @@ func ruleLines() []ruleLine {
 		{"server.f.amount", number(func(l chat.Limits) int { return l.Amount })},
 		{"server.f.atonce", number(func(l chat.Limits) int { return l.AtOnce })},
 		{"server.f.inguild", number(func(l chat.Limits) int { return l.InGuild })},
+		{"server.f.length", number(func(l chat.Limits) int { return l.Length })},
+		{"server.f.texts", number(func(l chat.Limits) int { return l.Texts })},
 		{"server.f.adult", func(w words.Words, r chat.Rules) string {
 			if r.Adult == "" {
 				return ""
@@ -79,7 +81,12 @@ func ruleLines() []ruleLine {
 			return w.T("server.adult." + string(r.Adult))
 		}},
 		{"server.f.spoiler", truth(func(r chat.Rules) *bool { return r.Spoiler }, "server.v.always", "server.v.chosen")},
-		{"server.f.sources", truth(func(r chat.Rules) *bool { return r.Sources }, "server.v.allowed", "server.v.forbidden")},
+		{"server.f.sources", func(w words.Words, r chat.Rules) string {
+			if r.Sources == "" {
+				return ""
+			}
+			return w.T("server.sources." + string(r.Sources))
+		}},
 		{"server.f.share", truth(func(r chat.Rules) *bool { return r.Share }, "server.v.allowed", "server.v.forbidden")},
 		{"server.f.answers", func(w words.Words, r chat.Rules) string {
 			if r.Answers == "" {
@@ -155,7 +162,7 @@ func (s *Set) changeRules(ctx context.Context, in *discord.Interaction, w words.
 
 // decided reports whether rules decide anything.
 func decided(r chat.Rules) bool {
-	return r.Off != nil || r.Spoiler != nil || r.Sources != nil || r.Share != nil || r.Strict != nil || r.Strange != nil || r.Installed != nil || len(r.Access) > 0 ||
+	return r.Off != nil || r.Spoiler != nil || r.Sources != "" || r.Share != nil || r.Strict != nil || r.Strange != nil || r.Installed != nil || len(r.Access) > 0 ||
 		len(r.Models)+len(r.NoModels)+len(r.NoStyles)+len(r.Words) > 0 || !r.Limits.Zero() ||
 		r.Negative != "" || r.Adult != "" || r.Answers != "" || r.Language != ""
 }
@@ -229,7 +236,7 @@ func showLimits(w words.Words, l chat.Limits) string {
 	var parts []string
 	for _, line := range ruleLines() {
 		switch line.key {
-		case "server.f.size", "server.f.steps", "server.f.amount", "server.f.atonce", "server.f.inguild":
+		case "server.f.size", "server.f.steps", "server.f.amount", "server.f.atonce", "server.f.inguild", "server.f.length", "server.f.texts":
 			if v := line.show(w, chat.Rules{Limits: l}); v != "" {
 				parts = append(parts, w.T(line.key)+": "+v)
 			}

@@ -44,6 +44,7 @@ func (s *Set) serverConfigFamily() family {
 				s.option("steps", "server.opt.steps", discord.OptionInteger, between(1, horde.MaxSteps)),
 				s.option("amount", "server.opt.amount", discord.OptionInteger, between(1, maxAmount)),
 				s.option("at-once", "server.opt.atonce", discord.OptionInteger, between(1, maxAtOnce)),
+				s.option("text-length", "server.opt.length", discord.OptionInteger, between(horde.MinTextLength, horde.MaxTextLength)),
 				s.option("clear", "server.opt.clear", discord.OptionBoolean)),
 			s.subcommand("block", "server.cmd.block",
 				s.option("user", "server.opt.block", discord.OptionUser, required),
@@ -228,7 +229,7 @@ func (s *Set) serverChannel(ctx context.Context, in *discord.Interaction, r *dis
 func (s *Set) serverRole(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	role, _ := in.Command.Options.Role("role")
 	o, w := in.Command.Options, s.say(in)
-	set := chat.Limits{Steps: int(o.Int("steps", 0)), Amount: int(o.Int("amount", 0)), AtOnce: int(o.Int("at-once", 0))}
+	set := chat.Limits{Steps: int(o.Int("steps", 0)), Amount: int(o.Int("amount", 0)), AtOnce: int(o.Int("at-once", 0)), Length: int(o.Int("text-length", 0))}
 	if side := int(o.Int("size", 0)); side > 0 {
 		set.Pixels = side * side
 	}

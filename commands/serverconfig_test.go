@@ -326,3 +326,58 @@ func TestImagesForAdultsStayWhereTheyMayBe(t *testing.T) {
 	r.pick(sandbox.Admin, panel, "Adult content", "never")
 	r.result(sandbox.Newcomer, r.runIn(sandbox.Newcomer, sandbox.AdultThreadID, "generate", map[string]any{"prompt": "red apple"}).MessageID, 1)
 }
+
+func TestTextsHaveBoundsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.scribe("Once.")
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Change the numbers"), map[string]string{"steps": "10"})
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Numbers of texts"), map[string]string{"length": "5"})
+	r.whisper(sandbox.Admin, "Length of a text must be a whole number from 16 to 4096")
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Numbers of texts"), map[string]string{"length": "100", "texts": "2"})
+	r.message(sandbox.Admin, panel, "Steps: 10", "Length of a text: 100", "Texts per request: 2")
+	r.refused(sandbox.Newcomer, "text", map[string]any{"prompt": "red apple", "length": 101}, "Texts of at most 100 tokens")
+	r.refused(sandbox.Newcomer, "text", map[string]any{"prompt": "red apple", "amount": 3}, "At most 2 texts")
+	out := r.run(sandbox.Newcomer, "text", map[string]any{"prompt": "red apple"})
+	r.message(sandbox.Newcomer, out.MessageID, "Once.") // what nobody says fits itself in
+	if p := r.latest(sandbox.Newcomer); p["text"].(map[string]any)["length"] != 100.0 {
+		t.Errorf("the request is %v", p)
+	}
+	role := r.setRole(sandbox.Role{Name: "Writers"})
+	r.run(sandbox.Admin, "serverconfig role", map[string]any{"role": role, "text-length": 500})
+	r.whisper(sandbox.Admin, "Length of a text: 500")
+	r.pick(sandbox.Admin, panel, "What to change", "lists")
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Allowed models"), map[string]string{"list": model})
+	r.message(sandbox.Admin, panel, "Allowed models: "+model)
+	out = r.run(sandbox.Newcomer, "text", map[string]any{"prompt": "red apple"})
+	r.message(sandbox.Newcomer, out.MessageID, "Once.") // the list is one of images
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Blocked models"), map[string]string{"list": "koboldcpp/Tiny"})
+	r.message(sandbox.Admin, panel, "Blocked models")
+	r.refused(sandbox.Newcomer, "text", map[string]any{"prompt": "red apple", "model": "koboldcpp/tiny"}, "is not offered here")
+	if list := r.suggest(sandbox.Newcomer, "text", "model", ""); len(list) != 0 {
+		t.Errorf("suggested %+v", list)
+	}
+}
+
+func TestSourceImagesForSomeOrInSomeChannels(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	r.login(sandbox.Friend)
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "content")
+	r.pick(sandbox.Admin, panel, "Source images", "linked")
+	r.message(sandbox.Admin, panel, "Source images: for people with an account")
+	options := map[string]any{"prompt": "red apple", "image": pngFile(t, 64, 64)}
+	r.refused(sandbox.Newcomer, "remix", options, "Only people who have an account")
+	r.result(sandbox.Friend, r.run(sandbox.Friend, "remix", options).MessageID, 1)
+	r.pick(sandbox.Admin, panel, "Source images", "restricted")
+	r.message(sandbox.Admin, panel, "Source images: in age-restricted channels")
+	r.refused(sandbox.Friend, "remix", options, "in age-restricted channels only")
+	id := r.runIn(sandbox.Friend, sandbox.AdultChannelID, "remix", options).MessageID
+	r.result(sandbox.Friend, id, 1)
+	r.pick(sandbox.Admin, panel, "Source images", "off")
+	r.message(sandbox.Admin, panel, "Source images: not allowed")
+	r.refused(sandbox.Friend, "remix", options, "Images may not be made from other images here")
+}

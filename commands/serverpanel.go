@@ -25,6 +25,9 @@ const (
 	sectionGeneral = "general"
 )
 
+// limitsOfTexts is the form with the limits of texts.
+const limitsOfTexts = "texts"
+
 // unset is the value of a select that leaves the decision to the wider rule.
 const unset = "unset"
 
@@ -87,9 +90,9 @@ func (s *Set) serverRows(w words.Words, g chat.Guild, rules chat.Rules, scope, s
 		return []discord.Row{
 			pickOne(w, serverID(scope, "content/adult"), "server.f.adult", "server.adult.", string(rules.Adult), "never", "restricted"),
 			pickOne(w, serverID(scope, "content/answers"), "server.f.answers", "server.answers.", string(rules.Answers), "chosen", "public", "private"),
+			pickOne(w, serverID(scope, "content/sources"), "server.f.sources", "server.sources.", string(rules.Sources), "on", "linked", "restricted", "off"),
 			{Buttons: []discord.Button{
 				toggle("server.f.spoiler", "content/spoiler", rules.Spoiler, false),
-				toggle("server.f.sources", "content/sources", rules.Sources, true),
 				toggle("server.f.share", "content/share", rules.Share, true),
 			}},
 		}
@@ -156,7 +159,9 @@ func (s *Set) serverRows(w words.Words, g chat.Guild, rules chat.Rules, scope, s
 		}
 		return rows
 	}
-	return []discord.Row{{Buttons: []discord.Button{button("server.edit", "limits/edit", discord.Primary)}}}
+	return []discord.Row{{Buttons: []discord.Button{
+		button("server.edit", "limits/edit", discord.Primary), button("server.edittexts", "limits/texts", discord.Primary),
+	}}}
 }
 
 // pickOne is a select of a few values and of none.
@@ -279,7 +284,9 @@ func serverChange(in *discord.Interaction, head, tail string) (change func(*chat
 	case "content/spoiler":
 		return does(func(r *chat.Rules) { r.Spoiler = flip(r.Spoiler, false) }), sectionContent
 	case "content/sources":
-		return does(func(r *chat.Rules) { r.Sources = flip(r.Sources, true) }), sectionContent
+		if value == "" || slices.Contains(chat.SourceRules(), chat.SourceRule(value)) {
+			return does(func(r *chat.Rules) { r.Sources = chat.SourceRule(value) }), sectionContent
+		}
 	case "content/share":
 		return does(func(r *chat.Rules) { r.Share = flip(r.Share, true) }), sectionContent
 	case "content/strict":
@@ -319,13 +326,13 @@ func serverForm(w words.Words, rules chat.Rules, scope, section, which string) d
 		if l.Pixels > 0 {
 			l.Pixels = sideOf(l.Pixels)
 		}
-		for i, key := range []string{"size", "steps", "amount", "atonce", "inguild"} {
+		for _, number := range limitNumbers(which) {
 			value := ""
-			if n := *numbers(&l)[i]; n > 0 {
+			if n := *number.of(&l); n > 0 {
 				value = strconv.Itoa(n)
 			}
 			form.Inputs = append(form.Inputs, discord.Input{
-				CustomID: key, Label: discord.Clip(w.T("server.f."+key), discord.MaxInputLabel), Value: value, Max: 4,
+				CustomID: number.key, Label: discord.Clip(w.T("server.f."+number.key), discord.MaxInputLabel), Value: value, Max: 4,
 				Placeholder: w.T("server.number"),
 			})
 		}
@@ -381,9 +388,7 @@ func (s *Set) submitServer(ctx context.Context, in *discord.Interaction, r *disc
 	defer done()
 	g, err := s.changeRules(ctx, in, w, scope, func(rules *chat.Rules) error {
 		if section == sectionLimits {
-			l, err := readLimits(w, in.Modal.Values)
-			rules.Limits = l
-			return err
+			return readLimits(w, &rules.Limits, which, in.Modal.Values)
 		}
 		text := in.Modal.Values["list"]
 		if list := listOf(rules, which); list != nil {
@@ -409,27 +414,47 @@ func (s *Set) submitServer(ctx context.Context, in *discord.Interaction, r *disc
 	return r.Update(ctx, s.serverPanel(w, g, scope, section))
 }
 
-// readLimits reads the numbers of a form. Empty ones are left to the wider rule.
-func readLimits(w words.Words, values map[string]string) (chat.Limits, error) {
-	var l chat.Limits
-	most := []int{horde.MaxSide, horde.MaxSteps, maxAmount, maxAtOnce, maxAtOnce}
-	for i, key := range []string{"size", "steps", "amount", "atonce", "inguild"} {
-		text := strings.TrimSpace(values[key])
+// limitNumber is one number of a form with limits.
+type limitNumber struct {
+	key         string
+	least, most int
+	of          func(*chat.Limits) *int
+}
+
+// limitNumbers lists the numbers of one of the forms: of images, or of texts. A form has five at most.
+func limitNumbers(which string) []limitNumber {
+	if which == limitsOfTexts {
+		return []limitNumber{
+			{"length", horde.MinTextLength, horde.MaxTextLength, func(l *chat.Limits) *int { return &l.Length }},
+			{"texts", 1, maxTexts, func(l *chat.Limits) *int { return &l.Texts }},
+		}
+	}
+	return []limitNumber{
+		{"size", horde.MinSide, horde.MaxSide, func(l *chat.Limits) *int { return &l.Pixels }},
+		{"steps", 1, horde.MaxSteps, func(l *chat.Limits) *int { return &l.Steps }},
+		{"amount", 1, maxAmount, func(l *chat.Limits) *int { return &l.Amount }},
+		{"atonce", 1, maxAtOnce, func(l *chat.Limits) *int { return &l.AtOnce }},
+		{"inguild", 1, maxAtOnce, func(l *chat.Limits) *int { return &l.InGuild }},
+	}
+}
+
+// readLimits takes the numbers of a form into limits. Empty ones are left to the wider rule.
+func readLimits(w words.Words, l *chat.Limits, which string, values map[string]string) error {
+	for _, number := range limitNumbers(which) {
+		into := number.of(l)
+		*into = 0
+		text := strings.TrimSpace(values[number.key])
 		if text == "" {
 			continue
 		}
-		least := 1
-		if key == "size" {
-			least = horde.MinSide
+		if takeWhole(into, text, number.least, number.most) != nil {
+			return tell(w.T("server.badnumber", "What", w.T("server.f."+number.key), "Least", number.least, "Most", number.most))
 		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n < least || n > most[i] {
-			return l, tell(w.T("server.badnumber", "What", w.T("server.f."+key), "Least", least, "Most", most[i]))
+		if number.key == "size" {
+			*into *= *into
 		}
-		*numbers(&l)[i] = n
 	}
-	l.Pixels *= l.Pixels
-	return l, nil
+	return nil
 }
 
 // readList reads the lines of a form.

@@ -29,6 +29,7 @@ func (s *Set) settingsFamily() family {
 	presets := s.subcommand("preset", "settings.cmd.preset")
 	presets.Subcommands = []discord.SubcommandSpec{
 		s.subcommand("save", "settings.cmd.save", name(), s.option("from", "settings.opt.from", discord.OptionString, suggested, upTo(maxModel))),
+		s.subcommand("text", "settings.cmd.text", name(suggested)),
 		s.subcommand("list", "settings.cmd.list"),
 		s.subcommand("delete", "settings.cmd.delete", name(suggested)),
 		s.subcommand("share", "settings.cmd.share", name(suggested)),
@@ -52,6 +53,7 @@ func (s *Set) settingsFamily() family {
 			"show": {Handle: s.settingsShow}, "panel": {Handle: s.settingsShow}, "reset": {Handle: s.settingsReset},
 			"notifications": {Handle: s.settingsNotices}, "preset list": {Handle: s.presetList},
 			"preset save":   {Handle: s.presetSave, Autocomplete: s.completePreset},
+			"preset text":   {Handle: s.presetForText, Autocomplete: s.completePreset},
 			"preset delete": {Handle: s.presetDelete, Autocomplete: s.completePreset},
 			"preset share":  {Handle: s.presetShare, Autocomplete: s.completePreset},
 		} {
@@ -60,6 +62,7 @@ func (s *Set) settingsFamily() family {
 		}
 		rt.Component(verbSettings, discord.Route{Handle: s.answered(s.pressSettings), Private: true})
 		rt.Modal(verbSettings, discord.Route{Handle: s.answered(s.submitSettings), Private: true})
+		rt.Modal(verbTextPreset, discord.Route{Handle: s.answered(s.submitTextPreset), Private: true})
 		rt.Component(verbPreset, discord.Route{Handle: s.answered(s.pressPreset), Private: true})
 	}}
 }
@@ -256,6 +259,26 @@ func showDefaults(w words.Words, d chat.Defaults) string {
 	if d.Sampler != "" {
 		add(escape(d.Sampler))
 	}
+	if d.Karras != nil && *d.Karras {
+		add("Karras")
+	}
+	if f, err := fineOf(d); err == nil && f != nil {
+		add(escape(f.line()))
+	}
+	if t := d.Text; t != nil {
+		if t.Length > 0 {
+			add(w.T("settings.d.length", "Length", t.Length))
+		}
+		if t.Temperature != nil {
+			add(w.T("preset.temperature") + " " + strconv.FormatFloat(*t.Temperature, 'f', -1, 64))
+		}
+		if t.Format != "" {
+			add(escape(t.Format))
+		}
+		if len(t.Details) > 0 {
+			add(escape(writeDetails(t.Details, ", ")))
+		}
+	}
 	if d.Negative != "" {
 		add(w.T("settings.d.negative", "Text", escape(discord.Clip(plain(d.Negative), 80))))
 	}
@@ -406,7 +429,7 @@ func (s *Set) submitSettings(ctx context.Context, in *discord.Interaction, r *di
 			p.Defaults = d
 			return nil
 		}
-		d.Model, d.Negative, d.Width, d.Height = plain(get("model")), get("negative"), 0, 0
+		d.Model, d.Negative, d.Width, d.Height = s.modelNamed(plain(get("model"))), get("negative"), 0, 0
 		if d.Steps, err = number("steps", horde.MaxSteps); err != nil {
 			return err
 		}

@@ -134,10 +134,12 @@ func TestPresets(t *testing.T) {
 	r.result(sandbox.Newcomer, gone, 1)
 	r.click(sandbox.Newcomer, gone, "Delete")
 	r.gone(sandbox.Newcomer, sandbox.ChannelID, gone)
-	if from := r.suggest(sandbox.Newcomer, "settings preset save", "from", ""); len(from) != 2 || from[0].Name != "a bowl, red apple" {
+	if from := r.suggest(sandbox.Newcomer, "settings preset save", "from", ""); len(from) != 3 || from[0].Name != "a red tale" {
 		t.Errorf("with a text, and one that is deleted, suggested %+v", from)
 	}
 	r.run(sandbox.Newcomer, "settings preset save", map[string]any{"name": "last"})
+	r.whisper(sandbox.Newcomer, "**last** is kept: 1 at a time · 200 tokens")
+	r.run(sandbox.Newcomer, "settings preset save", map[string]any{"name": "last", "from": from[0].Value})
 	r.run(sandbox.Newcomer, "settings preset list", nil)
 	r.whisper(sandbox.Newcomer, `**\*apples\***`, "**last** · tiny · 256×256 · 3 steps")
 	if got := r.suggest(sandbox.Newcomer, "generate", "preset", "AP"); len(got) != 1 || got[0].Value != "*apples*" {

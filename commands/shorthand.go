@@ -6,7 +6,6 @@ import (
 	"context"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -19,25 +18,26 @@ import (
 const ratioLimit = 20
 
 var (
-	flagPattern  = regexp.MustCompile(`(?:^|\s)(?:--|—|–)([A-Za-z_]+)(?:[\s=]+|$)`)
+	flagPattern  = regexp.MustCompile(`(?:^|\s)(?:--|—|–)([A-Za-z_]+)`)
 	ratioPattern = regexp.MustCompile(`^(\d{1,3}) ?[:/] ?(\d{1,3})$`)
 )
 
 // flag is one "--name value" of a prompt.
 type flag struct{ name, value string }
 
-// flags takes the flags with the given names out of a text. A value goes on to the next of them, or to the end.
-func flags(text string, names []string) (rest string, found []flag) {
+// flags takes the flags that are known out of a text. A value goes on to the next of them, or to the end.
+func flags(text string, known func(name string) bool) (rest string, found []flag) {
 	from := -1
 	take := func(to int) {
 		if from >= 0 {
-			found[len(found)-1].value = strings.Trim(strings.TrimSpace(text[from:to]), `"“”`)
+			value := strings.TrimSpace(strings.TrimPrefix(text[from:to], "="))
+			found[len(found)-1].value = strings.Trim(value, `"“”`)
 		}
 	}
 	rest = text
 	for _, m := range flagPattern.FindAllStringSubmatchIndex(text, -1) {
 		name := strings.ToLower(text[m[2]:m[3]])
-		if !slices.Contains(names, name) {
+		if end := text[m[3]:]; end != "" && !strings.ContainsAny(end[:1], "= \t\n\r") || !known(name) {
 			continue
 		}
 		if from < 0 {
@@ -50,14 +50,14 @@ func flags(text string, names []string) (rest string, found []flag) {
 	return strings.TrimSpace(rest), found
 }
 
-// shortNames are the flags that the prompt of /generate may have.
-func shortNames() []string {
-	return []string{"ar", "no", "seed", "model", "style", "size", "steps", "cfg", "sampler", "n"}
+// shortName reports whether the prompt of /generate may have such a flag.
+func shortName(name string) bool {
+	return slices.Contains([]string{"ar", "no", "seed", "model", "style", "size", "steps", "cfg", "sampler", "n"}, name)
 }
 
 // shorthand takes what is written as flags in a prompt into the parameters. Flags win over options.
 func (s *Set) shorthand(p *params) error {
-	rest, found := flags(p.Prompt, shortNames())
+	rest, found := flags(p.Prompt, shortName)
 	p.Prompt = rest
 	return s.flagged(p, found)
 }
@@ -73,102 +73,37 @@ func (s *Set) flagged(p *params, found []flag) error {
 	return nil
 }
 
-// flag takes one parameter by its name.
-func (s *Set) flag(p *params, f flag) error {
-	bad := func() error {
-		return tellPlain("refused.behind", "Value", escape(discord.Clip(f.value, 50)), "Name", "--"+f.name)
-	}
-	number := func(into *int, least, most int) error {
-		n, err := strconv.Atoi(f.value)
-		if err != nil || n < least || n > most {
-			return bad()
-		}
-		*into = n
-		return nil
-	}
-	switch f.name {
-	case "ar":
-		w, h, ok := ratio(f.value)
-		if !ok {
-			return bad()
-		}
-		p.Width, p.Height = shape(w, h, p.Width*p.Height)
-	case "no":
-		p.Negative = discord.Clip(strings.Trim(p.Negative+", "+f.value, ", "), maxNegative)
-	case "seed":
-		if f.value == "" || utf8.RuneCountInString(f.value) > maxSeed {
-			return bad()
-		}
-		p.Seed = f.value
-	case "model":
-		if f.value == "" || utf8.RuneCountInString(f.value) > maxModel {
-			return bad()
-		}
-		p.Model = s.modelNamed(f.value)
-	case "style":
-		if f.value == "" || utf8.RuneCountInString(f.value) > 2*horde.MaxStyleName {
-			return bad()
-		}
-		p.Style = f.value
-	case "size":
-		size, ok := sizeOf(s.sizes(p.Model), f.value)
-		if w, h, shaped := ratio(f.value); shaped {
-			size.Width, size.Height = shape(w, h, p.Width*p.Height)
-		}
-		if !ok || f.value == "" {
-			return bad()
-		}
-		p.Width, p.Height = size.Width, size.Height
-	case "steps":
-		return number(&p.Steps, 1, horde.MaxSteps)
-	case "n":
-		return number(&p.Amount, 1, maxAmount)
-	case "cfg":
-		v, err := strconv.ParseFloat(strings.Replace(f.value, ",", ".", 1), 64)
-		if err != nil || !(v >= 0 && v <= 100) {
-			return bad()
-		}
-		p.CFG = v
-	case "sampler":
-		i := slices.IndexFunc(horde.Samplers(), func(n string) bool { return samplerName(n) == samplerName(f.value) })
-		if i < 0 {
-			return bad()
-		}
-		p.Sampler = horde.Samplers()[i]
-	}
-	return nil
-}
-
-// samplerName makes the many ways to write a sampler one: "DPM++ 2M" is k_dpmpp_2m.
-func samplerName(text string) string {
-	text = strings.TrimPrefix(strings.ToLower(text), "k_")
-	return strings.NewReplacer("++", "pp", "ancestral", "a", " ", "", "_", "", "-", "").Replace(text)
-}
-
 // modelNamed is a served model whatever its letters' case, or what was typed; "any" is none.
-func (s *Set) modelNamed(text string) string {
+func (s *Set) modelNamed(text string) string { return modelAmong(s.engine.Models(), text) }
+
+// modelAmong is modelNamed among some models.
+func modelAmong(models []horde.ModelStatus, text string) string {
 	text = strings.TrimSpace(text)
 	if strings.EqualFold(text, choiceAny) || strings.EqualFold(text, "any") {
 		return ""
 	}
-	for _, m := range s.engine.Models() {
+	same := text
+	for _, m := range models {
+		if m.Name == text {
+			return text
+		}
 		if strings.EqualFold(m.Name, text) {
-			return m.Name
+			same = m.Name
 		}
 	}
-	return text
+	return same
 }
 
 // presetMark begins the name of an own preset in the option "style".
 const presetMark = "★ "
 
 // presetOr is the preset that the option "style" names, over somebody's defaults; or these alone.
-func (s *Set) presetOr(ctx context.Context, in *discord.Interaction, d chat.Defaults) (chat.Defaults, error) {
+func (s *Set) presetOr(ctx context.Context, in *discord.Interaction, d chat.Defaults, kind horde.StyleKind) (chat.Defaults, error) {
 	name, ok := strings.CutPrefix(in.Command.Options.String("style"), presetMark)
 	if !ok {
 		return d, nil
 	}
-	found, err := s.preset(ctx, in, name)
+	found, err := s.presetFor(ctx, in, name, kind)
 	if err != nil {
 		return d, err
 	}
@@ -196,10 +131,9 @@ func (s *Set) completeStyle(ctx context.Context, in *discord.Interaction, kind h
 		seen[value] = true
 		out = append(out, discord.Choice{Name: discord.Clip(plain(label), 100), Value: value})
 	}
-	if kind == horde.StyleImage {
-		docs, err := s.presetsOf(ctx, in.User.ID)
-		if err == nil {
-			for _, d := range docs {
+	if docs, err := s.presetsOf(ctx, in.User.ID); err == nil {
+		for _, d := range docs {
+			if suits(d.value, kind) {
 				add(presetMark+d.value.Name, presetMark+d.value.Name)
 			}
 		}

@@ -50,6 +50,8 @@ type textAsk struct {
 	Temperature *float64 `json:"temperature,omitempty"`
 	Format      string   `json:"format,omitempty"`
 	SoFar       string   `json:"so_far,omitempty"` // what was written before, to go on from
+
+	Details map[string]float64 `json:"details,omitempty"` // of sampling, see textDetails
 }
 
 // textFamily is /text and what stands under its answers.
@@ -86,20 +88,32 @@ func (s *Set) text(ctx context.Context, in *discord.Interaction, r *discord.Resp
 		return err
 	}
 	o := in.Command.Options
-	p := params{
-		Prompt: strings.TrimSpace(o.String("prompt")), Style: strings.TrimSpace(o.String("style")), Amount: int(o.Int("amount", 1)),
-		Text: &textAsk{Length: int(o.Int("length", usualLength)), Format: o.String("format")},
+	d, err := s.presetOr(ctx, in, chat.Defaults{}, horde.StyleText)
+	if err != nil {
+		return err
 	}
-	if m := strings.TrimSpace(o.String("model")); !strings.EqualFold(m, "any") && !strings.EqualFold(m, choiceAny) {
-		p.Model = m
+	p := params{
+		Prompt: strings.TrimSpace(o.String("prompt")), Style: strings.TrimSpace(o.String("style")), Model: d.Model,
+		Amount: int(o.Int("amount", int64(max(d.Amount, 1)))), Text: &textAsk{Length: int(o.Int("length", 0)), Format: o.String("format")},
+	}
+	if o.Has("model") {
+		p.Model = strings.TrimSpace(o.String("model"))
 	}
 	if o.Has("temperature") {
-		t := o.Number("temperature", 1)
-		p.Text.Temperature = &t
+		p.Text.Temperature = new(o.Number("temperature", 1))
+	}
+	p.Text.take(d.Text)
+	p.Text.Length = cmp.Or(p.Text.Length, usualLength)
+	if n := e.limits.Length; n > 0 && !o.Has("length") {
+		p.Text.Length = min(p.Text.Length, n)
+	}
+	if n := e.limits.Texts; n > 0 && !o.Has("amount") {
+		p.Amount = min(p.Amount, n)
 	}
 	if err := checkText(e.say, &p); err != nil {
 		return err
 	}
+	p.Model = modelAmong(s.engine.ModelsOf(horde.Scribe), p.Model)
 	return s.start(ctx, in, r, p, e.hidden(o))
 }
 
@@ -128,25 +142,21 @@ func checkText(w words.Words, p *params) error {
 func (t *textAsk) wrapped(prompt string) (text string, stops []string) {
 	switch t.Format {
 	case formatInstruct:
-		return "### Instruction:\n" + prompt + "\n\n### Response:\n" + t.SoFar, []string{"### Instruction:"}
+		return "### Instruction:\n" + prompt + "\n\n### Response:\n", []string{"### Instruction:"}
 	case formatChat:
-		return "You: " + prompt + "\nAssistant:" + t.SoFar, []string{"\nYou:"}
+		return "You: " + prompt + "\nAssistant:", []string{"\nYou:"}
 	}
-	return prompt + t.SoFar, nil
+	return prompt, nil
 }
 
-// newText is the core's form of a request.
+// newText is the core's form of a request. A style comes first, over it what the person says, and what is written already
+// stands behind both.
 func (p *params) newText(key string, from origin.Origin) horde.NewText {
 	prompt, stops := p.Text.wrapped(p.Prompt)
-	room := leastContext
-	for room < utf8.RuneCountInString(prompt)/charsPerToken+p.Text.Length {
-		room *= 2
-	}
 	n := horde.NewText{
 		User: p.User, Origin: from, Client: clientAgent, Key: key, N: p.Amount, SlowWorkers: true, Models: p.Models,
-		Text: horde.Text{Prompt: prompt, MaxLength: p.Text.Length, MaxContext: min(room, horde.MaxTextContext)},
+		Text: horde.Text{Prompt: prompt, MaxLength: p.Text.Length},
 	}
-	n.Text.Settings.Temperature, n.Text.Settings.StopSequence = p.Text.Temperature, stops
 	if p.Model != "" {
 		n.Models = []string{p.Model}
 	}
@@ -156,6 +166,17 @@ func (p *params) newText(key string, from origin.Origin) horde.NewText {
 			n.Models = p.Models
 		}
 	}
+	if t := p.Text.Temperature; t != nil {
+		n.Text.Settings.Temperature = t
+	}
+	takeDetails(&n.Text.Settings, p.Text.Details)
+	n.Text.Settings.StopSequence = slices.Concat(n.Text.Settings.StopSequence, stops)
+	n.Text.Prompt += p.Text.SoFar
+	n.Text.MaxContext = leastContext
+	for n.Text.MaxContext < utf8.RuneCountInString(n.Text.Prompt)/charsPerToken+p.Text.Length {
+		n.Text.MaxContext *= 2
+	}
+	n.Text.MaxContext = min(n.Text.MaxContext, horde.MaxTextContext)
 	return n
 }
 
@@ -317,9 +338,14 @@ func (s *Set) completeText(ctx context.Context, in *discord.Interaction, r *disc
 	if in.Command.Focused == "style" {
 		return late(r.Autocomplete(ctx, s.completeStyle(ctx, in, horde.StyleText, typed)))
 	}
+	e, err := s.effective(ctx, in)
+	if err != nil {
+		return err
+	}
+	e = e.ofTexts()
 	var choices []discord.Choice
 	for _, m := range s.engine.ModelsOf(horde.Scribe) {
-		if utf8.RuneCountInString(m.Name) <= maxModel && strings.Contains(strings.ToLower(m.Name), typed) {
+		if e.serves(m.Name) && utf8.RuneCountInString(m.Name) <= maxModel && strings.Contains(strings.ToLower(m.Name), typed) {
 			choices = append(choices, discord.Choice{Name: discord.Clip(plain(voice{s.say(in)}.model(m)), 100), Value: m.Name})
 		}
 	}

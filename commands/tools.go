@@ -215,7 +215,7 @@ func (s *Set) imageTools(ctx context.Context, in *discord.Interaction) (Effectiv
 		return e, err
 	}
 	if !e.sources {
-		return e, tell(e.say.T("effective.sources"))
+		return e, e.noSources()
 	}
 	return e, nil
 }
@@ -332,17 +332,5 @@ func formNames(text string) (names []string, bad string) {
 
 // completeForms suggests the next form of a list.
 func (s *Set) completeForms(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	typed := in.Command.Options.String(in.Command.Focused)
-	i := strings.LastIndex(typed, ",")
-	before, last := typed[:i+1], strings.ToLower(strings.TrimSpace(typed[i+1:]))
-	if before != "" {
-		before += " "
-	}
-	var choices []discord.Choice
-	for _, name := range horde.AllForms() {
-		if text := before + name; strings.Contains(strings.ToLower(name), last) && len(text) <= 100 && !strings.Contains(before, name+",") {
-			choices = append(choices, discord.Choice{Name: text, Value: text})
-		}
-	}
-	return late(r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]))
+	return completeList(ctx, in, r, horde.AllForms())
 }

@@ -71,11 +71,27 @@ func styledNames() []string {
 
 // says notes that somebody chose something themselves.
 func (p *params) says(name string) {
-	switch name {
+	switch plainName(name) {
 	case "width", "height", "ar":
 		name = "size"
-	case "scheduler":
+	case "scheduler", "scheduletype":
 		name = "karras"
+	case "models":
+		name = "model"
+	case "cfgscale":
+		name = "cfg"
+	case "samplername":
+		name = "sampler"
+	case "clipskip":
+		name = "clip_skip"
+	case "hires", "hiresfix":
+		name = "hires_fix"
+	case "loras":
+		name = "lora"
+	case "tis":
+		name = "embeddings"
+	case "postprocessing":
+		name = "post"
 	}
 	if !slices.Contains(p.Said, name) {
 		p.Said = append(p.Said, name)

@@ -2,7 +2,10 @@
 
 package chat
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Kinds of documents about guilds and people. The key of a guild's is its ID, of a person's theirs.
 const (
@@ -61,6 +64,34 @@ const (
 	AdultRestricted Adult = "restricted" // in channels that Discord restricts by age
 )
 
+// SourceRule says who may make images from images, and where.
+type SourceRule string
+
+// The choices. Empty leaves it to the wider rule.
+const (
+	SourcesOn         SourceRule = "on"
+	SourcesOff        SourceRule = "off"
+	SourcesLinked     SourceRule = "linked"     // people who have an account
+	SourcesRestricted SourceRule = "restricted" // in channels that Discord restricts by age
+)
+
+// SourceRules lists the choices.
+func SourceRules() []SourceRule {
+	return []SourceRule{SourcesOn, SourcesLinked, SourcesRestricted, SourcesOff}
+}
+
+// UnmarshalJSON reads a rule, and the yes or no that it was once.
+func (r *SourceRule) UnmarshalJSON(data []byte) error {
+	var yes bool
+	if json.Unmarshal(data, &yes) == nil && string(data) != "null" {
+		if *r = SourcesOff; yes {
+			*r = SourcesOn
+		}
+		return nil
+	}
+	return json.Unmarshal(data, (*string)(r))
+}
+
 // Limits are numbers that a guild, a channel or a role may set. Zero leaves a number to the wider rule.
 type Limits struct {
 	Pixels  int `json:"pixels,omitempty"` // of one image
@@ -68,6 +99,8 @@ type Limits struct {
 	Amount  int `json:"amount,omitempty"`   // images of one request
 	AtOnce  int `json:"at_once,omitempty"`  // images of a person that are waiting or being made
 	InGuild int `json:"in_guild,omitempty"` // images of everybody in the guild that are
+	Length  int `json:"length,omitempty"`   // of one text, in tokens
+	Texts   int `json:"texts,omitempty"`    // of one request
 }
 
 // Zero reports whether nothing is set.
@@ -86,7 +119,7 @@ type Rules struct {
 	Access   map[Feature][]string `json:"access,omitempty"` // roles that have a feature; none means everybody
 	Adult    Adult                `json:"adult,omitempty"`
 	Spoiler  *bool                `json:"spoiler,omitempty"` // every image is hidden until it is clicked
-	Sources  *bool                `json:"sources,omitempty"` // images may be made from images
+	Sources  SourceRule           `json:"sources,omitempty"`
 	Share    *bool                `json:"share,omitempty"`   // images may help research, where their people want that
 	Strict   *bool                `json:"strict,omitempty"`  // only who asked for an image may press its buttons
 	Strange  *bool                `json:"strange,omitempty"` // people without an account may ask
@@ -184,6 +217,18 @@ type Defaults struct {
 	Amount   int     `json:"amount,omitempty"`
 	CFG      float64 `json:"cfg,omitempty"`
 	Sampler  string  `json:"sampler,omitempty"`
+
+	Karras *bool           `json:"karras,omitempty"`
+	Fine   json.RawMessage `json:"fine,omitempty"` // what most people never need, as requests keep it
+	Text   *TextDefaults   `json:"text,omitempty"` // of presets for texts, which alone have it
+}
+
+// TextDefaults are the parameters of texts in a preset. Empty ones are left to the bot or to a style.
+type TextDefaults struct {
+	Length      int                `json:"length,omitempty"` // tokens
+	Temperature *float64           `json:"temperature,omitempty"`
+	Format      string             `json:"format,omitempty"`
+	Details     map[string]float64 `json:"details,omitempty"` // of sampling, by the API's names
 }
 
 // Person is what somebody decided for themselves.
