@@ -346,7 +346,7 @@ func (c *captioner) ask(ctx context.Context, key string, row chat.Message, p *pa
 	}
 	n, err := c.form(ctx, row, p, v.Number)
 	if err != nil {
-		return captionGap, nil //nolint:nilerr // on to the next one
+		return captionGap, nil // on to the next one
 	}
 	placing, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime) // it should be known what became of it
 	defer cancel()

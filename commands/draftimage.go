@@ -114,7 +114,7 @@ func takeImages(p *params, in *discord.ModalValues) error {
 // uploaded puts images that were kept in the place of those that were just taken.
 func (p *params) uploaded(kept *params) {
 	if p.from != nil {
-		p.from, p.Source = nil, kept.Source
+		p.from, p.Source, p.Brought = nil, kept.Source, kept.Brought
 	}
 	if p.mask != nil {
 		p.mask, p.Mask = nil, kept.Mask

@@ -170,7 +170,7 @@ func withText(file []byte, key, text string) []byte {
 	}
 	out := make([]byte, 0, len(file)+len(body)+12)
 	out = append(out, file[:header]...)
-	out = binary.BigEndian.AppendUint32(out, uint32(len(body))) //nolint:gosec // at most maxRecipe and a little
+	out = binary.BigEndian.AppendUint32(out, uint32(len(body)))
 	from := len(out)
 	out = append(append(out, kind...), body...)
 	out = binary.BigEndian.AppendUint32(out, crc32.ChecksumIEEE(out[from:]))

@@ -49,10 +49,11 @@ func recipe(p params, made outcome, version string) string {
 	n := p.newImage("", origin.Origin{})
 	i := &n.Image
 	prompt, negative, _ := strings.Cut(i.Prompt, "###")
-	prompt = strings.TrimSpace(prompt)
+	words := []string{strings.TrimSpace(prompt)}
 	for _, l := range i.Loras {
-		prompt += " <lora:" + l.Name + ":" + decimal(l.Model) + ">"
+		words = append(words, "<lora:"+l.Name+":"+decimal(l.Model)+">")
 	}
+	prompt = strings.Join(words, " ")
 	parts := []string{
 		"Steps: " + strconv.Itoa(i.Steps), "Sampler: " + recipeValue(knownSampler(i.Sampler)),
 	}

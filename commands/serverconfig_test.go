@@ -371,12 +371,12 @@ func TestSourceImagesForSomeOrInSomeChannels(t *testing.T) {
 	r.message(sandbox.Admin, panel, "Source images: for people with an account")
 	options := map[string]any{"prompt": "red apple", "image": pngFile(t, 64, 64)}
 	r.refused(sandbox.Newcomer, "remix", options, "Only people who have an account")
-	r.result(sandbox.Friend, r.run(sandbox.Friend, "remix", options).MessageID, 1)
+	r.result(sandbox.Friend, r.run(sandbox.Friend, "remix", options).MessageID, 2)
 	r.pick(sandbox.Admin, panel, "Source images", "restricted")
 	r.message(sandbox.Admin, panel, "Source images: in age-restricted channels")
 	r.refused(sandbox.Friend, "remix", options, "in age-restricted channels only")
 	id := r.runIn(sandbox.Friend, sandbox.AdultChannelID, "remix", options).MessageID
-	r.result(sandbox.Friend, id, 1)
+	r.result(sandbox.Friend, id, 2)
 	r.pick(sandbox.Admin, panel, "Source images", "off")
 	r.message(sandbox.Admin, panel, "Source images: not allowed")
 	r.refused(sandbox.Friend, "remix", options, "Images may not be made from other images here")
