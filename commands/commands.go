@@ -218,6 +218,7 @@ type Set struct {
 	farewells   *memory[chat.Farewell]
 	erasures    *memory[chat.Erase]
 	left        *memory[chat.LeftGuild]
+	greetings   *memory[chat.Greeting]
 	parents     *parents
 	diary       *diary
 	tallies     *tallies
@@ -285,7 +286,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	}
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
-	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
+	s.left, s.greetings = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft), newMemory[chat.Greeting](deps.Docs, chat.KindGreeting)
 	s.erasures = newMemory[chat.Erase](deps.Docs, chat.KindErase)
 	s.linkOf = s.linkReader()
 	s.follow, s.waits = newFollower(s), newModelWaits(s)

@@ -57,7 +57,7 @@ func (s *Set) chores(ctx context.Context) {
 		case <-tick.C:
 		}
 		round, cancel := context.WithTimeout(ctx, choreTime)
-		err := errors.Join(s.burn(round), s.farewell(round), s.forgetGuilds(round), s.renewFavourites(round))
+		err := errors.Join(s.burn(round), s.farewell(round), s.forgetGuilds(round), s.renewFavourites(round), s.greetGuilds(round))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("chores are not done")

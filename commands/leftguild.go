@@ -3,8 +3,8 @@
 package commands
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,34 +30,12 @@ func (s *Set) guildFamily() family {
 			return nil
 		})
 		rt.GuildJoined(func(ctx context.Context, g discord.Guild) error {
-			known, err := s.left.drop(ctx, g.ID)
-			if err != nil {
+			if _, err := s.left.drop(ctx, g.ID); err != nil {
 				return fmt.Errorf("note a guild that was joined: %w", err)
 			}
-			if !known {
-				s.greet(ctx, g)
-			}
-			return s.roles.welcomeBack(ctx, g.ID)
+			return errors.Join(s.roles.welcomeBack(ctx, g.ID), s.welcomeGuild(ctx, g))
 		})
 	}}
-}
-
-// greet tells a guild that the bot is new to what to begin with: once, where it reads news about itself, and nowhere if the
-// bot may not write there.
-func (s *Set) greet(ctx context.Context, g discord.Guild) {
-	if g.System == "" {
-		return
-	}
-	w := s.bundle.For(s.guildLanguage(g.ID), g.Locale)
-	text := lines(
-		w.T("server.hello", "Name", cmp.Or(s.opts.HordeName, "Stablemate"), "Generate", s.cmd("generate")),
-		w.T("server.hello.admins", "Config", s.cmd("serverconfig panel"), "Emoji", s.cmd("kudosemoji starter")),
-		w.T("server.hello.help", "Help", s.cmd("help")),
-	)
-	_, err := s.bot.SendMessage(ctx, g.System, discord.Message{Content: text, Optional: true})
-	if err != nil && !discord.IsMissingPermission(err) {
-		s.log.Info().Err(err).Str("guild", g.ID).Msg("cannot greet a guild")
-	}
 }
 
 // forgetGuilds deletes what was decided in guilds that the bot left long ago.

@@ -320,6 +320,37 @@ func (b *Bot) Guild(ctx context.Context, guildID string) (GuildInfo, error) {
 	return g, err
 }
 
+// auditBotAdd is the kind of entry of a guild's audit log that says who added a bot.
+const auditBotAdd = "28"
+
+// Inviter finds who added the bot to a guild, if the guild lets the bot read its audit log; IsMissingPermission tells that
+// it does not. The ID is empty when the log does not say.
+func (b *Bot) Inviter(ctx context.Context, guildID string) (userID string, err error) {
+	body, err := b.rest.do(ctx, call{
+		method: http.MethodGet, path: "/guilds/" + pathEscape(guildID) + "/audit-logs",
+		query: url.Values{"action_type": {auditBotAdd}, "limit": {"10"}}.Encode(),
+		route: "GET audit log", bucket: "guild " + guildID, bot: true, optional: true,
+	})
+	if err != nil {
+		return "", err
+	}
+	var log struct {
+		Entries []struct {
+			UserID   string `json:"user_id"`
+			TargetID string `json:"target_id"`
+		} `json:"audit_log_entries"`
+	}
+	if err := json.Unmarshal(body, &log); err != nil {
+		return "", fmt.Errorf("read audit log: %w", err)
+	}
+	for _, e := range log.Entries {
+		if e.TargetID == b.UserID() {
+			return e.UserID, nil
+		}
+	}
+	return "", nil
+}
+
 // Channel reads a channel or thread that the bot can see.
 func (b *Bot) Channel(ctx context.Context, channelID string) (Channel, error) {
 	var c Channel

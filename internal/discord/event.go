@@ -58,6 +58,7 @@ const (
 	SendInThreads  Permissions = 1 << 38
 	TimeoutMembers Permissions = 1 << 40
 
+	PinMessages       Permissions = 1 << 51
 	CreateExpressions Permissions = 1 << 43 // emoji of the guild, and remove those that one made oneself
 )
 
