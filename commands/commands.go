@@ -157,6 +157,7 @@ type Options struct {
 	Ceiling Ceiling // what guilds and people may allow themselves at most
 	Version string  // of this program; may be empty
 	Source  string  // where its source is; empty leaves it out of texts
+	Support string  // where people find help; empty leaves it out of texts
 }
 
 func (o *Options) defaults() {
