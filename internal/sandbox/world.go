@@ -52,7 +52,7 @@ const (
 	permSendInThreads   = 1 << 38
 	permCreateEmoji     = 1 << 43
 	permPinMessages     = 1 << 51
-	permMember          = permAddReactions | permViewChannel | permSendMessages | permEmbedLinks | permAttachFiles | permReadHistory | permExternalEmoji | permUseCommands | permSendInThreads
+	permMember          = permAddReactions | permViewChannel | permSendMessages | permEmbedLinks | permAttachFiles | permReadHistory | permExternalEmoji | permUseCommands | permCreateThreads | permSendInThreads
 	permBot             = permMember | permManageRoles | permManageMessages | permPinMessages | permCreateEmoji
 	permAll             = 1<<53 - 1
 	attachmentSizeLimit = 10 << 20
