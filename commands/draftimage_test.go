@@ -61,7 +61,7 @@ func TestTheUploadedImageIsUsed(t *testing.T) {
 	r.upload(sandbox.Newcomer, panel.ID, nil, map[string][]sandbox.File{"image": {pngFile(t, 256, 256)}})
 	r.message(sandbox.Newcomer, panel.ID, "begins with an image")
 	out := r.click(sandbox.Newcomer, panel.ID, "Generate")
-	r.result(sandbox.Newcomer, out.MessageID, 1)
+	r.result(sandbox.Newcomer, out.MessageID, 2)
 	if p := r.latest(sandbox.Newcomer); p["source"] == nil || p["strength"] != 0.6 {
 		t.Errorf("the request is %v", p)
 	}

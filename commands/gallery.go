@@ -64,7 +64,7 @@ func (s *Set) exhibit(ctx context.Context, g chat.Guild, row chat.Message, p par
 			return nil
 		}
 	}
-	p.Locale = s.bundle.For(g.Language).Locale()
+	p.Locale, p.Brought = s.bundle.For(g.Language).Locale(), false
 	m, err := s.result(ctx, row, p, p.ended(row), showing{})
 	if err != nil {
 		return err

@@ -170,6 +170,8 @@ func (s *Set) place(ctx context.Context, a *asking, ref discord.MessageRef, unch
 	if err := s.keepPictures(ctx, a.in.ID, &a.p); err != nil {
 		return err
 	}
+	// Nobody shows through us what they may not show themselves.
+	a.p.Brought = a.p.Brought && (a.hidden || a.in.GuildID == "" || a.in.MemberPermissions.Has(discord.AttachFiles))
 	row, err := s.record(ctx, a, ref)
 	if err != nil {
 		return err

@@ -140,67 +140,6 @@ func (s *Set) pasts(ctx context.Context, person string, q query) ([]past, error)
 	return out, nil
 }
 
-// historyList is the private message with one page.
-func (s *Set) historyList(ctx context.Context, w words.Words, person string, q query) (discord.Message, error) {
-	all, err := s.pasts(ctx, person, q)
-	if err != nil {
-		return discord.Message{}, err
-	}
-	if len(all) == 0 {
-		return private(w.T("jobs.historynone")), nil
-	}
-	pages := (len(all) + pastsPerPage - 1) / pastsPerPage
-	q.page = min(max(q.page, 1), pages)
-	all = all[(q.page-1)*pastsPerPage : min(len(all), q.page*pastsPerPage)]
-	var text strings.Builder
-	sel := &discord.Select{CustomID: discord.CustomID{Verb: verbHistoryShow}.String(), Placeholder: w.T("jobs.showwhich")}
-	for i, x := range all {
-		star := ""
-		if x.favourite {
-			star = "⭐ "
-		}
-		number := (q.page-1)*pastsPerPage + i + 1
-		fmt.Fprintf(&text, "%d. %s**%s**\n-# %s · %s\n", number, star, escape(discord.Clip(x.p.name(w), 120)), x.p.look(), stamp(x.row.Created))
-		sel.Options = append(sel.Options, discord.SelectOption{Label: discord.Clip(strconv.Itoa(number)+". "+x.p.name(w), 100), Value: short(x.row)})
-	}
-	turn := func(key, emoji string, page int, usable bool) discord.Button {
-		to := q
-		to.page = page
-		b := pickButton(w.T(key), emoji, verbHistory, strconv.Itoa(page), to.arg())
-		b.Disabled = !usable
-		return b
-	}
-	return discord.Message{
-		Ephemeral: true,
-		Embeds: []discord.Embed{{
-			Title: w.T("jobs.historytitle"), Description: discord.Clip(text.String(), discord.MaxEmbedDescription),
-			Footer: w.T("common.page", "Page", q.page, "Pages", pages),
-		}},
-		Components: []discord.Row{{Select: sel}, {Buttons: []discord.Button{
-			turn("common.back", "◀️", q.page-1, q.page > 1), turn("common.next", "▶️", q.page+1, q.page < pages),
-		}}},
-	}, nil
-}
-
-func (s *Set) listHistory(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	o := in.Command.Options
-	m, err := s.historyList(ctx, s.say(in), in.User.ID, query{
-		page: int(o.Int("page", 1)), kind: jobKind(o.String("kind")), favourites: o.Bool("favourites", false), search: strings.TrimSpace(o.String("search")),
-	})
-	if err != nil {
-		return err
-	}
-	return r.Reply(ctx, m)
-}
-
-func (s *Set) pressHistory(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	m, err := s.historyList(ctx, s.say(in), in.User.ID, queryOf(in.Component.ID.Arg))
-	if err != nil {
-		return err
-	}
-	return r.Update(ctx, m)
-}
-
 // earlier finds a request that a person may look at again: their own, or one they keep.
 func (s *Set) earlier(ctx context.Context, in *discord.Interaction, id string) (past, error) {
 	w, key := s.say(in), keyOf(strings.TrimSpace(id))
@@ -288,6 +227,7 @@ func (s *Set) repost(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if err != nil {
 		return err
 	}
+	x.p.Brought = false // here it may not be wanted
 	x.p.Veiled, x.p.Locale = x.p.Veiled || e.spoiler, e.words(false).Locale()
 	row := chat.Message{
 		Key: keyOf(in.ID), Request: x.row.Request, App: ref.AppID, Guild: in.GuildID, Channel: ref.ChannelID, Message: ref.MessageID,

@@ -3,11 +3,13 @@
 package commands
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"stablemate/commands/chat"
 	"stablemate/internal/discord"
 )
 
@@ -95,4 +97,27 @@ func (e *editor) goAround(err error, m discord.Message) bool {
 		return false
 	}
 	return true
+}
+
+// sourceFile is the image that a result began with, where it is still kept and fits beside the result; else there is none.
+func (s *Set) sourceFile(ctx context.Context, row chat.Message, p *params, room int) []discord.File {
+	data, err := s.deps.Images.Read(ctx, p.Source, maxDelivered)
+	if err == nil {
+		data, err = s.shrink(ctx, data, min(room, int(s.bot.UploadLimit(row.Guild, 0))))
+	}
+	if err != nil || data == nil {
+		return nil // the result counts
+	}
+	kind, ending := imageKind(data)
+	return []discord.File{{
+		Name: short(row) + "-source" + ending, ContentType: kind, Data: data, Description: s.voiceOf(p).T("image.source"), Spoiler: p.Veiled,
+	}}
+}
+
+// weight is how many bytes files have.
+func weight(files []discord.File) (total int) {
+	for _, f := range files {
+		total += len(f.Data)
+	}
+	return total
 }

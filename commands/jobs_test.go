@@ -3,8 +3,11 @@
 package commands_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +86,9 @@ func TestHistory(t *testing.T) {
 	r.jump(24 * time.Hour)
 	r.run(sandbox.Newcomer, "history list", nil)
 	list := r.whisper(sandbox.Newcomer, "1. ⭐ **green pear**", "2. **red apple**")
+	if len(list.Pictures) != 2 || list.Pictures[1].Description != "AI image: red apple" || list.Pictures[1].Spoiler {
+		t.Errorf("the pictures are %+v", list.Pictures)
+	}
 	r.run(sandbox.Newcomer, "history list", map[string]any{"favourites": true})
 	only := r.see(sandbox.Newcomer, "the favourites", func(m sandbox.Message) bool {
 		return m.ID > list.ID && holds(m, []string{"green pear"}) && !holds(m, []string{"red apple"})
@@ -113,6 +119,45 @@ func TestHistory(t *testing.T) {
 			t.Error("the message of a deleted result is still there")
 		}
 	}
+}
+
+func TestAHistoryHasPagesWithSmallPictures(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.picture = pngFile(t, 512, 256).Data
+	r.worker(nil)
+	r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, map[string]any{"spoiler": true}), 1)
+	r.closed()
+	rows, err := r.p.store.PastMessages(r.ctx(), sandbox.Newcomer, 1)
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("%v, %v", rows, err)
+	}
+	row := rows[0]
+	for i := range 11 { // older ones, with the same image
+		row.Key, row.Message, row.Created = fmt.Sprintf("discord:%d", i+1), strconv.Itoa(i+1), rows[0].Created.Add(time.Duration(i-60)*time.Second)
+		if err := r.p.store.SaveMessage(r.ctx(), row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := r.run(sandbox.Newcomer, "history list", nil).MessageID
+	list := r.message(sandbox.Newcomer, id, "1. **red apple**", "10. **red apple**", "Page 1 of 2")
+	if len(list.Pictures) != 10 || len(list.Attachments) != 10 || !list.Pictures[9].Spoiler {
+		t.Fatalf("it shows %d pictures and %d files: %+v", len(list.Pictures), len(list.Attachments), list.Pictures)
+	}
+	cfg, kind, err := image.DecodeConfig(bytes.NewReader(atDiscord(t, list.Attachments[0])))
+	if err != nil || kind != "webp" || cfg.Width != 256 || cfg.Height != 128 {
+		t.Errorf("a picture is %s of %d × %d, %v", kind, cfg.Width, cfg.Height, err)
+	}
+	r.click(sandbox.Newcomer, id, "Next")
+	list = r.message(sandbox.Newcomer, id, "11. **red apple**", "12. **red apple**", "Page 2 of 2")
+	if len(list.Pictures) != 2 || len(list.Attachments) != 2 {
+		t.Errorf("the second page shows %+v", list.Pictures)
+	}
+	r.sand.Arm(sandbox.Fault{Kind: sandbox.Forbidden, Method: "PATCH"})
+	r.click(sandbox.Newcomer, id, "Back")
+	r.see(sandbox.Newcomer, "the first page without pictures", func(m sandbox.Message) bool {
+		return m.ID == id && holds(m, []string{"10. **red apple**"}) && len(m.Attachments) == 0
+	})
 }
 
 func TestALongHistoryIsDeletedWhole(t *testing.T) {

@@ -43,6 +43,7 @@ type params struct {
 
 	from, mask *photo   // images that are still to be kept
 	extra      []*photo // further ones
+	shaped     bool     // the size is that of a source image, and nobody said it
 
 	// What the rules of the place made of it when it was asked for.
 	Models []string `json:"models,omitempty"` // those that any model may be
@@ -55,7 +56,10 @@ type params struct {
 	Caption bool   `json:"caption,omitempty"`
 	Locale  string `json:"locale,omitempty"` // language of the message
 	Party   string `json:"party,omitempty"`  // thread of the party that it is an entry of
-	Guest   bool   `json:"guest,omitempty"`  // the bot itself is not there: its message is out of reach with the interaction's token
+	// Brought says that the source image came with the request, so that it may be shown beside the result. One from elsewhere
+	// is not: it may be for adults, or for the eyes of few.
+	Brought bool `json:"brought,omitempty"`
+	Guest   bool `json:"guest,omitempty"` // the bot itself is not there: its message is out of reach with the interaction's token
 
 	Alts map[int]string `json:"alts,omitempty"` // what images show, in somebody's words, by their number from 1
 
@@ -112,6 +116,7 @@ func (p params) fresh() params {
 // begin makes it a request that begins with another image, or with none. What was done with an earlier one does not go
 // with it.
 func (p *params) begin(pic *photo, strength float64) {
+	p.Brought = false
 	p.from, p.mask, p.extra, p.Source, p.Mask, p.Strength = pic, nil, nil, "", "", strength
 	if f := p.Fine; f != nil && (f.Mode != "" || f.Control != "" || len(f.Extra) > 0) {
 		f = p.detail()

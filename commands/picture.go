@@ -56,13 +56,14 @@ type photo struct {
 	blob          string
 	name          string // of the file; may be empty
 	width, height int    // 0 when not known
+	brought       bool   // attached to what is being asked for
 }
 
 // ofAttachment takes a file that somebody attached.
 func ofAttachment(a discord.Attachment) (*photo, bool) {
 	kind := strings.HasPrefix(a.ContentType, "image/") ||
 		slices.Contains([]string{".png", ".jpg", ".jpeg", ".webp", ".gif"}, strings.ToLower(path.Ext(a.Filename)))
-	return &photo{url: a.URL, name: a.Filename, width: a.Width, height: a.Height}, kind && a.URL != ""
+	return &photo{url: a.URL, name: a.Filename, width: a.Width, height: a.Height, brought: true}, kind && a.URL != ""
 }
 
 // sourceOption takes the image of a command. Where nobody says a size, the image's shape counts.
@@ -90,6 +91,7 @@ func (p *params) takeShape() {
 	if pic := p.from; pic != nil && pic.width > 0 && pic.height > 0 {
 		p.Width, p.Height = shape(pic.width, pic.height, p.Width*p.Height)
 		p.says("size")
+		p.shaped = true
 	}
 }
 
@@ -131,6 +133,9 @@ func (s *Set) keepPictures(ctx context.Context, interaction string, p *params) e
 		key := interaction + k.end
 		if err := s.deps.Images.PutBytes(ctx, key, data); err != nil {
 			return fmt.Errorf("keep source image: %w", err)
+		}
+		if k.from == &p.from && p.from.url != "" {
+			p.Brought = p.from.brought
 		}
 		*k.into, *k.from = key, nil
 		if p.Forms != nil {
@@ -221,6 +226,7 @@ func picturesOf(m discord.FetchedMessage) []*photo {
 	for _, part := range append([]discord.MessageBody{m.MessageBody}, m.Forwarded()...) {
 		for _, a := range part.Attachments {
 			if pic, ok := ofAttachment(a); ok && a.Size <= maxPicture {
+				pic.brought = false
 				add(pic)
 			}
 		}

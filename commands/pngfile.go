@@ -122,6 +122,9 @@ func (s *Set) pressPNG(ctx context.Context, in *discord.Interaction, r *discord.
 		if err := s.deps.Images.PutBytes(ctx, key, out); err != nil {
 			return fmt.Errorf("keep a PNG: %w", err)
 		}
+		if err := s.deps.Images.Keep(ctx, key, int64(len(out))); err != nil { // for as long as the link works
+			return fmt.Errorf("keep a PNG: %w", err)
+		}
 		m.Content = s.apart(v, []kept{{number, key}}, showing{barred: barred}, p.Veiled)
 	}
 	return r.Edit(ctx, m)

@@ -53,10 +53,10 @@ func TestEachRequestHasItsOwnSourceImage(t *testing.T) {
 	r := newRig(t, nil)
 	r.worker(nil)
 	id := r.generate(sandbox.Newcomer, map[string]any{"image": pngFile(t, 256, 256)})
-	r.result(sandbox.Newcomer, id, 1)
+	r.result(sandbox.Newcomer, id, 2)
 	first, _ := r.latest(sandbox.Newcomer)["source"].(string)
 	out := r.click(sandbox.Friend, id, "Again")
-	r.result(sandbox.Friend, out.MessageID, 1)
+	r.result(sandbox.Friend, out.MessageID, 2)
 	second, _ := r.latest(sandbox.Friend)["source"].(string)
 	if first == "" || second == "" || first == second {
 		t.Fatalf("the sources are %q and %q", first, second)
@@ -68,7 +68,7 @@ func TestEachRequestHasItsOwnSourceImage(t *testing.T) {
 		return err != nil
 	})
 	out = r.click(sandbox.Friend, out.MessageID, "Again")
-	r.result(sandbox.Friend, out.MessageID, 1)
+	r.result(sandbox.Friend, out.MessageID, 2)
 }
 
 func TestImagesForAdultsGoToAdultsAlone(t *testing.T) {

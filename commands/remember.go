@@ -231,11 +231,11 @@ func (m *memory[V]) dropIf(ctx context.Context, key string, over func(v *V) bool
 	}
 	w := m.ask(key)
 	there, err := m.docs.DeleteDocAt(ctx, m.kind, key, r.doc.Version)
-	heard := err
-	if !there {
-		heard = errors.Join(err, chat.ErrChanged)
+	if err == nil && !there {
+		m.wrote(key, w, remembered[V]{}, chat.ErrChanged) // another version is there, or none
+		return false, nil
 	}
-	m.wrote(key, w, remembered[V]{}, heard)
+	m.wrote(key, w, remembered[V]{}, err)
 	return there, err
 }
 

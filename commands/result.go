@@ -207,6 +207,9 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	if last := &rows[len(rows)-1]; s.mayRateOwn(row, st, len(files)) && len(last.Buttons) < discord.MaxButtons {
 		last.Buttons = append(last.Buttons, s.rateSetButton(row, p))
 	}
+	if p.Brought && len(files) > 0 && len(files) < discord.MaxFiles {
+		files = append(files, s.sourceFile(ctx, row, &p, cmp.Or(how.room, maxFiles)-weight(files))...)
+	}
 	return discord.Message{
 		Content: lines(append(parts, s.notes(&p))...), Files: files, Components: rows,
 	}, nil

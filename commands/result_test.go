@@ -229,7 +229,10 @@ func TestASourceImageGivesItsShape(t *testing.T) {
 	r := newRig(t, nil)
 	r.worker(nil)
 	id := r.generate(sandbox.Newcomer, map[string]any{"image": pngFile(t, 600, 300), "strength": 30})
-	r.result(sandbox.Newcomer, id, 1)
+	m := r.result(sandbox.Newcomer, id, 2)
+	if last := m.Attachments[1]; !strings.HasSuffix(last.Filename, "-source.webp") || last.Description != "The image it was made from" {
+		t.Errorf("the last file is %+v", last)
+	}
 	p := r.latest(sandbox.Newcomer)
 	if p["strength"] != 0.3 || p["width"] != 384.0 || p["height"] != 192.0 {
 		t.Errorf("the request is %v", p)

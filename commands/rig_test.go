@@ -478,6 +478,7 @@ func holds(m sandbox.Message, texts []string) bool {
 			all += "\n" + f[0] + ": " + f[1]
 		}
 	}
+	all += "\n" + strings.Join(m.Texts, "\n")
 	for _, text := range texts {
 		if !strings.Contains(all, text) {
 			return false

@@ -18,7 +18,7 @@ func TestToolsWorkOnImagesThatPeopleBringAlong(t *testing.T) {
 	r.alchemist()
 	file := pngFile(t, 600, 300)
 	out := r.run(sandbox.Newcomer, "remix", map[string]any{"prompt": "red apple", "image": file, "strength": 20})
-	r.result(sandbox.Newcomer, out.MessageID, 1)
+	r.result(sandbox.Newcomer, out.MessageID, 2)
 	if p := r.latest(sandbox.Newcomer); p["strength"] != 0.2 || p["width"] != 384.0 || p["source"] == nil {
 		t.Errorf("the remix is %v", p)
 	}

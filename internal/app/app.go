@@ -71,6 +71,11 @@ func Run(ctx context.Context, p Program, cfg config.Config, out, logs io.Writer)
 	if err := a.openRatings(); err != nil {
 		return errors.Join(err, listener.Close())
 	}
+	if p == Bot {
+		if err := a.openAlbum(); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
 	door, err := a.door()
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -121,7 +126,8 @@ type assembly struct {
 	shelf  *documents.Shelf
 
 	ratings *ratings.Ratings
-	links   blob.Links
+	kept    *blob.Store // the album's folder; nil without chat
+	signer  *blob.Signer
 }
 
 func (a *assembly) add(at int, name string, run func(context.Context) error) {
@@ -134,7 +140,6 @@ func (a *assembly) door() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.links = links
 	shelf, err := a.documents()
 	if err != nil {
 		return nil, err
@@ -255,7 +260,7 @@ func (a *assembly) chat() (page string, err error) {
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
 		EmojiMost: kudos.Whole(int64(a.cfg.Discord.EmojiMost)), OperatorGuild: a.cfg.Discord.Operators,
-		Keep: a.keep(),
+		Keep: a.keep(), Support: a.cfg.Discord.Support,
 		Ceiling: commands.Ceiling{
 			Limits: chat.Limits{AtOnce: a.cfg.Discord.AtOnce}, Adult: a.cfg.Discord.Adult, NoSources: !a.cfg.Discord.Sources,
 			Youth: time.Duration(a.cfg.Discord.YoungDays) * 24 * time.Hour,
@@ -292,14 +297,11 @@ func (a *assembly) chat() (page string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("open Discord: %w", err)
 	}
-	album, err := a.album()
-	if err != nil {
-		return "", err
-	}
+	album := blob.NewAlbum(a.images, a.kept)
 	chat, err := commands.New(commands.Deps{
 		Engine: a.engine, Bot: bot, Messages: a.store, Docs: a.store, Images: album, Fetch: fetch.New(fetch.Options{MaxBytes: maxFetched, Timeout: fetchTime}).Get, Seal: a.secrets.seal, Unseal: a.secrets.unseal,
 		History: a.movements, Ranks: a.ranks, NewKey: a.ids.APIKey, HashKey: a.hashKey, Log: a.log, Now: systemClock.Now, News: papers{a.shelf}.chat, Ratings: a.ratings,
-		Link: a.chatLink(a.links),
+		Link: a.chatLink(),
 	}, set)
 	if err != nil {
 		return "", fmt.Errorf("open the commands: %w", err)

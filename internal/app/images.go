@@ -3,7 +3,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -50,42 +49,44 @@ func (c *core) openImages(ctx context.Context) error {
 // albumFolder is where images of chat stay, beside the database: its rows and they belong together.
 const albumFolder = "album"
 
-// album keeps what was made in chat for as long as its buttons work.
-func (a *assembly) album() (*blob.Album, error) {
+// openAlbum opens where what was made in chat stays for as long as its buttons work.
+func (a *assembly) openAlbum() error {
 	folder, err := blob.NewStore(filepath.Join(a.cfg.Server.DataDir, albumFolder))
 	if err != nil {
-		return nil, fmt.Errorf("open the album: %w", err)
+		return fmt.Errorf("open the album: %w", err)
 	}
-	return blob.NewAlbum(a.images, folder), nil
+	a.kept = folder
+	return nil
 }
 
-// imageLinks is who makes links to images, and the door behind them where that is ours.
+// imageLinks is who makes links to images, and the door behind them where that is ours. What is in the album is behind our
+// door in any case.
 func (a *assembly) imageLinks() (blob.Links, http.Handler, error) {
-	if a.bucket != nil {
+	if a.bucket != nil && a.kept == nil {
 		return a.bucket, nil, nil
 	}
 	signer, err := blob.NewSigner(a.secrets.links, a.url, systemClock.Now)
 	if err != nil {
 		return nil, nil, fmt.Errorf("sign links: %w", err)
 	}
+	a.signer = signer
+	if a.bucket != nil {
+		return a.bucket, blob.Handler(a.kept, signer, blob.HandlerOptions{Log: a.log}), nil
+	}
 	l := uploadLimits()
 	return signer, blob.Handler(a.folder, signer, blob.HandlerOptions{
-		Log: a.log, MaxUpload: l.Bytes, MaxSide: l.Side, MaxPixels: l.Pixels,
+		Log: a.log, MaxUpload: l.Bytes, MaxSide: l.Side, MaxPixels: l.Pixels, Kept: a.kept,
 	}), nil
 }
 
 // chatLink makes links to images for people in chat, where they can reach us: not when all we know is an address on this
 // machine, unless the chat is the one of this machine too.
-func (a *assembly) chatLink(links blob.Links) func(key string, life time.Duration) (string, bool) {
-	base := a.cfg.Server.PublicURL
-	if a.bucket != nil {
-		base = cmp.Or(a.cfg.S3.PublicEndpoint, a.cfg.S3.Endpoint)
-	}
-	if !a.cfg.SandboxOn() && a.cfg.Discord.BaseURL == "" && !public(base) {
+func (a *assembly) chatLink() func(key string, life time.Duration) (string, bool) {
+	if !a.cfg.SandboxOn() && a.cfg.Discord.BaseURL == "" && !public(a.cfg.Server.PublicURL) {
 		return nil
 	}
 	return func(key string, life time.Duration) (string, bool) {
-		link, err := links.ReadLink(key, life)
+		link, err := a.signer.ReadLink(key, life)
 		if err != nil {
 			a.log.Warn().Err(err).Msg("cannot make a link to an image")
 		}

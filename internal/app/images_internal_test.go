@@ -3,7 +3,7 @@
 package app
 
 import (
-	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,39 +11,26 @@ import (
 	"stablemate/internal/config"
 )
 
-// links stand for a signer.
-type links struct{ blob.Links }
-
-func (links) ReadLink(key string, _ time.Duration) (string, error) {
-	if key == "" {
-		return "", errors.New("no key")
-	}
-	return "https://horde.example/blob/" + key, nil
-}
-
 func TestPeopleGetLinksOnlyToWhatTheyReach(t *testing.T) {
 	t.Parallel()
 	chat := config.Discord{Token: "t"}
+	signer, err := blob.NewSigner([]byte("sixteen bytes or more"), "https://horde.example", systemClock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
-		cfg    config.Config
-		bucket bool
-		want   bool
+		cfg  config.Config
+		want bool
 	}{
-		"a public address":                {config.Config{Discord: chat, Server: config.Server{PublicURL: "https://horde.example"}}, false, true},
-		"none":                            {config.Config{Discord: chat}, false, false},
-		"one of this machine":             {config.Config{Discord: chat, Server: config.Server{PublicURL: "http://127.0.0.1:7001"}}, false, false},
-		"another one of this machine":     {config.Config{Discord: chat, Server: config.Server{PublicURL: "http://localhost"}}, false, false},
-		"every address":                   {config.Config{Discord: chat, Server: config.Server{PublicURL: "http://[::]:7001"}}, false, false},
-		"the sandbox of this machine":     {config.Config{Sandbox: config.Sandbox{Enabled: "on"}}, false, true},
-		"a bucket's service":              {config.Config{Discord: chat, S3: config.S3{Endpoint: "https://s3.example"}}, true, true},
-		"a bucket that only we reach":     {config.Config{Discord: chat, S3: config.S3{Endpoint: "http://127.0.0.1:9000"}}, true, false},
-		"a bucket with another way to it": {config.Config{Discord: chat, S3: config.S3{Endpoint: "http://127.0.0.1:9000", PublicEndpoint: "https://s3.example"}}, true, true},
+		"a public address":            {config.Config{Discord: chat, Server: config.Server{PublicURL: "https://horde.example"}}, true},
+		"none":                        {config.Config{Discord: chat}, false},
+		"one of this machine":         {config.Config{Discord: chat, Server: config.Server{PublicURL: "http://127.0.0.1:7001"}}, false},
+		"another one of this machine": {config.Config{Discord: chat, Server: config.Server{PublicURL: "http://localhost"}}, false},
+		"every address":               {config.Config{Discord: chat, Server: config.Server{PublicURL: "http://[::]:7001"}}, false},
+		"the sandbox of this machine": {config.Config{Sandbox: config.Sandbox{Enabled: "on"}}, true},
 	} {
-		a := &assembly{core: &core{cfg: c.cfg}}
-		if c.bucket {
-			a.bucket = new(blob.Bucket)
-		}
-		link := a.chatLink(links{})
+		a := &assembly{core: &core{cfg: c.cfg}, signer: signer}
+		link := a.chatLink()
 		if got := link != nil; got != c.want {
 			t.Errorf("%s: a link is given: %v, want %v", name, got, c.want)
 			continue
@@ -51,7 +38,7 @@ func TestPeopleGetLinksOnlyToWhatTheyReach(t *testing.T) {
 		if link == nil {
 			continue
 		}
-		if address, ok := link("k.webp", time.Hour); !ok || address != "https://horde.example/blob/k.webp" {
+		if address, ok := link("k.webp", time.Hour); !ok || !strings.HasPrefix(address, "https://horde.example/blob/k.webp?op=get&exp=") {
 			t.Errorf("%s: the link is %q, %v", name, address, ok)
 		}
 		if address, ok := link("", time.Hour); ok {

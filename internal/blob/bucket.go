@@ -308,17 +308,5 @@ func (b *Bucket) Link(op Op, key string) (string, error) {
 	return u.String(), nil
 }
 
-// ReadLink signs a link to the service that allows to read key for so long, counted in whole seconds.
-func (b *Bucket) ReadLink(key string, life time.Duration) (string, error) {
-	if err := checkLife(key, life); err != nil {
-		return "", err
-	}
-	u, err := b.public.PresignedGetObject(context.Background(), b.bucket, b.prefix+key, life, nil)
-	if err != nil {
-		return "", fmt.Errorf("sign a link: %w", err)
-	}
-	return u.String(), nil
-}
-
 // Own is false: links lead to the service.
 func (b *Bucket) Own() bool { return false }

@@ -168,8 +168,7 @@ func TestEveryStoreTakesKeysOnly(t *testing.T) {
 			_, err4 := p.Accept(t.Context(), key)
 			err5 := p.Delete(t.Context(), key)
 			_, err6 := p.Link(blob.OpGet, key)
-			_, err7 := p.ReadLink(key, time.Hour)
-			for i, err := range []error{err1, err2, err3, err4, err5, err6, err7} {
+			for i, err := range []error{err1, err2, err3, err4, err5, err6} {
 				if !errors.Is(err, blob.ErrKey) {
 					t.Errorf("%q: call %d: %v, want ErrKey", key, i, err)
 				}
@@ -338,28 +337,5 @@ func TestManyUseEveryStoreAtOnce(t *testing.T) {
 			})
 		}
 		wg.Wait()
-	})
-}
-
-func TestLinksForPeopleWorkAsLongAsTheySay(t *testing.T) {
-	t.Parallel()
-	everywhere(t, func(t *testing.T, p place) {
-		t.Helper()
-		want := aPNG(t, 8)
-		if err := p.PutBytes(t.Context(), "k.png", want); err != nil {
-			t.Fatal(err)
-		}
-		l, err := p.ReadLink("k.png", 24*time.Hour)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if status, got, kind := call(t, http.MethodGet, l, nil); status != http.StatusOK || !bytes.Equal(got, want) || kind != "image/png" {
-			t.Errorf("the link gives %d, %d bytes of %s", status, len(got), kind)
-		}
-		for _, life := range []time.Duration{0, -time.Hour, blob.MaxLinkLife + time.Second} {
-			if l, err := p.ReadLink("k.png", life); err == nil {
-				t.Errorf("a link for %s: %s", life, l)
-			}
-		}
 	})
 }

@@ -30,6 +30,8 @@ type HandlerOptions struct {
 	MaxUpload int64 // bytes
 	MaxSide   int   // pixels
 	MaxPixels int
+	// Kept is read for what the store does not have; nil is none. Uploads never go there.
+	Kept *Store
 }
 
 // Handler serves PathPrefix + key to the holders of signed links: GET and HEAD read, ranges included, and PUT stores a
@@ -97,6 +99,9 @@ func (h *handler) get(w http.ResponseWriter, r *http.Request, key string) {
 		return
 	}
 	img, err := h.store.Open(r.Context(), key)
+	if errors.Is(err, ErrNotFound) && h.opts.Kept != nil {
+		img, err = h.opts.Kept.Open(r.Context(), key)
+	}
 	if errors.Is(err, ErrNotFound) {
 		refuse(w, http.StatusNotFound, "This image is not there any more.")
 		return

@@ -284,6 +284,55 @@ func TestNewSignerRefuses(t *testing.T) {
 	}
 }
 
+func TestLinksForPeopleWorkAsLongAsTheySay(t *testing.T) {
+	t.Parallel()
+	live, err := blob.NewStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := blob.NewStore(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fake := clock.NewFake(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	signer, err := blob.NewSigner(secret, "http://127.0.0.1", fake.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	door := blob.Handler(live, signer, blob.HandlerOptions{Kept: kept})
+	if err := kept.PutBytes(t.Context(), "kept.png", aPNG(t, 8)); err != nil {
+		t.Fatal(err)
+	}
+	link, err := signer.ReadLink("kept.png", 24*time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status := func() int {
+		w := httptest.NewRecorder()
+		door.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, link, nil))
+		return w.Code
+	}
+	if got := status(); got != http.StatusOK {
+		t.Errorf("what is only kept is answered with %d", got)
+	}
+	fake.Advance(24*time.Hour - time.Second)
+	if got := status(); got != http.StatusOK {
+		t.Errorf("shortly before its end the link is answered with %d", got)
+	}
+	fake.Advance(time.Second)
+	if got := status(); got != http.StatusForbidden {
+		t.Errorf("after its end the link is answered with %d", got)
+	}
+	for _, life := range []time.Duration{0, -time.Hour, blob.MaxLinkLife + time.Second} {
+		if l, err := signer.ReadLink("k.png", life); err == nil {
+			t.Errorf("a link for %s: %s", life, l)
+		}
+	}
+	if l, err := signer.ReadLink("../k.png", time.Hour); err == nil {
+		t.Errorf("a link to %s", l)
+	}
+}
+
 // FuzzLink: only what the signer made is let in, whatever else arrives as a link.
 func FuzzLink(f *testing.F) {
 	fake := clock.NewFake(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))

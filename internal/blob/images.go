@@ -36,8 +36,6 @@ type Info struct {
 // Handler, a *Bucket to the bucket itself.
 type Links interface {
 	Link(op Op, key string) (string, error)
-	// ReadLink makes one for people, who read it later: it works for life, at most MaxLinkLife.
-	ReadLink(key string, life time.Duration) (string, error)
 	// Own reports whether the links lead to this program's door, below PathPrefix.
 	Own() bool
 }

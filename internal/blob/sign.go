@@ -15,7 +15,7 @@ import (
 const (
 	// LinkLife is how long a signed link works. Upstream's links live as long, and workers count on it.
 	LinkLife = 30 * time.Minute
-	// MaxLinkLife is the longest that a link for people may work: what S3-compatible services sign at most.
+	// MaxLinkLife is the longest that a link for people may work.
 	MaxLinkLife = 7 * 24 * time.Hour
 	// MinSecret is the fewest bytes a signing secret may have.
 	MinSecret = 16
@@ -73,7 +73,8 @@ func (s *Signer) Link(op Op, key string) (string, error) {
 	return s.link(op, key, LinkLife), nil
 }
 
-// ReadLink returns an absolute link that allows to read key for so long. It returns ErrKey for what is no key.
+// ReadLink returns an absolute link for people, who use it later: it allows to read key for life, at most MaxLinkLife. It
+// returns ErrKey for what is no key.
 func (s *Signer) ReadLink(key string, life time.Duration) (string, error) {
 	if err := checkLife(key, life); err != nil {
 		return "", err

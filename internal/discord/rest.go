@@ -275,6 +275,9 @@ func headerSafe(s string) string {
 	}, s)
 }
 
+// Address refers to the file from an embed or a layout of the same message.
+func (f File) Address() string { return "attachment://" + fileName(f) }
+
 func fileName(f File) string {
 	if f.Spoiler {
 		return "SPOILER_" + f.Name

@@ -48,8 +48,11 @@ func (b *Bot) UploadLimit(guildID string, named int64) int64 {
 	return max(limit, smallestUpload)
 }
 
-// heardLimit notes what an interaction named.
+// heardLimit notes what an interaction named for a guild.
 func (b *Bot) heardLimit(guildID string, limit int64) {
+	if guildID == "" {
+		return // it is one person's own
+	}
 	b.noteUpload(guildID, func(n *uploadNote) { n.limit = limit })
 }
 

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package commands
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"image"
+	"strconv"
+	"strings"
+
+	encoder "github.com/chai2010/webp"
+	"golang.org/x/image/draw"
+
+	"stablemate/commands/words"
+	"stablemate/internal/discord"
+)
+
+// Small pictures of a history.
+const (
+	thumbSide    = 256 // pixels of the longer side
+	thumbQuality = 75
+)
+
+// historyPage is the private message with one page of a history, each entry with a small picture where there is one that
+// may be shown here.
+func (s *Set) historyPage(ctx context.Context, in *discord.Interaction, w words.Words, q query, pictures bool) (discord.Message, error) {
+	all, err := s.pasts(ctx, in.User.ID, q)
+	if err != nil {
+		return discord.Message{}, err
+	}
+	if len(all) == 0 {
+		return discord.Message{Ephemeral: true, Layout: discord.Layout{discord.Text(w.T("jobs.historynone"))}}, nil
+	}
+	e, err := s.effective(ctx, in)
+	if err != nil {
+		return discord.Message{}, err
+	}
+	pages := (len(all) + pastsPerPage - 1) / pastsPerPage
+	q.page = min(max(q.page, 1), pages)
+	all = all[(q.page-1)*pastsPerPage : min(len(all), q.page*pastsPerPage)]
+	m := discord.Message{Ephemeral: true, Layout: discord.Layout{discord.Text("### " + w.T("jobs.historytitle"))}}
+	sel := &discord.Select{CustomID: discord.CustomID{Verb: verbHistoryShow}.String(), Placeholder: w.T("jobs.showwhich")}
+	for i, x := range all {
+		star := ""
+		if x.favourite {
+			star = "⭐ "
+		}
+		number := (q.page-1)*pastsPerPage + i + 1
+		text := fmt.Sprintf("%d. %s**%s**\n-# %s · %s", number, star, escape(discord.Clip(x.p.name(w), 120)), x.p.look(), stamp(x.row.Created))
+		sel.Options = append(sel.Options, discord.SelectOption{Label: discord.Clip(strconv.Itoa(number)+". "+x.p.name(w), 100), Value: short(x.row)})
+		var file *discord.File
+		if pictures && (!x.p.Adult || e.adult) {
+			file = s.thumbOf(ctx, voice{w}, number, &x)
+		}
+		if file == nil {
+			m.Layout = append(m.Layout, discord.Text(text))
+			continue
+		}
+		m.Files = append(m.Files, *file)
+		m.Layout = append(m.Layout, discord.Section{Texts: []string{text}, Picture: &discord.Picture{
+			URL: file.Address(), Description: file.Description, Spoiler: file.Spoiler,
+		}})
+	}
+	turn := func(key, emoji string, page int, usable bool) discord.Button {
+		to := q
+		to.page = page
+		b := pickButton(w.T(key), emoji, verbHistory, strconv.Itoa(page), to.arg())
+		b.Disabled = !usable
+		return b
+	}
+	m.Layout = append(m.Layout, discord.Text("-# "+w.T("common.page", "Page", q.page, "Pages", pages)), discord.Row{Select: sel},
+		discord.Row{Buttons: []discord.Button{
+			turn("common.back", "◀️", q.page-1, q.page > 1), turn("common.next", "▶️", q.page+1, q.page < pages),
+		}})
+	return m, nil
+}
+
+// thumbOf is a small picture of a result's first image; nil when there is none.
+func (s *Set) thumbOf(ctx context.Context, v voice, number int, x *past) *discord.File {
+	there := x.p.there()
+	if len(there) == 0 {
+		return nil
+	}
+	data, err := s.deps.Images.Read(ctx, x.p.Made[there[0]-1].Blob, maxDelivered)
+	if err == nil {
+		data, err = s.thumb(ctx, data)
+	}
+	if err != nil {
+		return nil // the words tell enough
+	}
+	return &discord.File{
+		Name: "past-" + strconv.Itoa(number) + ".webp", ContentType: "image/webp", Data: data, Description: v.altOf(&x.p, there[0]), Spoiler: x.p.Veiled,
+	}
+}
+
+// thumb makes a small picture of an image.
+func (s *Set) thumb(ctx context.Context, data []byte) ([]byte, error) {
+	cfg, _, err := image.DecodeConfig(bytes.NewReader(data))
+	if err != nil || cfg.Width < 1 || cfg.Height < 1 || cfg.Width > maxPicturePixels/cfg.Height {
+		return nil, tellPlain("refused.pic.unreadable")
+	}
+	select {
+	case s.decoding <- struct{}{}:
+		defer func() { <-s.decoding }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	img, _, err := image.Decode(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("read image: %w", err)
+	}
+	if long := max(cfg.Width, cfg.Height); long > thumbSide {
+		small := image.NewNRGBA(image.Rect(0, 0, max(1, cfg.Width*thumbSide/long), max(1, cfg.Height*thumbSide/long)))
+		draw.ApproxBiLinear.Scale(small, small.Bounds(), img, img.Bounds(), draw.Src, nil)
+		img = small
+	}
+	var buf bytes.Buffer
+	if err := encoder.Encode(&buf, img, &encoder.Options{Quality: thumbQuality}); err != nil {
+		return nil, fmt.Errorf("encode WebP: %w", err)
+	}
+	return buf.Bytes(), nil
+}
+
+// showPage brings a page, without pictures where Discord takes none.
+func (s *Set) showPage(ctx context.Context, in *discord.Interaction, q query, send, again func(context.Context, discord.Message) error) error {
+	m, err := s.historyPage(ctx, in, s.say(in), q, true)
+	if err != nil {
+		return err
+	}
+	err = send(ctx, m)
+	if len(m.Files) == 0 || !discord.IsTooLarge(err) && !discord.IsMissingPermission(err) {
+		return err
+	}
+	if m, err = s.historyPage(ctx, in, s.say(in), q, false); err != nil {
+		return err
+	}
+	return again(ctx, m)
+}
+
+func (s *Set) listHistory(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	o := in.Command.Options
+	if err := r.Defer(ctx, true); err != nil {
+		return err
+	}
+	return s.showPage(ctx, in, query{
+		page: int(o.Int("page", 1)), kind: jobKind(o.String("kind")), favourites: o.Bool("favourites", false), search: strings.TrimSpace(o.String("search")),
+	}, r.Reply, r.Edit)
+}
+
+func (s *Set) pressHistory(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
+	if err := r.DeferUpdate(ctx); err != nil {
+		return err
+	}
+	return s.showPage(ctx, in, queryOf(in.Component.ID.Arg), r.Update, r.Update)
+}
