@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"stablemate/commands/chat"
 	"stablemate/horde/kudos"
 	"stablemate/internal/sandbox"
 )
@@ -156,6 +157,11 @@ func TestAHostLooksAfterAParty(t *testing.T) {
 	ask := r.runIn(sandbox.Admin, thread, "party end", nil).MessageID
 	r.click(sandbox.Admin, ask, "End it")
 	r.inThread(sandbox.Friend, thread, "<@"+sandbox.Newcomer+">, the party is over", "pick your favourite")
+	r.eventually("it is known that the host was asked", func() bool {
+		var p chat.Party
+		r.readDoc(chat.KindParty, thread, &p)
+		return p.Stage == chat.PartyWaiting
+	})
 	r.restart(24 * time.Hour)
 	r.runIn(sandbox.Newcomer, thread, "party winner", map[string]any{"entry": 1})
 	r.inThread(sandbox.Friend, thread, "Quiet** is over", "The favourite picture: Entry 1 by", "20 kudos go back to <@"+sandbox.Newcomer+">")

@@ -190,6 +190,13 @@ func (h *host) keepPurse(ctx context.Context, id string, p chat.Party) (chat.Par
 	})
 }
 
+// note changes a party also while the process stops: what was said shall be known.
+func (h *host) note(ctx context.Context, id string, f func(p *chat.Party) error) (chat.Party, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	return h.s.changeParty(ctx, id, f)
+}
+
 // end gives what is owed, finds the favourite, gives its prize, gives back what is left, and tells.
 func (h *host) end(ctx context.Context, id string, p chat.Party) error {
 	if err := h.s.dropPartyKey(ctx, &p); err != nil {
@@ -218,7 +225,7 @@ func (h *host) end(ctx context.Context, id string, p chat.Party) error {
 		if err := h.tell(ctx, id, p, given); err != nil {
 			return err
 		}
-		if p, err = h.s.changeParty(ctx, id, func(x *chat.Party) error { x.Told = true; return nil }); err != nil {
+		if p, err = h.note(ctx, id, func(x *chat.Party) error { x.Told = true; return nil }); err != nil {
 			return err
 		}
 		h.notify(ctx, id, p, given)
@@ -394,7 +401,7 @@ func (h *host) wait(ctx context.Context, id string, most time.Duration, m discor
 	if _, err := h.s.bot.SendMessage(ctx, id, m); err != nil && !discord.IsMissingPermission(err) && !vanished(err) {
 		return fmt.Errorf("ask for the favourite of a party: %w", err)
 	}
-	_, err := h.s.changeParty(ctx, id, func(x *chat.Party) error {
+	_, err := h.note(ctx, id, func(x *chat.Party) error {
 		x.Stage, x.Asked, x.Due = chat.PartyWaiting, h.s.now(), h.s.now().Add(most)
 		return nil
 	})
