@@ -148,12 +148,16 @@ type Options struct {
 
 	// RolePace is the least time between two people of one guild whose roles are looked at; default 500 ms.
 	RolePace time.Duration
+	// RoleGap is the least time between two people of all guilds, so that roles leave most of Discord's limit of 50 calls a
+	// second to others, however many guilds are busy; default 100 ms, or RolePace if that is less.
+	RoleGap time.Duration
 	// OperatorGuild is the one guild with /operator; empty leaves the command out.
 	OperatorGuild string
 
 	Ceiling Ceiling // what guilds and people may allow themselves at most
 	Version string  // of this program; may be empty
 	Source  string  // where its source is; empty leaves it out of texts
+	Support string  // where people find help; empty leaves it out of texts
 }
 
 func (o *Options) defaults() {
@@ -169,6 +173,7 @@ func (o *Options) defaults() {
 	setDefault(&o.Following, 10_000)
 	setDefault(&o.Editors, 8)
 	setDefault(&o.RolePace, 500*time.Millisecond)
+	setDefault(&o.RoleGap, min(o.RolePace, 100*time.Millisecond))
 }
 
 func setDefault[T comparable](p *T, v T) {

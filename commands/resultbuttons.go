@@ -366,7 +366,7 @@ func (s *Set) pressInfo(ctx context.Context, in *discord.Interaction, r *discord
 	if err != nil {
 		return err
 	}
-	m.Components = s.styleFromRow(s.say(in), in.User.ID, short(row), &p)
+	m.Components = append(m.Components, s.styleFromRow(s.say(in), in.User.ID, short(row), &p)...)
 	return r.Reply(ctx, m)
 }
 

@@ -57,6 +57,7 @@ type roleEngine struct {
 	actsFor map[horde.UserID]string // who acts for an account that is not their own
 	pending map[horde.UserID]bool   // accounts with news; true for those that cannot wait
 	heard   map[horde.UserID]time.Time
+	slot    time.Time            // when Discord may be asked next, for any guild
 	shut    map[string]time.Time // guilds that are left alone until then: Discord says that the bot is not there
 }
 
@@ -418,11 +419,26 @@ func (e *roleEngine) work(ctx context.Context, guild string) {
 			e.s.log.Warn().Err(err).Str("guild", guild).Msg("cannot look at somebody's roles")
 			asked = true // at the usual pace
 		}
-		if asked && sleepUntil(ctx, e.s.opts.RolePace) {
+		if asked && sleepUntil(ctx, e.pause()) {
 			break
 		}
 	}
 	e.retire(guild, true)
+}
+
+// pause is how long a guild waits that has just asked Discord: its own pace, and longer when many guilds are busy.
+func (e *roleEngine) pause() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.s.now()
+	if e.slot.Before(now) {
+		e.slot = now
+	}
+	e.slot = e.slot.Add(e.s.opts.RoleGap)
+	if most := now.Add(maxRoleGuilds * e.s.opts.RoleGap); e.slot.After(most) { // also when the clock was put back
+		e.slot = most
+	}
+	return max(e.s.opts.RolePace, e.slot.Sub(now))
 }
 
 // sleepUntil waits, and reports whether ctx ended.

@@ -119,6 +119,7 @@ type Discord struct {
 	Sources      bool   `toml:"sources"`       // images may be made from images
 	AtOnce       int    `toml:"at_once"`       // most images of a person on the way at the same time; 0: no limit
 	YoungDays    int    `toml:"young_days"`    // Discord accounts younger than so many days may do less; 0: none
+	Support      string `toml:"support"`       // address where people find help, shown by /about; empty: none
 	KeepDays     int    `toml:"keep_days"`     // days that a finished request is known, with its prompt; people may choose less
 }
 

@@ -48,6 +48,7 @@ const (
 	permExternalEmoji   = 1 << 18
 	permUseCommands     = 1 << 31
 	permManageRoles     = 1 << 28
+	permCreateThreads   = 1 << 35
 	permSendInThreads   = 1 << 38
 	permCreateEmoji     = 1 << 43
 	permPinMessages     = 1 << 51
