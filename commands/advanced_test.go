@@ -35,6 +35,7 @@ func TestAdvancedTakesEveryParameter(t *testing.T) {
 		t.Errorf("the request is %v", p)
 	}
 	for text, options := range map[string]map[string]any{
+		"please give an image, too":      {"prompt": "red apple", "strength": 40},
 		"a mask needs an image":          {"prompt": "red apple", "mask": pngFile(t, 64, 64)},
 		"unknown post-processor":         {"prompt": "red apple", "post": "sparkles"},
 		"I cannot read the LoRA":         {"prompt": "red apple", "lora": "ink:much"},

@@ -86,17 +86,23 @@ func (s *Set) target(ctx context.Context, in *discord.Interaction, message, numb
 	if err != nil {
 		return e, nil, err
 	}
+	pic, err := s.targeted(ctx, in, e, message, number)
+	return e, pic, err
+}
+
+// targeted is target where nothing is made of the image.
+func (s *Set) targeted(ctx context.Context, in *discord.Interaction, e Effective, message, number string) (*photo, error) {
 	var all []*photo
 	if msg, err := s.bot.FetchMessage(ctx, in.ChannelID, message); err == nil {
 		all = picturesOf(msg)
 	} else if all = s.glances.find(glanceKey(in, message), s.now()); all == nil {
-		return e, nil, tell(e.say.T("tools.unreadable"))
+		return nil, tell(e.say.T("tools.unreadable"))
 	}
 	i, err := strconv.Atoi(number)
 	if err != nil || i < 0 || i >= len(all) {
-		return e, nil, tell(e.say.T("tools.noimage"))
+		return nil, tell(e.say.T("tools.noimage"))
 	}
-	return e, all[i], nil
+	return all[i], nil
 }
 
 // onPicked goes on when somebody has chosen one of several images.
@@ -105,7 +111,14 @@ func (s *Set) onPicked(ctx context.Context, in *discord.Interaction, r *discord.
 	if len(in.Component.Values) != 1 {
 		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
-	e, pic, err := s.target(ctx, in, id.ID, in.Component.Values[0])
+	var e Effective
+	var pic *photo
+	var err error
+	if id.Verb != verbMenuDetails {
+		e, pic, err = s.target(ctx, in, id.ID, in.Component.Values[0])
+	} else if e, err = s.effective(ctx, in); err == nil { // only looked at, which source images being off does not forbid
+		pic, err = s.targeted(ctx, in, e, id.ID, in.Component.Values[0])
+	}
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,9 @@ func ofAttachment(a discord.Attachment) (*photo, bool) {
 // sourceOption takes the image of a command. Where nobody says a size, the image's shape counts.
 func (s *Set) sourceOption(o discord.OptionValues, p *params) error {
 	a, ok := o.Attachment("image")
+	if !ok && o.Has("strength") {
+		return tellPlain("refused.strengthalone")
+	}
 	if !ok {
 		return nil
 	}

@@ -310,10 +310,21 @@ func (s *Set) pressEdit(ctx context.Context, in *discord.Interaction, r *discord
 	}
 	return r.Modal(ctx, discord.Modal{
 		CustomID: discord.CustomID{Verb: verbEdit, ID: short(row)}.String(), Title: discord.Clip(e.say.T("text.edit"), discord.MaxModalTitle),
-		Inputs: []discord.Input{{
-			CustomID: "prompt", Label: e.say.T("image.fieldprompt"), Value: discord.Clip(p.Prompt, discord.MaxInputValue), Paragraph: true, Required: true,
-		}},
+		Inputs: promptInputs(e.say, p.Prompt),
 	})
+}
+
+// promptInputs are the fields with the prompt of a text, which may be longer than one of them holds.
+func promptInputs(w words.Words, prompt string) []discord.Input {
+	first, rest := []rune(prompt), ""
+	if len(first) > discord.MaxInputValue {
+		first, rest = first[:discord.MaxInputValue], string(first[discord.MaxInputValue:])
+	}
+	out := []discord.Input{{CustomID: "prompt", Label: w.T("image.fieldprompt"), Value: string(first), Paragraph: true, Required: true}}
+	if rest != "" {
+		out = append(out, discord.Input{CustomID: "rest", Label: discord.Clip(w.T("text.more"), discord.MaxInputLabel), Value: rest, Paragraph: true})
+	}
+	return out
 }
 
 func (s *Set) submitEdit(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
@@ -325,7 +336,7 @@ func (s *Set) submitEdit(ctx context.Context, in *discord.Interaction, r *discor
 	t := *p.Text
 	t.SoFar = ""
 	p = p.fresh()
-	p.Prompt, p.Text = strings.TrimSpace(in.Modal.Values["prompt"]), &t
+	p.Prompt, p.Text = strings.TrimSpace(in.Modal.Values["prompt"]+in.Modal.Values["rest"]), &t
 	if err := checkText(e.say, &p); err != nil {
 		return err
 	}

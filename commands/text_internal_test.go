@@ -3,12 +3,15 @@
 package commands
 
 import (
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"stablemate/horde"
 	"stablemate/horde/origin"
+	"stablemate/internal/discord"
 )
 
 func TestAStyleOfTextsComesBeforeWhatThePersonSays(t *testing.T) {
@@ -43,6 +46,22 @@ func TestAStyleOfTextsComesBeforeWhatThePersonSays(t *testing.T) {
 		c.want.MaxLength, c.want.MaxContext, c.want.Style = 50, leastContext, got.Style
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		}
+	}
+}
+
+func TestALongPromptIsEditedWhole(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, discord.MaxInputValue, discord.MaxInputValue + 1, maxTextPrompt} {
+		prompt, back := strings.Repeat("é", n-1)+"!", ""
+		for _, field := range promptInputs(set(t).bundle.For("de"), prompt) {
+			back += field.Value
+			if utf8.RuneCountInString(field.Value) > discord.MaxInputValue {
+				t.Errorf("of %d characters a field has too many", n)
+			}
+		}
+		if back != prompt {
+			t.Errorf("of %d characters %d come back", n, utf8.RuneCountInString(back))
 		}
 	}
 }

@@ -242,7 +242,7 @@ func (s *Set) remix(ctx context.Context, in *discord.Interaction, r *discord.Res
 func (s *Set) startRemix(ctx context.Context, in *discord.Interaction, r *discord.Responder, e Effective, pic *photo, o discord.OptionValues) error {
 	rest := discord.OptionValues{}
 	for name, v := range o {
-		if name != "image" {
+		if name != "image" && name != "strength" { // the picture is not the command's own
 			rest[name] = v
 		}
 	}
@@ -250,7 +250,7 @@ func (s *Set) startRemix(ctx context.Context, in *discord.Interaction, r *discor
 	if err != nil {
 		return err
 	}
-	p.from, p.Strength = pic, float64(rest.Int("strength", int64(strengthUsual*100)))/100
+	p.from, p.Strength = pic, float64(o.Int("strength", int64(strengthUsual*100)))/100
 	p.takeShape()
 	e.fit(&p, rest) // its shape may have a few more pixels than what is usual
 	return s.start(ctx, in, r, p, e.hidden(rest))

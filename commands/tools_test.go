@@ -116,6 +116,14 @@ func TestSourceImagesCanBeSwitchedOff(t *testing.T) {
 	m := r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
 	r.click(sandbox.Newcomer, m.ID, "Vary strongly")
 	r.whisper(sandbox.Newcomer, "Images may not be made from other images here")
+	two, err := r.sand.PostFiles(sandbox.Friend, sandbox.ChannelID, "look", pngFile(t, 64, 64), pngFile(t, 32, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.menu(sandbox.Newcomer, two.ID, "Image details") // only looks at it
+	which := r.whisper(sandbox.Newcomer, "Which image?")
+	r.pick(sandbox.Newcomer, which.ID, which.Selects[0].CustomID, "1")
+	r.whisper(sandbox.Newcomer, "32×32 pixels")
 	r.run(sandbox.Newcomer, "upscale", map[string]any{"image": pngFile(t, 64, 64)})
 	r.whisper(sandbox.Newcomer, "Images may not be made from other images here")
 }
