@@ -55,6 +55,7 @@ func (s *Set) about(ctx context.Context, in *discord.Interaction, r *discord.Res
 	add("about.shards", strconv.Itoa(st.ShardsUp)+" / "+strconv.Itoa(st.Shards))
 	add("about.api", s.opts.APIURL)
 	add("about.source", s.opts.Source)
+	add("about.support", s.opts.Support)
 	add("about.license", "AGPL-3.0-or-later")
 	m := private("")
 	m.Embeds = []discord.Embed{embed}

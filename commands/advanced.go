@@ -63,7 +63,7 @@ func (s *Set) advancedFamily() family {
 			s.optionOf("advanced.optmask", discord.OptionSpec{Name: "mask", Type: discord.OptionAttachment}),
 			s.optionOf("advanced.optmode", discord.OptionSpec{Name: "mode", Type: discord.OptionString, Choices: choices(modes())}),
 			s.optionOf("image.optstrength", discord.OptionSpec{Name: "strength", Type: discord.OptionInteger, Min: new(1.0), Max: new(100.0)}),
-			text("lora", maxLoraLine, false), loraStrengthSpec, text("embeddings", maxLoraLine, false), text("post", maxLoraLine, true),
+			text("lora", maxLoraLine, true), loraStrengthSpec, text("embeddings", maxLoraLine, true), text("post", maxLoraLine, true),
 			clip, hires, text("parameters", maxPasteLine, false),
 			s.optionOf("advanced.optreview", discord.OptionSpec{Name: "review", Type: discord.OptionBoolean}),
 			{Name: "private", Description: descPrivate, Type: discord.OptionBoolean},
@@ -79,8 +79,12 @@ func (s *Set) advancedFamily() family {
 }
 
 func (s *Set) completeAdvanced(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	if in.Command.Focused == "post" {
+	switch in.Command.Focused {
+	case "post":
 		return completeList(ctx, in, r, horde.PostProcessors())
+	case "lora", "embeddings":
+		typed := in.Command.Options.String(in.Command.Focused)
+		return late(r.Autocomplete(ctx, inList(s.knownNetworks(ctx, in, in.Command.Focused == "lora"), typed)))
 	}
 	return s.complete(ctx, in, r)
 }

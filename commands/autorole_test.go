@@ -3,8 +3,10 @@
 package commands_test
 
 import (
+	"encoding/json"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -266,17 +268,63 @@ func TestARoleThatCannotBeGivenRests(t *testing.T) {
 	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
 }
 
+// A pass goes on where it was, but for the few people since its place was noted last.
 func TestAPassGoesOnAfterARestart(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *commands.Options) { o.RolePace = 300 * time.Millisecond })
-	r.login(sandbox.Newcomer, sandbox.Friend, sandbox.Admin)
+	const people, cursor = 25, 10
+	r := newRig(t, func(o *commands.Options) { o.RolePace = 100 * time.Millisecond })
+	var all []string
+	for i := range people {
+		id, err := r.sand.AddPerson("Foal " + strconv.Itoa(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.owner("d_"+id, "Foal "+strconv.Itoa(i))
+		value, err := json.Marshal(chat.Member{Seen: r.now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := chat.Doc{Kind: chat.KindMember, Key: sandbox.GuildID + ":" + id, Person: id, Guild: sandbox.GuildID, Value: value}
+		if _, err := r.p.store.SaveDoc(r.ctx(), d); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, id)
+	}
+	has := func() (n int) {
+		for _, id := range all {
+			if r.hasRole(id, sandbox.RoleWorker) {
+				n++
+			}
+		}
+		return n
+	}
+	pass := func() (p chat.RolePass) {
+		d, _, err := r.p.store.Doc(r.ctx(), chat.KindRolePass, sandbox.GuildID)
+		if err == nil && len(d.Value) > 0 {
+			err = json.Unmarshal(d.Value, &p)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
 	r.rule(sandbox.RoleWorker, "linked", nil)
-	r.eventually("somebody gets the role", func() bool {
-		return slices.Contains(r.sand.Roles(sandbox.Newcomer), sandbox.RoleWorker)
-	})
-	r.restart(time.Minute)
-	for _, who := range []string{sandbox.Newcomer, sandbox.Friend, sandbox.Admin} {
-		r.getsRole(who, sandbox.RoleWorker, true)
+	r.eventually("the pass notes where it is", func() bool { return pass().After != "" })
+	r.p.stop()
+	if before := has(); before < cursor || before == people {
+		t.Fatalf("%d of %d people have the role when the process ends", before, people)
+	}
+	r.start()
+	if p := pass(); !p.Running {
+		t.Errorf("the pass is %+v", p)
+	}
+	r.eventually("all have the role", func() bool { return has() == people })
+	r.eventually("the pass ends", func() bool { return !pass().Running })
+	if n := r.askedAbout(); n > people+cursor+3 { // the three are those of the sandbox that were seen
+		t.Errorf("asked %d times about %d people", n, people)
+	}
+	if p := pass(); p.Looked > people+cursor+3 {
+		t.Errorf("the pass looked at %d people of %d", p.Looked, people)
 	}
 }
 

@@ -148,12 +148,16 @@ type Options struct {
 
 	// RolePace is the least time between two people of one guild whose roles are looked at; default 500 ms.
 	RolePace time.Duration
+	// RoleGap is the least time between two people of all guilds, so that roles leave most of Discord's limit of 50 calls a
+	// second to others, however many guilds are busy; default 100 ms, or RolePace if that is less.
+	RoleGap time.Duration
 	// OperatorGuild is the one guild with /operator; empty leaves the command out.
 	OperatorGuild string
 
 	Ceiling Ceiling // what guilds and people may allow themselves at most
 	Version string  // of this program; may be empty
 	Source  string  // where its source is; empty leaves it out of texts
+	Support string  // where people find help; empty leaves it out of texts
 }
 
 func (o *Options) defaults() {
@@ -169,6 +173,7 @@ func (o *Options) defaults() {
 	setDefault(&o.Following, 10_000)
 	setDefault(&o.Editors, 8)
 	setDefault(&o.RolePace, 500*time.Millisecond)
+	setDefault(&o.RoleGap, min(o.RolePace, 100*time.Millisecond))
 }
 
 func setDefault[T comparable](p *T, v T) {
@@ -214,6 +219,7 @@ type Set struct {
 	farewells   *memory[chat.Farewell]
 	erasures    *memory[chat.Erase]
 	left        *memory[chat.LeftGuild]
+	greetings   *memory[chat.Greeting]
 	parents     *parents
 	diary       *diary
 	tallies     *tallies
@@ -281,7 +287,7 @@ func New(deps Deps, opts Options) (*Set, error) {
 	}
 	s.links, s.made = newMemory[chat.Link](deps.Docs, chat.KindLink), newMemory[chat.KeyMade](deps.Docs, chat.KindKeyMade)
 	s.fuses, s.farewells = newMemory[chat.Fuse](deps.Docs, chat.KindFuse), newMemory[chat.Farewell](deps.Docs, chat.KindFarewell)
-	s.left = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft)
+	s.left, s.greetings = newMemory[chat.LeftGuild](deps.Docs, chat.KindLeft), newMemory[chat.Greeting](deps.Docs, chat.KindGreeting)
 	s.erasures = newMemory[chat.Erase](deps.Docs, chat.KindErase)
 	s.linkOf = s.linkReader()
 	s.follow, s.waits = newFollower(s), newModelWaits(s)

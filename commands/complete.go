@@ -70,17 +70,9 @@ func (s *Set) completeModel(e *Effective, typed string, liked []string) []discor
 
 // completeList suggests the next of some names for an option that lists them with commas in between.
 func completeList(ctx context.Context, in *discord.Interaction, r *discord.Responder, names []string) error {
-	typed := in.Command.Options.String(in.Command.Focused)
-	i := strings.LastIndex(typed, ",")
-	before, last := typed[:i+1], strings.ToLower(strings.TrimSpace(typed[i+1:]))
-	if before != "" {
-		before += " "
+	all := make([]discord.Choice, len(names))
+	for i, name := range names {
+		all[i] = discord.Choice{Name: name, Value: name}
 	}
-	var choices []discord.Choice
-	for _, name := range names {
-		if text := before + name; strings.Contains(strings.ToLower(name), last) && len(text) <= 100 && !strings.Contains(before, name+",") {
-			choices = append(choices, discord.Choice{Name: text, Value: text})
-		}
-	}
-	return late(r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]))
+	return late(r.Autocomplete(ctx, inList(all, in.Command.Options.String(in.Command.Focused))))
 }

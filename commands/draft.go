@@ -243,7 +243,11 @@ func loraLines(f *fine, between string) string {
 func tiLines(f *fine, between string) string {
 	var out []string
 	for _, t := range f.TIs {
-		out = append(out, t.Name+":"+strconv.FormatFloat(t.Strength, 'f', -1, 64))
+		line := t.Name + ":" + strconv.FormatFloat(t.Strength, 'f', -1, 64)
+		if t.InjectTI == injectNegative {
+			line += ":neg"
+		}
+		out = append(out, line)
 	}
 	return strings.Join(out, between)
 }

@@ -297,6 +297,8 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 		return e.finish(ctx)
 	case e.goAround(err, m):
 		return e.now.Add(urgentGap), false
+	case api != nil && api.Code == codeArchived && e.anew(limited, m) == nil: // which opens the thread again
+		err = nil
 	case errors.Is(err, discord.ErrUnreachable), discord.IsMissingPermission(err), api != nil && api.Code == codeArchived:
 		// The message cannot be reached any more; its person can.
 		if e.how.barred {
@@ -308,13 +310,11 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 		}
 		e.strayed = true
 		if m, err = e.s.direct(limited, e.row.Person, &e.p, m); err == nil {
+			m.Nonce = discord.NonceOf("direct", e.row.Key)
 			err = e.s.dm(limited, e.row.Person, m)
 		}
 	case api != nil && api.Code == codeOldMessage:
-		var ref discord.MessageRef
-		if ref, err = e.s.bot.SendMessage(limited, e.row.Channel, m); err == nil {
-			e.row.Message = ref.MessageID // reactions to it thank the right person
-		}
+		err = e.anew(limited, m)
 	}
 	broken := refusedForGood(err)
 	switch {
@@ -326,6 +326,17 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	}
 	e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("result not shown yet")
 	return e.retry(), false
+}
+
+// anew posts the result as another message.
+func (e *editor) anew(ctx context.Context, m discord.Message) error {
+	m.Nonce = discord.NonceOf("anew", e.row.Key)
+	ref, err := e.s.bot.SendMessage(ctx, e.row.Channel, m)
+	if err != nil {
+		return err
+	}
+	e.row.Message = ref.MessageID // reactions to it thank the right person
+	return nil
 }
 
 // smaller notes that Discord refused files for their size: the next result has less, down to none.

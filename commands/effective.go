@@ -261,9 +261,11 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 		if b, barred, err = s.blockOf(ctx, in.GuildID, in.User.ID); err != nil {
 			return Effective{}, err
 		}
-		at.restricted = in.GuildInstalled && (s.opts.Ceiling.Adult || restrictsSources(g)) && s.restricted(ctx, in)
+		if usesSources(g, chat.SourcesLinked) {
+			_, at.known = s.find(in.User.ID)
+		}
+		at.restricted = in.GuildInstalled && (s.opts.Ceiling.Adult || usesSources(g, chat.SourcesRestricted)) && s.restricted(ctx, in)
 	}
-	_, at.known = s.find(in.User.ID)
 	e := resolve(s.opts.Ceiling, g, p, at)
 	e.who, e.barred, e.block = in.User.ID, barred, b
 	e.say, e.aloud = s.say(in), s.sayAloud(in)
@@ -282,13 +284,13 @@ func (s *Set) effective(ctx context.Context, in *discord.Interaction) (Effective
 	return e, nil
 }
 
-// restrictsSources reports whether the age restriction of a channel counts somewhere in a guild for images from images.
-func restrictsSources(g chat.Guild) bool {
-	if g.Sources == chat.SourcesRestricted {
+// usesSources reports whether a rule about images from images counts somewhere in a guild.
+func usesSources(g chat.Guild, rule chat.SourceRule) bool {
+	if g.Sources == rule {
 		return true
 	}
 	for _, r := range g.Channels {
-		if r.Sources == chat.SourcesRestricted {
+		if r.Sources == rule {
 			return true
 		}
 	}

@@ -141,6 +141,21 @@ func TestRefusalsNameTheRule(t *testing.T) {
 	if p.Model != "" || p.Steps != 30 || p.Amount != 2 || p.Width*p.Height > 512*512 || p.Width%64+p.Height%64 != 0 {
 		t.Errorf("defaults do not fit: %+v", p)
 	}
+	p = params{Model: "big", Steps: 99, Amount: 9, Width: 1024, Height: 512}
+	for _, name := range []string{"model", "steps", "n", "size"} { // flags
+		p.says(name)
+	}
+	e.fit(&p, discord.OptionValues{})
+	if p.Model != "big" || p.Steps != 99 || p.Amount != 9 || p.Width != 1024 {
+		t.Errorf("what is said is changed: %+v", p)
+	}
+	p = params{Width: 512, Height: 512, from: &photo{width: 600, height: 530}}
+	p.takeShape()
+	before := p.Width * p.Height
+	e.fit(&p, discord.OptionValues{})
+	if before <= 512*512 || p.Width*p.Height > 512*512 {
+		t.Errorf("the shape of an image is %d pixels, then %d×%d", before, p.Width, p.Height)
+	}
 }
 
 func TestWhoMayUseWhat(t *testing.T) {

@@ -19,6 +19,9 @@ const (
 	choreGap   = 2 * time.Second
 	choreTime  = 30 * time.Second // for one round
 	choreBatch = 50
+	choreRow   = 5 * time.Second    // for one thing of a round
+	burnAgain  = 20 * time.Second   // before a message is removed that did not let itself be
+	choreAgain = 10 * time.Minute   // before anything else is tried again
 	keyShown   = time.Minute        // a key is shown
 	graceTime  = 7 * 24 * time.Hour // an account can be kept after all
 	wipeLater  = horde.WipeAfter + 24*time.Hour
@@ -57,7 +60,7 @@ func (s *Set) chores(ctx context.Context) {
 		case <-tick.C:
 		}
 		round, cancel := context.WithTimeout(ctx, choreTime)
-		err := errors.Join(s.burn(round), s.farewell(round), s.forgetGuilds(round), s.renewFavourites(round))
+		err := errors.Join(s.burn(round), s.farewell(round), s.forgetGuilds(round), s.renewFavourites(round), s.greetGuilds(round))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("chores are not done")
@@ -65,37 +68,54 @@ func (s *Set) chores(ctx context.Context) {
 	}
 }
 
-// burn removes the messages whose time is over.
-func (s *Set) burn(ctx context.Context) error {
-	list, err := s.fuses.due(ctx, s.now(), choreBatch)
+// eachDue does something for every document that is due. What does not work is put off, and the others go on.
+func eachDue[V any](ctx context.Context, s *Set, docs *memory[V], what string, again time.Duration, do func(context.Context, entry[V]) error) error {
+	now := s.now()
+	list, err := docs.due(ctx, now, choreBatch)
 	if err != nil {
-		return fmt.Errorf("messages to remove: %w", err)
+		return fmt.Errorf("%s: %w", what, err)
 	}
 	for _, e := range list {
-		f := e.value
-		token, err := s.deps.Unseal(f.Sealed, []byte(e.key))
-		if err == nil && s.now().Before(f.Ends) {
-			ref := discord.MessageRef{ChannelID: f.Channel, MessageID: f.Message, AppID: f.App, Token: string(token), Expires: f.Ends, Ephemeral: true}
-			if err := s.bot.DeleteMessage(ctx, ref); err != nil && !errors.Is(err, discord.ErrUnreachable) {
-				s.log.Debug().Err(err).Msg("cannot remove a private message yet")
-				continue
-			}
+		if ctx.Err() != nil {
+			return nil // they are still due in the next round
 		}
-		if _, err := s.fuses.drop(ctx, e.key); err != nil {
-			return fmt.Errorf("forget a message: %w", err)
+		failed := s.contained(ctx, what, func() error {
+			row, cancel := context.WithTimeout(ctx, choreRow)
+			defer cancel()
+			return do(row, e)
+		})
+		if failed == nil || ctx.Err() != nil {
+			continue
+		}
+		if err := docs.putOff(ctx, e.key, now.Add(again)); err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg(what + " is not put off")
 		}
 	}
 	return nil
 }
 
+// burn removes the messages whose time is over.
+func (s *Set) burn(ctx context.Context) error {
+	return eachDue(ctx, s, s.fuses, "removing a message", burnAgain, func(ctx context.Context, e entry[chat.Fuse]) error {
+		f := e.value
+		token, err := s.deps.Unseal(f.Sealed, []byte(e.key))
+		if err == nil && s.now().Before(f.Ends) {
+			ref := discord.MessageRef{ChannelID: f.Channel, MessageID: f.Message, AppID: f.App, Token: string(token), Expires: f.Ends, Ephemeral: true}
+			if err := s.bot.DeleteMessage(ctx, ref); err != nil && !errors.Is(err, discord.ErrUnreachable) {
+				return fmt.Errorf("remove a private message: %w", err)
+			}
+		}
+		if _, err := s.fuses.drop(ctx, e.key); err != nil {
+			return fmt.Errorf("forget a message: %w", err)
+		}
+		return nil
+	})
+}
+
 // farewell deletes the accounts whose time of grace is over, and wipes them when the core lets it.
 func (s *Set) farewell(ctx context.Context) error {
-	now := s.now()
-	list, err := s.farewells.due(ctx, now, choreBatch)
-	if err != nil {
-		return fmt.Errorf("accounts to delete: %w", err)
-	}
-	for _, e := range list {
+	return eachDue(ctx, s, s.farewells, "deleting an account", choreAgain, func(ctx context.Context, e entry[chat.Farewell]) error {
+		now := s.now()
 		next, err := s.goodbye(ctx, e.value)
 		if err != nil {
 			return fmt.Errorf("delete account %d: %w", e.value.User, err)
@@ -111,8 +131,8 @@ func (s *Set) farewell(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("note a deleted account: %w", err)
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // goodbye takes the next step of deleting an account, and tells when the one after it is due; zero: there is none.

@@ -4,6 +4,7 @@ package commands_test
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,7 +102,7 @@ func TestCancel(t *testing.T) {
 	r.message(sandbox.Newcomer, id, "No worker is online")
 	r.click(sandbox.Friend, id, "Cancel")
 	r.whisper(sandbox.Friend, "Only the person who asked")
-	if m := r.message(sandbox.Newcomer, id); len(m.Buttons) != 1 {
+	if m := r.message(sandbox.Newcomer, id); !slices.Contains(labels(m), "Cancel") {
 		t.Errorf("after a stranger's press the message shows %+v", m.Buttons)
 	}
 	r.click(sandbox.Newcomer, id, "Cancel")

@@ -78,7 +78,10 @@ func (d *diary) run(ctx context.Context) {
 func (d *diary) write(ctx context.Context, l logLine) {
 	ctx, cancel := context.WithTimeout(ctx, logTime)
 	defer cancel()
-	if _, err := d.s.bot.SendMessage(ctx, l.channel, discord.Message{Content: l.text}); err != nil {
-		d.s.log.Debug().Err(err).Str("guild", l.guild).Msg("cannot write to a guild's log")
-	}
+	_ = d.s.contained(ctx, "writing to the log of a guild", func() error {
+		if _, err := d.s.bot.SendMessage(ctx, l.channel, discord.Message{Content: l.text}); err != nil {
+			d.s.log.Debug().Err(err).Str("guild", l.guild).Msg("cannot write to a guild's log")
+		}
+		return nil
+	})
 }

@@ -126,14 +126,7 @@ func (o *rounds) advance(ctx context.Context, key string) (due time.Time) {
 		return due
 	}
 	due = o.s.now().Add(roleRetry)
-	_, err := o.change(ctx, key, func(x *chat.RoleGift) error {
-		if x.Created.IsZero() {
-			return errStale // it is gone
-		}
-		x.Due = due
-		return nil
-	})
-	if err != nil && !errors.Is(err, errStale) && ctx.Err() == nil {
+	if err := o.rows.putOff(ctx, key, due); err != nil && ctx.Err() == nil {
 		o.s.log.Warn().Err(err).Msg("a gift to a role is not put off")
 	}
 	return due

@@ -4,6 +4,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,18 +33,14 @@ func (s *Set) guildFamily() family {
 			if _, err := s.left.drop(ctx, g.ID); err != nil {
 				return fmt.Errorf("note a guild that was joined: %w", err)
 			}
-			return s.roles.welcomeBack(ctx, g.ID)
+			return errors.Join(s.roles.welcomeBack(ctx, g.ID), s.welcomeGuild(ctx, g))
 		})
 	}}
 }
 
 // forgetGuilds deletes what was decided in guilds that the bot left long ago.
 func (s *Set) forgetGuilds(ctx context.Context) error {
-	list, err := s.left.due(ctx, s.now(), choreBatch)
-	if err != nil {
-		return fmt.Errorf("guilds to forget: %w", err)
-	}
-	for _, e := range list {
+	return eachDue(ctx, s, s.left, "forgetting a guild", choreAgain, func(ctx context.Context, e entry[chat.LeftGuild]) error {
 		_, err := s.bot.Guild(ctx, e.key) // it may have come back while nobody was here
 		gone := discord.IsMissingPermission(err) || vanished(err)
 		if err != nil && !gone {
@@ -59,6 +56,6 @@ func (s *Set) forgetGuilds(ctx context.Context) error {
 		if _, err := s.left.drop(ctx, e.key); err != nil {
 			return fmt.Errorf("forget that a guild was left: %w", err)
 		}
-	}
-	return nil
+		return nil
+	})
 }

@@ -72,10 +72,33 @@ func (s *Set) modelsFamily() family {
 // modelFamilies are the choices of model families.
 func (s *Set) modelFamilies() []discord.Choice {
 	var out []discord.Choice
-	for _, f := range []horde.Family{horde.SD1, horde.SD2, horde.SDXL, horde.Cascade, horde.Flux, horde.Qwen, horde.ZImage} {
-		out = append(out, discord.Choice{Name: string(f), Value: string(f)})
+	for _, f := range []horde.Family{horde.SD1, horde.SD2, horde.SD2x512, horde.SDXL, horde.Cascade, horde.Flux, horde.Qwen, horde.ZImage} {
+		out = append(out, discord.Choice{Name: familyName(f), Value: string(f)})
 	}
 	return out
+}
+
+// familyName is what people call a family of image models.
+func familyName(f horde.Family) string {
+	switch f {
+	case horde.SD1:
+		return "Stable Diffusion 1.5"
+	case horde.SD2:
+		return "Stable Diffusion 2 (768)"
+	case horde.SD2x512:
+		return "Stable Diffusion 2 (512)"
+	case horde.SDXL:
+		return "Stable Diffusion XL"
+	case horde.Cascade:
+		return "Stable Cascade"
+	case horde.Flux:
+		return "Flux"
+	case horde.Qwen:
+		return "Qwen-Image"
+	case horde.ZImage:
+		return "Z-Image Turbo"
+	}
+	return string(f)
 }
 
 // firsts reads what somebody wants to see first; none when that cannot be read.
@@ -234,7 +257,7 @@ func (s *Set) modelCard(_ context.Context, _ *discord.Interaction, w words.Words
 		return sh, nil
 	}
 	ref, known := s.engine.Model(m.Name)
-	sh.fields = field(sh.fields, w.T("models.family"), string(ref.Family))
+	sh.fields = field(sh.fields, w.T("models.family"), familyName(ref.Family))
 	if known {
 		sh.fields = field(sh.fields, w.T("models.nsfw"), mark(ref.NSFW))
 		sh.fields = field(sh.fields, w.T("models.steps"), stepRange(ref.MinSteps, ref.MaxSteps))
@@ -246,17 +269,26 @@ func (s *Set) modelCard(_ context.Context, _ *discord.Interaction, w words.Words
 			sh.text = w.T("models.needssource")
 		}
 	}
-	size := "512×512"
-	if ref.Family != horde.SD1 && ref.Family != horde.SD2x512 {
-		size = "1024×1024"
-	}
-	sh.fields = field(sh.fields, w.T("models.size"), size)
+	sh.fields = field(sh.fields, w.T("models.size"), nativeSize(ref.Family))
 	if len(m.Name) <= maxFilter && !ref.NeedsSource {
 		sh.buttons = append(sh.buttons, discord.Button{
 			Label: w.T("models.with"), Emoji: "🎨", Style: discord.Primary, CustomID: discord.CustomID{Verb: verbWith, Arg: m.Name}.String(),
 		})
 	}
 	return sh, nil
+}
+
+// nativeSize is the size that a family makes best; empty for models that are not known.
+func nativeSize(f horde.Family) string {
+	switch f {
+	case horde.SD1, horde.SD2x512:
+		return "512×512"
+	case horde.SD2:
+		return "768×768"
+	case horde.SDXL, horde.Cascade, horde.Flux, horde.Qwen, horde.ZImage:
+		return "1024×1024"
+	}
+	return ""
 }
 
 // stepRange writes a range of which either end may be open.

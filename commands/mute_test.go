@@ -100,3 +100,58 @@ func TestProgressWithoutTheWordsThatAGuildForbids(t *testing.T) {
 		})
 	}
 }
+
+// A locked thread cannot be opened by posting in it.
+func TestAResultOfALockedThreadComesDirectly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	gate := make(chan struct{})
+	r.worker(gate)
+	id := r.runIn(sandbox.Newcomer, sandbox.ThreadID, "generate", map[string]any{"prompt": "red apple"}).MessageID
+	r.message(sandbox.Newcomer, id, "Being made")
+	for _, method := range []string{http.MethodPatch, http.MethodPost} {
+		path := "/messages"
+		if method == http.MethodPost {
+			path = sandbox.ThreadID + path
+		}
+		r.sand.Arm(sandbox.Fault{Kind: sandbox.Refused, Code: 50083, Method: method, Path: path, Times: -1})
+	}
+	close(gate)
+	r.see(sandbox.Newcomer, "the image", func(m sandbox.Message) bool {
+		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && len(m.Attachments) == 1
+	})
+}
+
+// Nobody knows whether a message arrived when every answer is lost: the result comes once all the same.
+func TestAResultComesDirectlyOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		code    int
+		channel string
+	}{
+		"as a direct message":         {50013, sandbox.DMChannel(sandbox.Newcomer)},
+		"anew, as the message is old": {30046, sandbox.ChannelID},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			gate := make(chan struct{})
+			r.worker(gate)
+			id := r.generate(sandbox.Newcomer, nil)
+			r.message(sandbox.Newcomer, id, "Being made")
+			r.sand.Arm(sandbox.Fault{Kind: sandbox.Refused, Code: c.code, Method: http.MethodPatch, Times: -1})
+			r.sand.Arm(sandbox.Fault{Kind: sandbox.CutAnswer, Method: http.MethodPost, Path: c.channel + "/messages", Times: 5}) // as often as one sending tries
+			close(gate)
+			r.closed()
+			shown := 0
+			for _, m := range r.sand.Messages(c.channel, sandbox.Newcomer) {
+				if m.ID != id && len(m.Attachments) > 0 {
+					shown++
+				}
+			}
+			if shown != 1 {
+				t.Errorf("the result is shown %d times", shown)
+			}
+		})
+	}
+}

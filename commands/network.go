@@ -29,6 +29,7 @@ type network struct {
 	switches *memory[chat.Switches]
 	announce *memory[chat.Announcement]
 	draining atomic.Bool // until the process ends
+	drained  atomic.Bool // operators were told that nothing is running any more
 	wake     chan struct{}
 }
 
@@ -177,14 +178,13 @@ func (s *Set) runAnnouncements(ctx context.Context) {
 	tick := time.NewTicker(announceEvery)
 	defer tick.Stop()
 	for {
+		s.tellDrained(ctx)
 		due, err := s.network.announce.due(ctx, s.now(), 10)
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("cannot read announcements")
 		}
 		for _, a := range due {
-			if err := s.announce(ctx, a.key, a.value); err != nil && ctx.Err() == nil {
-				s.log.Warn().Err(err).Msg("an announcement broke off")
-			}
+			_ = s.contained(ctx, "an announcement", func() error { return s.announce(ctx, a.key, a.value) }) // it goes on later
 		}
 		select {
 		case <-ctx.Done():

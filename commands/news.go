@@ -190,7 +190,7 @@ func (s *Set) feed(ctx context.Context, f chat.NewsFeed, pieces []NewsPiece) err
 		_, err := s.bot.SendMessage(ctx, f.Channel, discord.Message{Embeds: []discord.Embed{{
 			Title: discord.Clip("📰 "+p.Title, discord.MaxEmbedTitle), Description: discord.Clip(p.Markdown, discord.MaxEmbedDescription),
 			Color: embedColor, Time: p.Date,
-		}}})
+		}}, Nonce: discord.NonceOf("news", f.Channel, p.Date.Format(time.RFC3339), p.Title)})
 		if err == nil {
 			continue
 		}

@@ -21,6 +21,7 @@ import (
 const (
 	operatorCommand = "operator"
 	verbAnnounce    = "oa" // the form, and the button that sends what it says
+	verbDrain       = "od" // looks again how much is running
 	maxAnnounce     = 3000 // characters
 	maxBanDays      = 30   // as long as the core takes
 )
@@ -57,6 +58,7 @@ func (s *Set) operatorFamily() family {
 			rt.Command(operatorCommand+" "+path, discord.Route{Handle: s.answered(s.operators(h)), Private: true})
 		}
 		rt.Modal(verbAnnounce, discord.Route{Handle: s.answered(s.operators(s.opPreview)), Private: true})
+		rt.Component(verbDrain, discord.Route{Handle: s.answered(s.operators(s.pressDrain)), Private: true})
 		rt.Component(verbAnnounce, discord.Route{Handle: s.answered(s.operators(s.opSend)), Private: true})
 	}}
 }
@@ -269,14 +271,41 @@ func (s *Set) opFlags(ctx context.Context, c *operatorCall) error {
 func (s *Set) opDrain(ctx context.Context, c *operatorCall) error {
 	stop := c.in.Command.Options.Bool("stop", false)
 	s.network.draining.Store(!stop)
+	s.network.drained.Store(stop)
 	if stop {
 		return c.tell(ctx, c.w.T("operator.drain.off"))
 	}
+	return c.r.Reply(ctx, s.drainMessage(c.w))
+}
+
+// pressDrain looks again how much is still running.
+func (s *Set) pressDrain(ctx context.Context, c *operatorCall) error {
+	if !s.network.draining.Load() {
+		return c.r.Update(ctx, private(c.w.T("operator.drain.off")))
+	}
+	return c.r.Update(ctx, s.drainMessage(c.w))
+}
+
+// drainMessage says how much is still running before a restart.
+func (s *Set) drainMessage(w words.Words) discord.Message {
 	n := s.follow.following()
 	if n == 0 {
-		return c.tell(ctx, c.w.T("operator.drain.ready"))
+		s.network.drained.Store(true) // somebody knows
+		return private(w.T("operator.drain.ready"))
 	}
-	return c.tell(ctx, c.w.T("operator.drain.on", "Count", n))
+	m := private(w.T("operator.drain.on", "Count", n))
+	m.Components = []discord.Row{{Buttons: []discord.Button{{
+		Label: w.T("common.refresh"), Style: discord.Secondary, CustomID: discord.CustomID{Verb: verbDrain}.String(),
+	}}}}
+	return m
+}
+
+// tellDrained writes into the log of the operators' guild once nothing is running any more, after they asked for that.
+func (s *Set) tellDrained(ctx context.Context) {
+	if s.network.draining.Load() && s.follow.following() == 0 && s.network.drained.CompareAndSwap(false, true) {
+		s.log.Warn().Msg("nothing is running any more: ready to restart")
+		s.logTo(ctx, s.opts.OperatorGuild, func(w words.Words) string { return w.T("operator.drain.log") })
+	}
 }
 
 func (s *Set) opAnnounce(ctx context.Context, c *operatorCall) error {

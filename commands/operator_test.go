@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"stablemate/commands"
 	"stablemate/commands/chat"
 	"stablemate/horde"
 	"stablemate/horde/engine"
@@ -104,6 +105,37 @@ func TestOperatorsSwitchFeaturesAndDrain(t *testing.T) {
 	}
 	r.react(sandbox.Newcomer, m.ID, "🙏")
 	r.stays(sandbox.Newcomer, r.user(sandbox.Newcomer).Balance)
+}
+
+func TestOperatorsHearThatNothingIsRunningAnyMore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.Support = "https://help.example/" })
+	r.operator(sandbox.Admin)
+	log := r.logged()
+	gate := make(chan struct{}, 1)
+	r.worker(gate)
+	id := r.generate(sandbox.Newcomer, nil)
+	r.message(sandbox.Newcomer, id, "Being made")
+	on := r.run(sandbox.Admin, "operator drain", nil).MessageID
+	r.message(sandbox.Admin, on, "1 request is still running")
+	gate <- struct{}{}
+	r.result(sandbox.Newcomer, id, 1)
+	log("Everything that was running is done")
+	r.click(sandbox.Admin, on, "Refresh")
+	r.message(sandbox.Admin, on, "ready to restart")
+
+	r.run(sandbox.Newcomer, "about", nil)
+	r.whisper(sandbox.Newcomer, "Help: https://help.example/")
+	pony := r.p.engine.Workers(true)[0]
+	if _, err := engine.Do(r.ctx(), r.p.engine, horde.SetWorker{Worker: pony.ID, By: r.user(sandbox.Admin).ID, Paused: new(true)}); err != nil {
+		t.Fatal(err)
+	}
+	r.run(sandbox.Admin, "workers info", map[string]any{"worker": pony.Offer.Name})
+	r.whisper(sandbox.Admin, "Paused by moderators")
+	r.run(sandbox.Newcomer, "workers info", map[string]any{"worker": pony.Offer.Name})
+	if m := r.whisper(sandbox.Newcomer, pony.Offer.Name); holds(m, []string{"Paused by moderators"}) {
+		t.Error("everybody is told that a worker is paused")
+	}
 }
 
 func TestAnAnnouncementReachesEveryLogChannelOnce(t *testing.T) {

@@ -43,6 +43,7 @@ type params struct {
 
 	from, mask *photo   // images that are still to be kept
 	extra      []*photo // further ones
+	shaped     bool     // the size is that of a source image, and nobody said it
 
 	// What the rules of the place made of it when it was asked for.
 	Models []string `json:"models,omitempty"` // those that any model may be

@@ -257,7 +257,11 @@ func (s *Set) mayParty(ctx context.Context, in *discord.Interaction) error {
 	if running >= rules.Most {
 		return tell(w.T("party.many", "Most", rules.Most))
 	}
-	return nil
+	need := discord.ViewChannel | discord.SendInThreads | discord.AttachFiles
+	if !in.Threaded() {
+		need |= discord.CreateThreads
+	}
+	return lacks(in, w, "operator.feature.parties", need)
 }
 
 // partyConfirmed begins the party of a draft. First the kudos are set aside, for an hour; a thread is made; and only when

@@ -95,6 +95,28 @@ func TestAPartyThanksItsGuestsAndEndsByItself(t *testing.T) {
 	r.whisper(sandbox.Newcomer, "This party is over")
 }
 
+func TestTheRulesOfAPartyArePinnedWhileItRuns(t *testing.T) {
+	t.Parallel()
+	for name, mayPin := range map[string]bool{"where the bot may pin": true, "where it may not": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t, nil)
+			r.login(sandbox.Newcomer)
+			if !mayPin {
+				r.permissionsOfBot(1<<10 | 1<<11 | 1<<15 | 1<<38)
+			}
+			thread := r.party(sandbox.Newcomer, map[string]any{"name": "Apples", "budget": 0})
+			rules := func() sandbox.Message { return r.inThread(sandbox.Friend, thread, "Welcome!") }
+			r.eventually("the rules are pinned", func() bool {
+				return mayPin && rules().Pinned || !mayPin && strings.Contains(r.logs.String(), "rules of a party are not pinned")
+			})
+			r.click(sandbox.Newcomer, r.runIn(sandbox.Newcomer, thread, "party end", nil).MessageID, "End it")
+			r.inThread(sandbox.Friend, thread, "Apples** is over")
+			r.eventually("the rules are not pinned any more", func() bool { return !rules().Pinned })
+		})
+	}
+}
+
 func TestAHostLooksAfterAParty(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

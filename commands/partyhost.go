@@ -80,7 +80,7 @@ func (h *host) pass(ctx context.Context) {
 		log := h.s.log.With().Str("party", x.key).Logger()
 		err := contain.Call(ctx, log, "looking after a party", func() error { return h.step(ctx, x.key, x.value) })
 		if err != nil && ctx.Err() == nil {
-			if _, err := h.s.changeParty(ctx, x.key, func(p *chat.Party) error { p.Due = now.Add(partyAgain); return nil }); err != nil {
+			if err := h.s.parties.putOff(ctx, x.key, now.Add(partyAgain)); err != nil {
 				log.Warn().Err(err).Msg("nor is it put off")
 			}
 		}
@@ -128,7 +128,7 @@ func (h *host) step(ctx context.Context, id string, p chat.Party) (err error) {
 	return nil
 }
 
-// begin makes the purse of a party last as long as the party, and posts its rules.
+// begin makes the purse of a party last as long as the party, and posts and pins its rules.
 func (h *host) begin(ctx context.Context, id string, p chat.Party) error {
 	p, err := h.keepPurse(ctx, id, p)
 	if err != nil {
@@ -142,16 +142,21 @@ func (h *host) begin(ctx context.Context, id string, p chat.Party) error {
 	if p.Ping != "" {
 		rules.Content, rules.Pings = roleMention(p.Ping)+" "+rules.Content, []string{p.Ping}
 	}
-	if _, err := h.s.bot.SendMessage(ctx, id, rules); err != nil && !discord.IsMissingPermission(err) && !vanished(err) {
+	ref, err := h.s.bot.SendMessage(ctx, id, rules)
+	if err != nil && !discord.IsMissingPermission(err) && !vanished(err) {
 		return fmt.Errorf("post the rules of a party: %w", err)
 	}
-	_, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
+	if _, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
+		x.Rules = ref.MessageID
 		if x.Begins = false; x.Stage == chat.PartyRunning {
 			x.Due = x.Ends
 		}
 		return nil
-	})
-	return err
+	}); err != nil {
+		return err
+	}
+	h.pin(ctx, id, ref.MessageID)
+	return nil
 }
 
 // keepPurse makes the purse of a party last as long as the party. Where its kudos went back while nobody was here, they are
@@ -218,11 +223,32 @@ func (h *host) end(ctx context.Context, id string, p chat.Party) error {
 		}
 		h.notify(ctx, id, p, given)
 	}
+	h.unpin(ctx, id, p)
 	_, err = h.s.changeParty(ctx, id, func(x *chat.Party) error {
 		x.Stage, x.Due = chat.PartyOver, h.s.now().Add(partyWait)
 		return nil
 	})
 	return err
+}
+
+// pin pins the rules of a party, where the bot may do that. It is best effort.
+func (h *host) pin(ctx context.Context, id, message string) {
+	if message == "" {
+		return
+	}
+	if err := h.s.bot.PinMessage(ctx, id, message); err != nil {
+		h.s.log.Info().Err(err).Str("party", id).Msg("the rules of a party are not pinned")
+	}
+}
+
+// unpin takes the rules down. It is best effort.
+func (h *host) unpin(ctx context.Context, id string, p chat.Party) {
+	if p.Rules == "" {
+		return
+	}
+	if err := h.s.bot.UnpinMessage(ctx, id, p.Rules); err != nil {
+		h.s.log.Info().Err(err).Str("party", id).Msg("the rules of a party stay pinned")
+	}
 }
 
 // favourite finds the favourite picture. waits says that somebody has to be asked first.
@@ -342,7 +368,9 @@ func (h *host) tell(ctx context.Context, id string, p chat.Party, given kudos.Am
 	}
 	order := best(&p)
 	results = append(results, h.gallery(h.s.partyWords(&p), id, &p, order)...)
-	m := discord.Message{Content: discord.Clip(lines(results...), discord.MaxContent), Files: h.pictures(ctx, id, &p, order)}
+	m := discord.Message{
+		Content: discord.Clip(lines(results...), discord.MaxContent), Files: h.pictures(ctx, id, &p, order), Nonce: discord.NonceOf("party", id),
+	}
 	_, err := h.s.bot.SendMessage(ctx, id, m)
 	if err != nil && len(m.Files) > 0 && (discord.IsTooLarge(err) || discord.IsMissingPermission(err)) {
 		m.Files = nil

@@ -27,7 +27,7 @@ func (s *Set) partyRulesCommand() discord.SubcommandSpec {
 		s.option("most", "server.opt.partymost", discord.OptionInteger, between(1, mostParties)),
 		s.option("days", "server.opt.partydays", discord.OptionInteger, between(1, maxPartyDays)),
 		s.option("channel", "server.opt.partychannel", discord.OptionChannel, func(o *discord.OptionSpec) {
-			o.ChannelTypes = []int{discord.TextChannel, discord.AnnouncementChannel}
+			o.ChannelTypes = []int{discord.TextChannel, discord.AnnouncementChannel, discord.ForumChannel} // parties are in their posts
 		}),
 		s.option("ping", "server.opt.partyping", discord.OptionRole),
 		s.option("clear", "server.opt.clear", discord.OptionBoolean))

@@ -91,6 +91,7 @@ func (p *params) takeShape() {
 	if pic := p.from; pic != nil && pic.width > 0 && pic.height > 0 {
 		p.Width, p.Height = shape(pic.width, pic.height, p.Width*p.Height)
 		p.says("size")
+		p.shaped = true
 	}
 }
 

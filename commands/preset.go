@@ -64,7 +64,7 @@ func (s *Set) presetFor(ctx context.Context, in *discord.Interaction, name strin
 // recent lists somebody's last requests for images and texts, the newest first. Deleted ones, and those about images that
 // are there, have nothing to keep, and copies in galleries are no requests.
 func (s *Set) recent(ctx context.Context, person string) ([]entry[params], error) {
-	rows, err := s.deps.Docs.PastMessages(ctx, person, maxLookedAt)
+	rows, err := s.deps.Docs.MessagesOfPerson(ctx, person, maxLookedAt) // those that are running, too
 	if err != nil {
 		return nil, fmt.Errorf("requests of a person: %w", err)
 	}

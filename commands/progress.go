@@ -280,8 +280,7 @@ func (f *follower) run(ctx context.Context) error {
 			}
 			f.hear(news.Events())
 		case <-resume.C:
-			if err := f.resume(ctx); err != nil {
-				f.s.log.Error().Err(err).Msg("cannot read the open messages, trying again")
+			if f.s.contained(ctx, "reading the open messages", func() error { return f.resume(ctx) }) != nil { // it is tried again
 				resume.Reset(pause)
 				pause = min(2*pause, resumeMost)
 			}

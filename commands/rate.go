@@ -119,7 +119,7 @@ func (s *Set) rate(ctx context.Context, in *discord.Interaction, r *discord.Resp
 	if err != nil {
 		return err
 	}
-	m := s.ratePanel(e.say, v, "")
+	m := s.ratePanel(e, v, "")
 	m.Ephemeral = true
 	return r.Reply(ctx, m)
 }
@@ -186,7 +186,8 @@ func thanks(w words.Words, a kudos.Amount) string {
 }
 
 // ratePanel shows an image with its buttons, or why there is none. note is about what came before.
-func (s *Set) ratePanel(w words.Words, v ratings.View, note string) discord.Message {
+func (s *Set) ratePanel(e Effective, v ratings.View, note string) discord.Message {
+	w := e.say
 	today := "-# " + w.T("rate.today", "Today", v.Today, "Daily", v.Daily, "Votes", v.Votes)
 	if v.Why != ratings.WhyNot {
 		key := map[ratings.Why]string{
@@ -203,7 +204,7 @@ func (s *Set) ratePanel(w words.Words, v ratings.View, note string) discord.Mess
 	m := discord.Message{
 		Content: lines(note, w.T("rate.ask"), today),
 		Files: []discord.File{{
-			Name: "rate-" + strconv.FormatInt(v.Seq, 10) + ending, ContentType: kind, Data: v.Data, Description: w.T("rate.alt"), Spoiler: v.Image.NSFW,
+			Name: "rate-" + strconv.FormatInt(v.Seq, 10) + ending, ContentType: kind, Data: v.Data, Description: w.T("rate.alt"), Spoiler: v.Image.NSFW || e.spoiler,
 		}},
 	}
 	m.Components = append(ratingRows(func(n int) discord.Button {
@@ -326,7 +327,7 @@ func (s *Set) answerRating(ctx context.Context, in *discord.Interaction, r *disc
 	case a.Kind == ratings.Rated:
 		note = e.say.T("rate.tookbare", "Stars", stars(a.Rating))
 	}
-	return r.Update(ctx, s.ratePanel(e.say, out.Next, note))
+	return r.Update(ctx, s.ratePanel(e, out.Next, note))
 }
 
 func stars(n int) string {
@@ -340,7 +341,7 @@ func (s *Set) showRating(ctx context.Context, r *discord.Responder, who ratings.
 	if err != nil {
 		return err
 	}
-	return r.Update(ctx, s.ratePanel(e.say, v, note))
+	return r.Update(ctx, s.ratePanel(e, v, note))
 }
 
 // pressRateDo is every other button of the panel.
@@ -372,7 +373,7 @@ func (s *Set) pressRateDo(ctx context.Context, in *discord.Interaction, r *disco
 		case err != nil:
 			return err
 		}
-		return r.Update(ctx, s.ratePanel(e.say, v, e.say.T("rate.undone")))
+		return r.Update(ctx, s.ratePanel(e, v, e.say.T("rate.undone")))
 	case doStop:
 		mine, err := s.deps.Ratings.Mine(ctx, who.User)
 		if err != nil {
@@ -403,6 +404,9 @@ func (s *Set) ratingSheet(ctx context.Context, in *discord.Interaction, w words.
 			"Today", mine.Today, "Daily", mine.Daily)}
 		if mine.Checks > 0 {
 			text = append(text, w.T("rate.stats.checks", "Agreed", mine.Agreed, "Checks", mine.Checks))
+		}
+		if mine.Streak > 0 {
+			text = append(text, w.T("rate.stats.streak", "Count", mine.Streak))
 		}
 		if mine.Why != ratings.WhyNot {
 			text = append(text, w.T("rate.stats.paused", "Time", moment(mine.Until)))

@@ -77,7 +77,7 @@ func TestPeopleRateOneImageAfterTheOther(t *testing.T) {
 	r.message(sandbox.Newcomer, m.ID, "You have rated everything")
 
 	r.run(sandbox.Newcomer, "ratings stats", nil)
-	r.whisper(sandbox.Newcomer, "You: 2 images, 2 of them with artifacts\n20 kudos in all\n3 of 500 today", "This server: 2 ratings", "stablemate-chat: 2")
+	r.whisper(sandbox.Newcomer, "You: 2 images, 2 of them with artifacts\n20 kudos in all\n3 of 500 today", "1 day with ratings", "This server: 2 ratings", "stablemate-chat: 2")
 	r.run(sandbox.Newcomer, "ratings datasets", nil)
 	r.whisper(sandbox.Newcomer, "**old-ones**: 3 images", "2 ratings")
 	r.run(sandbox.Newcomer, "ratings leaderboard", nil)
@@ -107,6 +107,20 @@ func TestAnOldPanelShowsWhatIsOnTheDesk(t *testing.T) {
 	r.message(sandbox.Newcomer, first.ID, "Another image was shown", "2 of 500 today")
 	r.click(sandbox.Newcomer, first.ID, "Stop")
 	r.message(sandbox.Newcomer, first.ID, "Today you answered 2 times and got 10 kudos")
+}
+
+func TestAGuildThatHidesImagesHidesThoseToRate(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.stock(3)
+	value := []byte(`{"spoiler":true}`)
+	if _, err := r.p.store.SaveDoc(r.ctx(), chat.Doc{Kind: chat.KindGuild, Key: sandbox.GuildID, Guild: sandbox.GuildID, Value: value}); err != nil {
+		t.Fatal(err)
+	}
+	r.run(sandbox.Newcomer, "rate", nil)
+	if m := r.panel(sandbox.Newcomer, "How do you like this image?"); len(m.Attachments) != 1 || !strings.HasPrefix(m.Attachments[0].Filename, "SPOILER_") {
+		t.Errorf("the image is %+v", m.Attachments)
+	}
 }
 
 func TestAPauseIsExplained(t *testing.T) {

@@ -104,18 +104,21 @@ func (p *params) bounds(w words.Words) error {
 	return nil
 }
 
-// fit makes what nobody asked for, the defaults, fit into what is allowed here.
+// fit makes what nobody asked for, the defaults, fit into what is allowed here. What is written as flags is asked for, too.
 func (e *Effective) fit(p *params, o discord.OptionValues) {
-	if !o.Has("model") && p.Model != "" && !e.serves(p.Model) {
+	said := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(n string) bool { return o.Has(n) || slices.Contains(p.Said, n) })
+	}
+	if !said("model") && p.Model != "" && !e.serves(p.Model) {
 		p.Model = ""
 	}
-	if n := e.limits.Steps; n > 0 && !o.Has("steps") {
+	if n := e.limits.Steps; n > 0 && !said("steps") {
 		p.Steps = min(p.Steps, n)
 	}
-	if n := e.limits.Amount; n > 0 && !o.Has("amount") {
+	if n := e.limits.Amount; n > 0 && !said("amount", "n") {
 		p.Amount = min(p.Amount, n)
 	}
-	if n := e.limits.Pixels; n > 0 && !o.Has("size") {
+	if n := e.limits.Pixels; n > 0 && (p.shaped || !said("size", "width", "height")) {
 		p.Width, p.Height = squeeze(p.Width, p.Height, n)
 	}
 }

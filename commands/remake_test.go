@@ -60,15 +60,13 @@ func TestARefusalAfterTheAcknowledgementLeavesNothingBehind(t *testing.T) {
 	r.worker(nil)
 	m := r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
 	r.closed()
-	made, _ := r.latest(sandbox.Newcomer)["made"].([]any)
-	if err := r.images.Delete(r.ctx(), made[0].(map[string]any)["blob"].(string)); err != nil {
-		t.Fatal(err)
-	}
 	r.slow.Store(int64(2500 * time.Millisecond)) // each read
-	r.click(sandbox.Friend, m.ID, "Vary strongly")
-	r.whisper(sandbox.Friend, "🙅")
 	r.run(sandbox.Admin, "remix", map[string]any{"prompt": "red apple", "link": "http://169.254.169.254/latest.png"})
 	r.whisper(sandbox.Admin, "I cannot read the image")
+	r.unsafe.Store(true)
+	r.click(sandbox.Friend, m.ID, "Again")
+	r.whisper(sandbox.Friend, "Something went wrong")
+	r.unsafe.Store(false)
 	for _, who := range []string{sandbox.Friend, sandbox.Admin} {
 		for _, m := range r.sand.Messages(sandbox.ChannelID, who) {
 			if strings.Contains(m.Content, "Taking down") {

@@ -231,12 +231,33 @@ func (m *memory[V]) dropIf(ctx context.Context, key string, over func(v *V) bool
 	}
 	w := m.ask(key)
 	there, err := m.docs.DeleteDocAt(ctx, m.kind, key, r.doc.Version)
-	heard := err
-	if !there {
-		heard = errors.Join(err, chat.ErrChanged)
+	if err == nil && !there {
+		m.wrote(key, w, remembered[V]{}, chat.ErrChanged) // another version is there, or none
+		return false, nil
 	}
-	m.wrote(key, w, remembered[V]{}, heard)
+	m.wrote(key, w, remembered[V]{}, err)
 	return there, err
+}
+
+// putOff makes a document due later, readable or not. One that another process changes meanwhile is left to that.
+func (m *memory[V]) putOff(ctx context.Context, key string, due time.Time) error {
+	done, err := m.changing.take(ctx, key)
+	if err != nil {
+		return fmt.Errorf("put off %s: %w", m.kind, err)
+	}
+	defer done()
+	d, found, err := m.docs.Doc(ctx, m.kind, key)
+	if err != nil || !found {
+		return err
+	}
+	d.Due = due
+	w := m.ask(key)
+	_, err = m.docs.SaveDoc(ctx, d)
+	m.wrote(key, w, remembered[V]{}, chat.ErrChanged) // nothing is at hand of what may be unreadable
+	if errors.Is(err, chat.ErrChanged) {
+		return nil
+	}
+	return err
 }
 
 // entry is a document of a list.

@@ -96,7 +96,7 @@ func TestNothingStaleStaysAtHand(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			st, err := store.Open(t.Context(), store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db"), Log: zerolog.Nop(), Now: time.Now}) //nolint:forbidigo // any clock will do
+			st, err := store.Open(t.Context(), store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db"), Log: zerolog.Nop(), Now: time.Now})
 			if err != nil {
 				t.Fatal(err)
 			}

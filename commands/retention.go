@@ -151,11 +151,17 @@ func (s *Set) erasePrompts(ctx context.Context, person string) (erased int, err 
 
 // erasePrompt erases the words of one request. over says that nothing is left to do about it.
 func (s *Set) erasePrompt(ctx context.Context, row chat.Message) (n int, over bool, err error) {
-	var p params
-	switch {
-	case row.Open:
+	if row.Open {
 		return 0, false, nil
-	case isGone(row), json.Unmarshal(row.Params, &p) != nil, !p.erase():
+	}
+	var p params
+	if isGone(row) {
+		return 0, true, nil
+	}
+	if err := json.Unmarshal(row.Params, &p); err != nil {
+		return 0, true, nil //nolint:nilerr // what cannot be read is of no use to anybody, and goes with its row
+	}
+	if !p.erase() {
 		return 0, true, nil
 	}
 	params, err := json.Marshal(p)

@@ -112,12 +112,13 @@ type rig struct {
 	jumped   atomic.Int64
 	opts     commands.Options
 	p        *process
-	database string      // of PostgreSQL, see storeOptions
-	web      sync.Map    // files elsewhere, by address
-	harsh    atomic.Bool // processes end in the middle of what they do
-	unsafe   atomic.Bool // rows of messages cannot be saved
-	public   atomic.Bool // people reach the horde: there are links to images
-	slow     atomic.Int64
+	database string       // of PostgreSQL, see storeOptions
+	web      sync.Map     // files elsewhere, by address
+	harsh    atomic.Bool  // processes end in the middle of what they do
+	unsafe   atomic.Bool  // rows of messages cannot be saved
+	public   atomic.Bool  // people reach the horde: there are links to images
+	slow     atomic.Int64 // nanoseconds that reading takes longer
+	stiff    atomic.Int64 // nanoseconds that writing takes longer
 	trip     tripwire
 	keys     chan string // API keys that were made
 	news     atomic.Pointer[[]commands.NewsPiece]
@@ -135,6 +136,7 @@ type messages struct {
 	*store.Store
 	broken *atomic.Bool
 	slow   *atomic.Int64
+	stiff  *atomic.Int64
 }
 
 // docs is the store, or a slow one.
@@ -171,6 +173,9 @@ func dawdle(ctx context.Context, slow *atomic.Int64) error {
 func (m messages) SaveMessage(ctx context.Context, row chat.Message) error {
 	if m.broken.Load() {
 		return errors.New("disk full")
+	}
+	if err := dawdle(ctx, m.stiff); err != nil {
+		return err
 	}
 	return m.Store.SaveMessage(ctx, row)
 }
@@ -319,7 +324,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			}
 			return out, err
 		},
-		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow}, Docs: docs{st, &r.slow, &r.trip}, Images: r.album, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
+		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow, &r.stiff}, Docs: docs{st, &r.slow, &r.trip}, Images: r.album, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
 		News: func() []commands.NewsPiece {
 			if list := r.news.Load(); list != nil {
 				return slices.Clone(*list)
@@ -559,7 +564,7 @@ func (r *rig) worker(gate chan struct{}) *worker {
 
 func (w *worker) offer() horde.Pop {
 	return horde.Pop{Owner: w.owner.ID, Amount: 1, Offer: horde.Offer{
-		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:13:test", Threads: 1, MaxPixels: 1 << 20, Img2Img: true, Painting: true, NSFW: w.adult.Load(),
+		Name: "Pony", Models: []string{model}, BridgeAgent: "AI Horde Worker reGen:13:test", Threads: 1, MaxPixels: 1 << 20, Lora: true, Img2Img: true, Painting: true, NSFW: w.adult.Load(),
 	}}
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/horde"
+	"stablemate/internal/contain"
 )
 
 // Bounds of the roles that follow people.
@@ -32,6 +32,7 @@ const (
 	rolePauseTime  = 24 * time.Hour   // before a role that could not be given is tried again
 	roleRetryFirst = time.Minute      // before somebody is tried again; doubles
 	roleRetryMost  = 6 * time.Hour
+	roleSlowest    = 7 // times that the pace of a guild halves while nothing works there
 	passHour       = 2 // UTC: passes begin from then on
 	passSpread     = 6 * time.Hour
 	tickEvery      = time.Minute
@@ -57,6 +58,7 @@ type roleEngine struct {
 	actsFor map[horde.UserID]string // who acts for an account that is not their own
 	pending map[horde.UserID]bool   // accounts with news; true for those that cannot wait
 	heard   map[horde.UserID]time.Time
+	slot    time.Time            // when Discord may be asked next, for any guild
 	shut    map[string]time.Time // guilds that are left alone until then: Discord says that the bot is not there
 }
 
@@ -244,7 +246,7 @@ func (e *roleEngine) run(ctx context.Context) {
 			}
 			e.hear(sub.Events())
 		case <-look.C:
-			e.lookUp(ctx)
+			_ = e.s.contained(ctx, "looking up accounts with news", func() error { e.lookUp(ctx); return nil })
 		case <-tick.C:
 			if e.noneActive() {
 				e.begin(ctx)
@@ -391,38 +393,52 @@ func (e *roleEngine) isActive(guild string) bool {
 
 // work is the goroutine of a guild: it ends when there is nothing left to do.
 func (e *roleEngine) work(ctx context.Context, guild string) {
-	defer func() {
-		if p := recover(); p != nil {
-			e.s.log.Error().Str("stack", string(debug.Stack())).Msgf("looking at roles panicked: %v", p)
-			e.retire(guild, true)
-		}
-	}()
 	var pass passRun
+	log, fails := e.s.log.With().Str("guild", guild).Logger(), 0
 	for ctx.Err() == nil {
 		if e.away(guild) {
 			e.leave(ctx, guild)
 			return
 		}
 		person, look, ok := e.next(guild)
-		asked := false
-		var err error
-		switch {
-		case ok:
-			asked, err = e.look(ctx, guild, person, look, &pass)
-		case e.passingNow(guild):
-			asked, err = e.passStep(ctx, guild, &pass)
-		case e.retire(guild, false):
+		asked, over := false, false
+		err := contain.Call(ctx, log, "looking at somebody's roles", func() (err error) {
+			switch {
+			case ok:
+				asked, err = e.look(ctx, guild, person, look, &pass)
+			case e.passingNow(guild):
+				asked, err = e.passStep(ctx, guild, &pass)
+			default:
+				over = e.retire(guild, false)
+			}
+			return err
+		})
+		if over {
 			return
 		}
-		if err != nil && ctx.Err() == nil {
-			e.s.log.Warn().Err(err).Str("guild", guild).Msg("cannot look at somebody's roles")
-			asked = true // at the usual pace
+		if fails++; err == nil {
+			fails = 0
 		}
-		if asked && sleepUntil(ctx, e.s.opts.RolePace) {
+		if (asked || err != nil) && sleepUntil(ctx, e.pause()<<min(fails, roleSlowest)) {
 			break
 		}
 	}
 	e.retire(guild, true)
+}
+
+// pause is how long a guild waits that has just asked Discord: its own pace, and longer when many guilds are busy.
+func (e *roleEngine) pause() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.s.now()
+	if e.slot.Before(now) {
+		e.slot = now
+	}
+	e.slot = e.slot.Add(e.s.opts.RoleGap)
+	if most := now.Add(maxRoleGuilds * e.s.opts.RoleGap); e.slot.After(most) { // also when the clock was put back
+		e.slot = most
+	}
+	return max(e.s.opts.RolePace, e.slot.Sub(now))
 }
 
 // sleepUntil waits, and reports whether ctx ended.

@@ -18,7 +18,7 @@ func TestWhichGuildsHaveRulesIsAskedAtAnyTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := newRoleEngine(&Set{bot: bot, now: time.Now}) //nolint:forbidigo // any clock will do
+	e := newRoleEngine(&Set{bot: bot, now: time.Now})
 	if !e.noneActive() {
 		t.Error("there are guilds with rules from the beginning")
 	}

@@ -139,6 +139,11 @@ func (s *Set) serverOverview(ctx context.Context, in *discord.Interaction) (disc
 		pauses = append(pauses, s.pauseLine(w, p))
 		liftable = liftable || p.mayLift(in.User.ID)
 	}
+	storm, err := s.strikeRows(ctx, w, in.GuildID, "")
+	if err != nil {
+		return discord.Message{}, err
+	}
+	pauses = append(storm, pauses...)
 	for _, b := range barred {
 		blocks = append(blocks, s.blockLine(w, b.value))
 	}

@@ -205,6 +205,8 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 			return fmt.Errorf("settings of a guild: %w", err)
 		}
 		return r.Modal(ctx, serverForm(w, rulesOf(g, scope), scope, head, tail))
+	case head == pressLift:
+		return s.liftPauses(ctx, in, r)
 	case head == sectionPlaces:
 		return s.pressPlace(ctx, in, r, tail)
 	case head == sectionGeneral && tail == "log":
@@ -237,8 +239,6 @@ func (s *Set) pressServer(ctx context.Context, in *discord.Interaction, r *disco
 			}
 			return r.Update(ctx, s.serverPanel(w, g, wholeGuild, sectionGeneral))
 		}
-	case pressLift:
-		return s.liftPauses(ctx, in, r)
 	}
 	section := head
 	if head == "section" {

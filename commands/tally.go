@@ -105,14 +105,14 @@ func (t *tallies) save(ctx context.Context, first made) {
 		}
 	}
 	for key, part := range parts {
-		_, err := t.docs.change(ctx, key, whose[key], func(v *chat.Tally) error {
-			for _, m := range part {
-				v.Add(m.at, m.images, m.models)
-			}
-			return nil
+		_ = t.s.contained(ctx, "counting results", func() error {
+			_, err := t.docs.change(ctx, key, whose[key], func(v *chat.Tally) error {
+				for _, m := range part {
+					v.Add(m.at, m.images, m.models)
+				}
+				return nil
+			})
+			return err
 		})
-		if err != nil {
-			t.s.log.Warn().Err(err).Msg("results are not counted")
-		}
 	}
 }

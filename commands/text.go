@@ -344,10 +344,17 @@ func (s *Set) completeText(ctx context.Context, in *discord.Interaction, r *disc
 	}
 	e = e.ofTexts()
 	var choices []discord.Choice
+	w, reaches := s.say(in), s.textReaches()
 	for _, m := range s.engine.ModelsOf(horde.Scribe) {
-		if e.serves(m.Name) && utf8.RuneCountInString(m.Name) <= maxModel && strings.Contains(strings.ToLower(m.Name), typed) {
-			choices = append(choices, discord.Choice{Name: discord.Clip(plain(voice{s.say(in)}.model(m)), 100), Value: m.Name})
+		if !e.serves(m.Name) || utf8.RuneCountInString(m.Name) > maxModel || !strings.Contains(strings.ToLower(m.Name), typed) {
+			continue
 		}
+		name := plain(voice{w}.model(m))
+		if r := reaches[m.Name]; r.context > 0 { // what a long name would push out stands first
+			limits := " · " + w.T("text.reach", "Context", r.context, "Length", r.length)
+			name = discord.Clip(name, 100-utf8.RuneCountInString(limits)) + limits
+		}
+		choices = append(choices, discord.Choice{Name: discord.Clip(name, 100), Value: m.Name})
 	}
 	return late(r.Autocomplete(ctx, choices[:min(len(choices), discord.MaxChoices)]))
 }

@@ -250,9 +250,9 @@ func (s *Set) startRemix(ctx context.Context, in *discord.Interaction, r *discor
 	if err != nil {
 		return err
 	}
-	e.fit(&p, rest)
 	p.from, p.Strength = pic, float64(rest.Int("strength", int64(strengthUsual*100)))/100
 	p.takeShape()
+	e.fit(&p, rest) // its shape may have a few more pixels than what is usual
 	return s.start(ctx, in, r, p, e.hidden(rest))
 }
 

@@ -93,6 +93,7 @@ func (p *params) says(name string) {
 	case "postprocessing":
 		name = "post"
 	}
+	p.shaped = p.shaped && name != "size"
 	if !slices.Contains(p.Said, name) {
 		p.Said = append(p.Said, name)
 	}

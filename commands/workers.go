@@ -182,6 +182,9 @@ func (s *Set) workerCard(_ context.Context, in *discord.Interaction, w words.Wor
 	if wk.Maintenance {
 		sh.text = lines(sh.text, "🔧 "+w.T("worker.resting")+" "+escape(discord.Clip(wk.MaintReason, horde.MaxReasonRunes)))
 	}
+	if u, ok := s.find(in.User.ID); ok && wk.Paused && u.Has(horde.RoleModerator) { // its owner is not told
+		sh.text = lines(sh.text, "⏸️ "+w.T("worker.paused"))
+	}
 	sh.fields = field(sh.fields, w.T("sheet.kind"), w.T(kindKey(wk.Type)))
 	if owner, ok := s.engine.User(wk.Owner); ok {
 		sh.fields = field(sh.fields, w.T("sheet.owner"), escape(owner.Alias()))

@@ -173,6 +173,7 @@ func (r *Ratings) Rate(ctx context.Context, who Person, a Answer) (Outcome, erro
 		}
 		v.Agreed = d.Probe != NoProbe && d.agrees(a.Rating)
 		d.judge(a.Rating, a.Artifacts, now.Sub(d.Shown), now)
+		d.keepsUp(now)
 		if v.Turn == 0 {
 			rater.Votes++
 			if a.Artifacts != horde.NoArtifacts {

@@ -51,6 +51,27 @@ func (d *Desk) today(now time.Time) {
 	}
 }
 
+// keepsUp counts the days in a row on which somebody rated.
+func (d *Desk) keepsUp(now time.Time) {
+	switch day := now.UTC(); d.RatedOn {
+	case day.Format(time.DateOnly):
+		return
+	case day.AddDate(0, 0, -1).Format(time.DateOnly):
+		d.Streak++
+	default:
+		d.Streak = 1
+	}
+	d.RatedOn = now.UTC().Format(time.DateOnly)
+}
+
+// streak is how many days in a row, up to today or yesterday, somebody has rated.
+func (d *Desk) streak(now time.Time) int {
+	if day := now.UTC(); d.RatedOn == day.Format(time.DateOnly) || d.RatedOn == day.AddDate(0, 0, -1).Format(time.DateOnly) {
+		return d.Streak
+	}
+	return 0
+}
+
 // worth is the reward of an answer: what the rules say, half of it for somebody whose answers to probes are mostly wrong,
 // within what a day may bring.
 func (d *Desk) worth(artifacts bool, dayMost kudos.Amount) kudos.Amount {

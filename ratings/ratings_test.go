@@ -227,7 +227,7 @@ func TestImagesAreRatedOnceAndRewardedOnce(t *testing.T) {
 		t.Errorf("the facts of a vote: %+v, %v", got, err)
 	}
 	mine, err := r.Mine(t.Context(), ann)
-	if diff := cmp.Diff(ratings.Mine{Votes: 3, Artifacts: 2, Reward: 25 * kudos.One, Given: 25 * kudos.One, Today: 3, Daily: 500}, mine); diff != "" || err != nil {
+	if diff := cmp.Diff(ratings.Mine{Votes: 3, Artifacts: 2, Reward: 25 * kudos.One, Given: 25 * kudos.One, Today: 3, Daily: 500, Streak: 1}, mine); diff != "" || err != nil {
 		t.Errorf("mine (-want +got), %v:\n%s", err, diff)
 	}
 	totals, err := r.Totals(t.Context())
@@ -329,6 +329,24 @@ func TestAnswersThatSayNothingPauseAPerson(t *testing.T) {
 	r.clock.Advance(10 * time.Hour)
 	if v = r.show(ann); v.Why != ratings.WhyNot || v.Today != 0 {
 		t.Errorf("the next day: %+v", v)
+	}
+}
+
+func TestDaysInARowAreCounted(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, ratings.Options{Enough: 50})
+	r.fill(8, "old", nil)
+	ann := r.account("ann", 0)
+	for i, day := range []struct{ later, want int }{{0, 1}, {0, 1}, {1, 2}, {1, 3}, {2, 1}, {1, 2}} {
+		r.clock.Advance(time.Duration(day.later) * 24 * time.Hour)
+		r.rate(ann, r.show(ann), 1+i, 0)
+		if mine, err := r.Mine(t.Context(), ann); err != nil || mine.Streak != day.want {
+			t.Errorf("answer %d: %d days in a row, %v, want %d", i+1, mine.Streak, err, day.want)
+		}
+	}
+	r.clock.Advance(48 * time.Hour)
+	if mine, err := r.Mine(t.Context(), ann); err != nil || mine.Streak != 0 {
+		t.Errorf("after two days: %d days in a row, %v", mine.Streak, err)
 	}
 }
 

@@ -143,6 +143,9 @@ type Desk struct {
 	Today int          `json:"today,omitempty"` // answers of that day
 	Given kudos.Amount `json:"given,omitempty"` // promised that day
 
+	Streak  int    `json:"streak,omitempty"`   // days in a row with a rating
+	RatedOn string `json:"rated_on,omitempty"` // the last of them, in UTC
+
 	Artifacts int64  `json:"artifacts,omitempty"` // votes that rated them
 	Checks    int64  `json:"checks,omitempty"`    // probes answered
 	Agreed    int64  `json:"agreed,omitempty"`

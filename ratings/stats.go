@@ -34,6 +34,7 @@ type Mine struct {
 	Given            kudos.Amount // promised today
 	Daily            int
 	Checks, Agreed   int64 // probes answered, and right
+	Streak           int   // days in a row with a rating, up to today or yesterday
 	Hidden           bool
 	Why              Why // of a pause until Until
 	Until            time.Time
@@ -49,7 +50,7 @@ func (r *Ratings) Mine(ctx context.Context, user horde.UserID) (Mine, error) {
 	d.today(now)
 	m := Mine{
 		Votes: rater.Votes, Artifacts: d.Artifacts, Reward: rater.Reward, Today: d.Today, Given: d.Given, Daily: r.opts.Daily,
-		Checks: d.Checks, Agreed: d.Agreed, Hidden: rater.Hidden,
+		Checks: d.Checks, Agreed: d.Agreed, Streak: d.streak(now), Hidden: rater.Hidden,
 	}
 	if now.Before(d.Until) {
 		m.Why, m.Until = d.Why, d.Until

@@ -79,6 +79,7 @@ type Party struct {
 	Winner int         `json:"winner,omitempty"` // number of the entry
 	Ended  string      `json:"ended,omitempty"`  // who ended it early
 
+	Rules   string       `json:"rules,omitempty"` // the message with them, which is pinned
 	Stage   PartyStage   `json:"stage"`
 	Begins  bool         `json:"begins,omitempty"` // its purse may end before it, or its rules are not posted
 	Asked   time.Time    `json:"asked,omitzero"`   // when the host was asked to pick, or everybody to vote

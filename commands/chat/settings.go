@@ -18,6 +18,7 @@ const (
 	KindFarewell DocKind = "farewell" // Farewell, by person; it is due when the account goes, and about nobody
 	KindMade     DocKind = "made"     // Tally, by "p" and a person's ID or "g" and a guild's
 	KindLeft     DocKind = "left"     // LeftGuild, by guild; it is due when the guild is forgotten, and about nobody
+	KindGreeting DocKind = "greeting" // Greeting, by guild; it is due while it is not sent
 	KindErase    DocKind = "erase"    // Erase, by person; it is due when their prompts are looked at again
 	KindFuse     DocKind = "fuse"     // Fuse, by interaction; it is due when the message goes
 )
@@ -291,6 +292,15 @@ type KeyMade struct {
 // LeftGuild is a guild that the bot is not in any more.
 type LeftGuild struct {
 	At time.Time `json:"at"`
+}
+
+// Greeting is the one message that a guild gets which the bot was added to.
+type Greeting struct {
+	Channel string    `json:"channel,omitempty"` // where the guild wants such messages
+	Locale  string    `json:"locale,omitempty"`
+	Name    string    `json:"name"`
+	Sent    time.Time `json:"sent,omitzero"` // noted before it is sent: nobody is greeted twice
+	Tries   int       `json:"tries,omitempty"`
 }
 
 // Farewell is an account that its person wants to be deleted.

@@ -5,6 +5,7 @@ package chat
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,11 +48,9 @@ type Notes struct {
 
 // Served adds a model, once. Of a full list the oldest goes.
 func (n *Notes) Served(model string) {
-	for _, m := range n.Models {
-		if m == model {
-			return
-		}
+	if slices.Contains(n.Models, model) {
+		return
 	}
-	list := append(n.Models[:len(n.Models):len(n.Models)], model)
+	list := append(slices.Clip(n.Models), model)
 	n.Models = list[max(0, len(list)-MaxNotes):]
 }

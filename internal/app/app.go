@@ -260,7 +260,7 @@ func (a *assembly) chat() (page string, err error) {
 		HordeName: a.cfg.Horde.Name, APIURL: a.url, KudosEmoji: a.cfg.Discord.KudosEmoji,
 		KudosAmount: kudos.Whole(int64(a.cfg.Discord.KudosAmount)), AutoAccount: true, AnonymousAllowed: a.cfg.Horde.Anonymous, Version: Version,
 		EmojiMost: kudos.Whole(int64(a.cfg.Discord.EmojiMost)), OperatorGuild: a.cfg.Discord.Operators,
-		Keep: a.keep(),
+		Keep: a.keep(), Support: a.cfg.Discord.Support,
 		Ceiling: commands.Ceiling{
 			Limits: chat.Limits{AtOnce: a.cfg.Discord.AtOnce}, Adult: a.cfg.Discord.Adult, NoSources: !a.cfg.Discord.Sources,
 			Youth: time.Duration(a.cfg.Discord.YoungDays) * 24 * time.Hour,

@@ -120,6 +120,7 @@ type Discord struct {
 	AtOnce       int    `toml:"at_once"`       // most images of a person on the way at the same time; 0: no limit
 	YoungDays    int    `toml:"young_days"`    // Discord accounts younger than so many days may do less; 0: none
 	KeepDays     int    `toml:"keep_days"`     // days that a finished request is known, with its prompt; people may choose less
+	Support      string `toml:"support"`       // address where people find help, shown by /about; empty: none
 }
 
 // Sandbox is the Discord on this machine, with a page to type commands.

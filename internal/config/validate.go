@@ -198,6 +198,9 @@ func (v *check) discord(d Discord) {
 	v.number(d.EmojiMost, "discord.emoji_most", "kudos", 1, maxKudosAmount)
 	v.number(d.AtOnce, "discord.at_once", "images", 0, maxAtOnce)
 	v.number(d.YoungDays, "discord.young_days", "days", 0, maxYoungDays)
+	if d.Support != "" {
+		v.web(d.Support, "discord.support")
+	}
 	v.number(d.KeepDays, "discord.keep_days", "days", 1, maxKeepDays)
 }
 

@@ -1,6 +1,7 @@
 package discord
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // FetchedMessage is what the bot may see of somebody's message.
@@ -102,6 +104,9 @@ func (b *Bot) EditMessage(ctx context.Context, ref MessageRef, m Message) error 
 	err := b.withMessage(ref, func(req call) error {
 		req.method, req.route, req.optional = http.MethodPatch, "PATCH "+req.route, m.Optional
 		req.vital = !m.Optional
+		if req.bot {
+			req.paced = ref.ChannelID
+		}
 		var keep []string
 		if m.KeepFiles && len(m.Files) > 0 {
 			var err error
@@ -226,12 +231,23 @@ func (b *Bot) SendMessage(ctx context.Context, channelID string, m Message) (Mes
 	return b.send(ctx, channelID, m, false)
 }
 
+// dmPause is how long no direct messages are sent when there were too many.
+const dmPause = time.Minute
+
 // DM sends a direct message. IsCannotDM tells that the person takes none: leave them alone for a day.
+//
+// When Discord finds that the bot opens direct messages too fast, none are sent for a minute, and each is an ErrBreaker.
 func (b *Bot) DM(ctx context.Context, userID string, m Message) (MessageRef, error) {
+	if b.opts.Now().UnixNano() < b.noDMs.Load() {
+		return MessageRef{}, fmt.Errorf("open direct channel: %w", ErrBreaker)
+	}
 	body, err := b.rest.do(ctx, call{
 		method: http.MethodPost, path: "/users/@me/channels", route: "POST direct channel", bot: true, optional: true,
 		json: map[string]string{"recipient_id": userID},
 	})
+	if hasCode(err, codeDMsTooFast) {
+		b.noDMs.Store(b.opts.Now().Add(dmPause).UnixNano())
+	}
 	if err != nil {
 		return MessageRef{}, err
 	}
@@ -253,7 +269,7 @@ func (b *Bot) send(ctx context.Context, channelID string, m Message, optional bo
 	}
 	m.Ephemeral = false
 	w := m.create()
-	w.Nonce, w.EnforceNonce = b.nonce(), true
+	w.Nonce, w.EnforceNonce = cmp.Or(m.Nonce, b.nonce()), true
 	body, err := b.rest.do(ctx, call{
 		method: http.MethodPost, path: "/channels/" + pathEscape(channelID) + "/messages",
 		route: "POST message", bucket: "send " + channelID, bot: true, json: w, files: m.Files, optional: optional || m.Optional,
@@ -318,6 +334,37 @@ func (b *Bot) Guild(ctx context.Context, guildID string) (GuildInfo, error) {
 	var g GuildInfo
 	err := b.read(ctx, "/guilds/"+pathEscape(guildID), "GET guild", "guild "+guildID, &g)
 	return g, err
+}
+
+// auditBotAdd is the kind of entry of a guild's audit log that says who added a bot.
+const auditBotAdd = "28"
+
+// Inviter finds who added the bot to a guild, if the guild lets the bot read its audit log; IsMissingPermission tells that
+// it does not. The ID is empty when the log does not say.
+func (b *Bot) Inviter(ctx context.Context, guildID string) (userID string, err error) {
+	body, err := b.rest.do(ctx, call{
+		method: http.MethodGet, path: "/guilds/" + pathEscape(guildID) + "/audit-logs",
+		query: url.Values{"action_type": {auditBotAdd}, "limit": {"10"}}.Encode(),
+		route: "GET audit log", bucket: "guild " + guildID, bot: true, optional: true,
+	})
+	if err != nil {
+		return "", err
+	}
+	var log struct {
+		Entries []struct {
+			UserID   string `json:"user_id"`
+			TargetID string `json:"target_id"`
+		} `json:"audit_log_entries"`
+	}
+	if err := json.Unmarshal(body, &log); err != nil {
+		return "", fmt.Errorf("read audit log: %w", err)
+	}
+	for _, e := range log.Entries {
+		if e.TargetID == b.UserID() {
+			return e.UserID, nil
+		}
+	}
+	return "", nil
 }
 
 // Channel reads a channel or thread that the bot can see.

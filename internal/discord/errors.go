@@ -43,6 +43,8 @@ const (
 	codeUnknownRole         = 10011
 	codeUnknownEmoji        = 10014
 	codeMaxEmoji            = 30008
+	codeDMsTooFast          = 40003
+	codeMaxFollowups        = 40094
 	codeUnknownUser         = 10013
 	codeUnknownWebhook      = 10015
 	codeUnknownInteraction  = 10062

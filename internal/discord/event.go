@@ -42,6 +42,7 @@ const (
 	ManageChannels Permissions = 1 << 4
 	ManageGuild    Permissions = 1 << 5
 	ViewChannel    Permissions = 1 << 10
+	SendMessages   Permissions = 1 << 11
 	ManageMessages Permissions = 1 << 13
 	AttachFiles    Permissions = 1 << 15
 	ReadHistory    Permissions = 1 << 16
@@ -53,8 +54,11 @@ const (
 	ManageWebhooks Permissions = 1 << 29
 	ManageEmoji    Permissions = 1 << 30
 	ManageThreads  Permissions = 1 << 34
+	CreateThreads  Permissions = 1 << 35 // public ones
+	SendInThreads  Permissions = 1 << 38
 	TimeoutMembers Permissions = 1 << 40
 
+	PinMessages       Permissions = 1 << 51
 	CreateExpressions Permissions = 1 << 43 // emoji of the guild, and remove those that one made oneself
 )
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -322,4 +324,95 @@ func TestNewRefuses(t *testing.T) {
 	if _, err := discord.New(discord.Deps{}, discord.Options{Token: "x"}); err == nil {
 		t.Error("New accepts a missing router")
 	}
+}
+
+// What would happen twice is not asked for again where a proxy may have passed it on.
+func TestWhatCannotBeRepeated(t *testing.T) {
+	t.Parallel()
+	for code, attempts := range map[int]int{500: 2, 502: 1, 503: 2, 504: 1} {
+		t.Run(strconv.Itoa(code), func(t *testing.T) {
+			t.Parallel()
+			sand := startSandbox(t, sandbox.Options{})
+			r := startBot(t, sand, discord.Options{}, echo)
+			before := sand.Requests()
+			sand.Arm(sandbox.Fault{Kind: sandbox.Status, Code: code, Path: "/threads"})
+			_, err := r.bot.StartThread(soon(t), discord.Channel{ID: sandbox.ChannelID}, "once")
+			if (err == nil) != (attempts > 1) {
+				t.Errorf("StartThread = %v", err)
+			}
+			if n := sand.Requests() - before; n != attempts {
+				t.Errorf("%d requests, want %d", n, attempts)
+			}
+		})
+	}
+}
+
+func TestDirectMessagesThatAreOpenedTooFast(t *testing.T) {
+	t.Parallel()
+	sand := startSandbox(t, sandbox.Options{})
+	var later atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	r := startBot(t, sand, discord.Options{Now: now}, echo)
+	send := func() error {
+		_, err := r.bot.DM(soon(t), sandbox.Friend, discord.Message{Content: "hi"})
+		return err
+	}
+	sand.Arm(sandbox.Fault{Kind: sandbox.Refused, Code: 40003, Path: "/users/@me/channels"})
+	if api, ok := errors.AsType[*discord.APIError](send()); !ok || api.Code != 40003 {
+		t.Errorf("the first gets %v", api)
+	}
+	before := sand.Requests()
+	if err := send(); !errors.Is(err, discord.ErrBreaker) || sand.Requests() != before {
+		t.Errorf("the second gets %v, after %d requests", err, sand.Requests()-before)
+	}
+	later.Store(int64(61 * time.Second))
+	if err := send(); err != nil {
+		t.Errorf("a minute later: %v", err)
+	}
+}
+
+func TestTooManyFollowups(t *testing.T) {
+	t.Parallel()
+	sand := startSandbox(t, sandbox.Options{})
+	r := startBot(t, sand, discord.Options{}, func(rt *discord.Router, _ *discord.Bot) {
+		rt.Define(spec("more"))
+		rt.Command("more", discord.Route{Handle: func(ctx context.Context, _ *discord.Interaction, r *discord.Responder) error {
+			if err := r.Reply(ctx, discord.Message{Content: "first"}); err != nil {
+				return err
+			}
+			_, err := r.Followup(ctx, discord.Message{Content: "second"})
+			return err
+		}})
+	})
+	sand.Arm(sandbox.Fault{Kind: sandbox.Refused, Code: 40094, Method: http.MethodPost, Path: "/webhooks/"})
+	r.run("/more")
+	r.see("the second in the place of the first", content("second"))
+	if n := len(sand.Messages(sandbox.ChannelID, sandbox.Newcomer)); n != 1 {
+		t.Errorf("there are %d messages", n)
+	}
+	if n := r.bot.Stats().HandlerErrors; n != 0 {
+		t.Errorf("%d handlers failed\n%s", n, r.logs)
+	}
+}
+
+// The same occasion is the same message, however often it is sent.
+func TestMessagesOfOneOccasion(t *testing.T) {
+	t.Parallel()
+	sand := startSandbox(t, sandbox.Options{})
+	r := startBot(t, sand, discord.Options{}, echo)
+	var ids []string
+	for _, key := range []string{"a", "a", "b"} {
+		ref, err := r.bot.SendMessage(soon(t), sandbox.ChannelID, discord.Message{Content: "hi", Nonce: discord.NonceOf("test", key)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, ref.MessageID)
+	}
+	if ids[0] != ids[1] || ids[1] == ids[2] {
+		t.Errorf("messages %q", ids)
+	}
+	if discord.NonceOf("ab", "c") == discord.NonceOf("a", "bc") || len(discord.NonceOf("a")) > 25 {
+		t.Error("NonceOf mixes its parts up, or is too long")
+	}
+	r.clean()
 }

@@ -95,6 +95,7 @@ type Bot struct {
 	guilds     guilds
 	uploads    uploads
 	dead       deadTokens
+	noDMs      atomic.Int64 // until then no direct messages are sent, in nanoseconds since 1970
 	commandIDs atomic.Pointer[map[string]string]
 	nonces     atomic.Uint64
 

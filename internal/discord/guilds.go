@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // Guild is a community that the bot is in.
@@ -15,6 +16,8 @@ type Guild struct {
 	ID, Name, OwnerID string
 	Locale            string // preferred, such as "en-US"
 	Restricted        bool   // age-restricted as a whole, whatever its channels say
+	SystemChannel     string // where Discord itself writes; may be empty
+	Joined            time.Time
 }
 
 // guilds knows which communities the bot is in. It is safe for concurrent use.
@@ -96,6 +99,8 @@ type wireGuild struct {
 	OwnerID     string `json:"owner_id"`
 	Locale      string `json:"preferred_locale"`
 	Level       int    `json:"nsfw_level"`
+	System      string `json:"system_channel_id"`
+	Joined      string `json:"joined_at"`
 	Unavailable bool   `json:"unavailable"`
 }
 
@@ -117,15 +122,17 @@ func (b *Bot) receiveGuild(kind string, raw []byte) {
 		b.guilds.known, b.guilds.listed = map[string]guildState{}, map[int]bool{}
 	}
 	_, known := b.guilds.known[w.ID]
-	if kind == "GUILD_DELETE" {
+	switch {
+	case kind == "GUILD_DELETE":
 		delete(b.guilds.known, w.ID)
-	} else {
+	case known || kind == "GUILD_CREATE": // a change is no arrival
 		b.guilds.known[w.ID] = guildState{restricted: w.restricted()}
 	}
 	b.guilds.mu.Unlock()
 	switch {
 	case kind == "GUILD_CREATE" && !known && b.router.guildJoined != nil:
-		g := Guild{ID: w.ID, Name: w.Name, OwnerID: w.OwnerID, Locale: w.Locale, Restricted: w.restricted()}
+		g := Guild{ID: w.ID, Name: w.Name, OwnerID: w.OwnerID, Locale: w.Locale, Restricted: w.restricted(), SystemChannel: w.System}
+		g.Joined, _ = time.Parse(time.RFC3339, w.Joined) // zero when Discord does not say
 		b.inLane("guild "+w.ID, func(ctx context.Context) error { return b.router.guildJoined(ctx, g) })
 	case kind == "GUILD_DELETE" && known:
 		b.left(w.ID)

@@ -36,7 +36,7 @@ func (h *heart) acked() {
 	}
 }
 
-func (h *heart) closes(code int) { h.closed.Store(uint32(code)) } //nolint:gosec // two bytes of a frame
+func (h *heart) closes(code int) { h.closed.Store(uint32(code)) }
 
 // latency is how long the last answered heartbeat took, or what the one under way has taken when that is more; 0 before the
 // first.

@@ -2,6 +2,7 @@ package discord
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
@@ -15,6 +16,9 @@ const (
 	invalidOptional = 5_000           // above: optional calls are not sent. Discord blocks the address at 10,000
 	invalidHard     = 8_000           // above: only acknowledgements and final results are sent
 	unreadablePause = 5 * time.Second // after a 429 that names no time
+	editsPerChannel = 4               // edits with the bot token within editWindow, over all messages of a channel
+	editWindow      = 5 * time.Second
+	maxPaced        = 10_000 // channels with edits remembered
 )
 
 // limiter holds calls back so that Discord need not refuse them. It is safe for concurrent use.
@@ -26,8 +30,9 @@ type limiter struct {
 	next    int
 	paused  time.Time // global pause until then
 	buckets map[string]bucket
-	swept   time.Time // when expired buckets were dropped last
-	minute  int64     // of counts[minute%invalidWindow]
+	edits   map[string][editsPerChannel]time.Time // of channels: when the last ones are let through, oldest first
+	swept   time.Time                             // when expired buckets were dropped last
+	minute  int64                                 // of counts[minute%invalidWindow]
 	counts  [invalidWindow]int
 }
 
@@ -37,7 +42,7 @@ type bucket struct {
 }
 
 func newLimiter(now func() time.Time) *limiter {
-	return &limiter{now: now, buckets: map[string]bucket{}}
+	return &limiter{now: now, buckets: map[string]bucket{}, edits: map[string][editsPerChannel]time.Time{}}
 }
 
 // wait blocks until a call on the bucket may go out. Global calls count against the limit of the bot as a whole.
@@ -51,6 +56,53 @@ func (l *limiter) wait(ctx context.Context, key string, global bool) error {
 			return err
 		}
 	}
+}
+
+// pace blocks until a channel may see another edit. Without a channel it does not.
+func (l *limiter) pace(ctx context.Context, channel string) error {
+	if channel == "" {
+		return nil
+	}
+	most := callBudget
+	if deadline, ok := ctx.Deadline(); ok {
+		most = time.Until(deadline) //nolint:forbidigo // contexts live by the real clock
+	}
+	d, ok := l.turnOf(channel, most)
+	switch {
+	case !ok:
+		return context.DeadlineExceeded
+	case d > 0:
+		return sleep(ctx, d)
+	}
+	return nil
+}
+
+// turnOf takes a place among the edits of a channel, and returns how long it is until then. When that is too long, it
+// takes none and ok is false.
+func (l *limiter) turnOf(channel string, most time.Duration) (d time.Duration, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	last, known := l.edits[channel]
+	if !known && len(l.edits) >= maxPaced {
+		maps.DeleteFunc(l.edits, func(_ string, e [editsPerChannel]time.Time) bool {
+			return now.Sub(e[editsPerChannel-1]) >= editWindow
+		})
+		if len(l.edits) >= maxPaced {
+			return 0, true // Discord has a limit of its own
+		}
+	}
+	at := last[0].Add(editWindow)
+	if at.Before(now) {
+		at = now
+	}
+	if at.Sub(now) > most {
+		return 0, false
+	}
+	copy(last[:], last[1:])
+	last[editsPerChannel-1] = at
+	l.edits[channel] = last
+	return at.Sub(now), true
 }
 
 // reserve takes a place, or returns how long to wait before trying again.

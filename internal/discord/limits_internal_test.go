@@ -192,3 +192,33 @@ func FuzzCustomID(f *testing.F) {
 		}
 	})
 }
+
+func TestEditsOfAChannelArePaced(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1000, 0)
+	l := newLimiter(func() time.Time { return now })
+	var got []time.Duration
+	turn := func(channel string) time.Duration {
+		d, ok := l.turnOf(channel, time.Minute)
+		if !ok {
+			t.Errorf("no turn for %s", channel)
+		}
+		return d
+	}
+	for range 9 {
+		got = append(got, turn("a"))
+	}
+	if d, ok := l.turnOf("a", time.Second); ok {
+		t.Errorf("somebody with a second takes a turn in %s", d)
+	}
+	if got[3] != 0 || got[4] != editWindow || got[7] != editWindow || got[8] != 2*editWindow {
+		t.Errorf("edits of one channel wait for %v", got)
+	}
+	if d := turn("b"); d != 0 {
+		t.Errorf("another channel waits for %s", d)
+	}
+	now = now.Add(3 * editWindow)
+	if d := turn("a"); d != 0 {
+		t.Errorf("later it is %s", d)
+	}
+}

@@ -1,6 +1,8 @@
 package discord
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -55,6 +57,9 @@ type Message struct {
 	Ephemeral bool
 	// KeepFiles keeps, in an edit, the files that the message already has.
 	KeepFiles bool
+	// Nonce names the sending of a new message by SendMessage or DM, so that it is not sent twice when nobody knows
+	// whether it arrived: Discord makes one message of those with the same nonce within some minutes. See NonceOf.
+	Nonce string
 	// Optional marks an edit that may be dropped when Discord refuses too many of our requests: a progress report.
 	Optional bool
 }
@@ -194,6 +199,15 @@ type MessageRef struct {
 	Token     string    `json:"token,omitempty"`     // interaction token, a secret; empty for messages sent with the bot token
 	Expires   time.Time `json:"expires,omitzero"`    // until when Token is used, 14 minutes after the interaction
 	Ephemeral bool      `json:"ephemeral,omitempty"` // only Token reaches it; after Expires nothing does
+}
+
+// NonceOf makes a Message's Nonce from what names the occasion, such as the key of a row.
+func NonceOf(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(p), p) // never fails
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:18]) // Discord takes 25 characters
 }
 
 // Clip shortens s to at most limit characters, ending in an ellipsis when something was cut.

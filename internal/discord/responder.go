@@ -469,6 +469,14 @@ func (r *Responder) followup(ctx context.Context, m Message) (MessageRef, error)
 		method: http.MethodPost, path: webhookPath(r.in.AppID, r.in.Token), query: "wait=true",
 		route: "POST follow-up", bucket: "webhook " + tail(r.in.Token), json: m.create(), files: m.Files, once: true,
 	})
+	if hasCode(err, codeMaxFollowups) { // where people alone have installed us there may be a few only
+		r.mu.Lock()
+		ref, same := r.ref, r.ephemeral == m.Ephemeral && (r.kind == callbackReply || r.kind == callbackDefer)
+		r.mu.Unlock()
+		if same {
+			return ref, r.editOriginal(ctx, m)
+		}
+	}
 	if err != nil {
 		return MessageRef{}, err
 	}

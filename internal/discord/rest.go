@@ -49,6 +49,7 @@ type call struct {
 	json   any
 	files  []File
 	reason string // for the guild's audit log
+	paced  string // the channel of an edit that counts against editsPerChannel
 	bot    bool   // carries the bot token and counts against the global limit
 
 	quick    bool // the answer to an interaction, see rest.quick
@@ -77,6 +78,9 @@ func (c *rest) do(ctx context.Context, req call) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", req.route, err)
 	}
 	for attempt := 1; ; attempt++ {
+		if err := c.limit.pace(ctx, req.paced); err != nil {
+			return nil, fmt.Errorf("%s: wait for the channel: %w", req.route, err)
+		}
 		if err := c.limit.wait(ctx, req.bucket, req.bot); err != nil {
 			return nil, fmt.Errorf("%s: wait for rate limit: %w", req.route, err)
 		}

@@ -21,6 +21,7 @@ const (
 const (
 	TextChannel         = 0
 	AnnouncementChannel = 5
+	ForumChannel        = 15
 )
 
 // archiveAfter is when Discord hides a thread that nobody writes in, in minutes: the longest it allows.

@@ -100,7 +100,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	if w.ended != nil && w.frames.ends(p[:n]) {
 		w.ended(w.frames.again)
-		_ = w.Conn.Close() // or the library says goodbye, which ends what may be resumed
+		_ = w.Close() // or the library says goodbye, which ends what may be resumed
 		return 0, errInvalid
 	}
 	return n, err

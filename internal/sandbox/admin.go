@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strconv"
 )
@@ -131,6 +132,7 @@ func (s *Server) Join(guildID, userID string) error {
 					g.Members[userID].Roles = []string{r.ID}
 				}
 			}
+			g.Joined, g.Inviter = s.opts.Now(), Admin
 			s.emit("GUILD_CREATE", intentGuilds, s.guildCreate(g))
 		} else {
 			m := s.w.member(g, p, s.started)
@@ -140,6 +142,38 @@ func (s *Server) Join(guildID, userID string) error {
 		s.tellStatus()
 		return nil
 	})
+}
+
+// SetSystemChannel says into which channel Discord writes what concerns a whole guild.
+func (s *Server) SetSystemChannel(guildID, channelID string) error {
+	return s.withGuild(guildID, func(g *guild) error {
+		g.System = channelID
+		if g.Members[BotID] != nil {
+			s.emit("GUILD_UPDATE", intentGuilds, g.api())
+		}
+		return nil
+	})
+}
+
+// getAudit lists who added the bot, the one thing that the sandbox's audit log knows.
+func (s *Server) getAudit(c *call) (int, any, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := s.w.guild(c.PathValue("guild"))
+	switch {
+	case g == nil:
+		return 0, nil, unknownGuild()
+	case g.permissions(BotID)&permAuditLog == 0:
+		return 0, nil, refuse(http.StatusForbidden, 50013, "Missing Permissions")
+	}
+	entries := []any{}
+	if kind := c.URL.Query().Get("action_type"); g.Inviter != "" && (kind == "" || kind == "28") {
+		entries = append(entries, obj{"id": s.w.snowflake(s.opts.Now()), "action_type": 28, "user_id": g.Inviter, "target_id": BotID})
+	}
+	return http.StatusOK, obj{
+		"audit_log_entries": entries, "users": []any{}, "integrations": []any{}, "webhooks": []any{}, "guild_scheduled_events": []any{},
+		"threads": []any{}, "application_commands": []any{}, "auto_moderation_rules": []any{},
+	}, nil
 }
 
 // GuildOutage makes a guild unavailable to the bot, as it happens when a part of Discord is down, or available again. The
@@ -164,7 +198,7 @@ func (s *Server) AddGuild(name string) (guildID, channelID string, err error) {
 	}
 	now := s.opts.Now()
 	bot := s.w.snowflake(now)
-	g := &guild{ID: s.w.snowflake(now), Name: name, Owner: Admin, Locale: defaultLocale, Members: map[string]*member{}}
+	g := &guild{ID: s.w.snowflake(now), Name: name, Owner: Admin, Locale: defaultLocale, Members: map[string]*member{}, Joined: now, Inviter: Admin}
 	c := &channel{ID: s.w.snowflake(now), Type: channelText, Name: "general"}
 	g.Channels = []*channel{c}
 	g.Roles = []*role{

@@ -155,6 +155,8 @@ func statusOf(code int) int {
 	switch {
 	case code/1000 == 10:
 		return http.StatusNotFound
+	case code == 20028:
+		return http.StatusTooManyRequests
 	case code == 50027:
 		return http.StatusUnauthorized
 	case code == 50001, code == 50007, code == 50013, code == 40333, code == 50278:

@@ -328,7 +328,11 @@ func (s *Server) guildCreate(in *guild) obj {
 			channels = append(channels, out)
 		}
 	}
-	g["joined_at"], g["large"], g["unavailable"], g["member_count"] = stamp(s.started), false, false, len(in.Members)
+	joined := s.started
+	if !in.Joined.IsZero() {
+		joined = in.Joined
+	}
+	g["joined_at"], g["large"], g["unavailable"], g["member_count"] = stamp(joined), false, false, len(in.Members)
 	g["members"], g["channels"], g["threads"] = members, channels, threads
 	g["voice_states"], g["presences"], g["stage_instances"] = []any{}, []any{}, []any{}
 	g["guild_scheduled_events"], g["soundboard_sounds"] = []any{}, []any{}

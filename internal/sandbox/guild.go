@@ -37,6 +37,9 @@ type guild struct {
 	Roles    []*role            `json:"roles"`
 	Members  map[string]*member `json:"members"`
 	Emojis   []*guildEmoji      `json:"emojis,omitempty"`
+	System   string             `json:"system,omitempty"`  // channel that Discord writes into
+	Inviter  string             `json:"inviter,omitempty"` // who added the bot
+	Joined   time.Time          `json:"joined,omitzero"`   // when the bot was added; zero: before there was a sandbox
 }
 
 // channel is a text channel, a forum, or a thread with a parent.
@@ -391,7 +394,7 @@ func (g *guild) api() obj {
 	return obj{
 		"id": g.ID, "name": g.Name, "icon": nil, "owner_id": g.Owner, "description": nil, "home_header": nil, "splash": nil,
 		"discovery_splash": nil, "features": []any{}, "banner": nil, "application_id": nil, "region": "local",
-		"afk_channel_id": nil, "afk_timeout": 300, "system_channel_id": nil, "system_channel_flags": 0, "widget_enabled": false,
+		"afk_channel_id": nil, "afk_timeout": 300, "system_channel_id": orNil(g.System), "system_channel_flags": 0, "widget_enabled": false,
 		"widget_channel_id": nil, "verification_level": 0, "roles": list, "default_message_notifications": 0, "mfa_level": 0,
 		"explicit_content_filter": 0, "max_presences": nil, "max_members": 1000, "max_stage_video_channel_users": 0,
 		"max_video_channel_users": 0, "vanity_url_code": nil, "premium_tier": 0, "premium_subscription_count": 0,
@@ -399,6 +402,14 @@ func (g *guild) api() obj {
 		"premium_progress_bar_enabled": false, "nsfw": g.Level == 1 || g.Level == 3, "nsfw_level": g.Level, "emojis": emojis,
 		"stickers": []any{}, "incidents_data": nil, "embed_enabled": false, "embed_channel_id": nil, "hub_type": nil,
 	}
+}
+
+// orNil is an id, or null.
+func orNil(id string) any {
+	if id == "" {
+		return nil
+	}
+	return id
 }
 
 const guildName = "The Stable"

@@ -33,6 +33,7 @@ type message struct {
 	Meta        obj        `json:"meta"`        // interaction_metadata of the API
 	Nonce       string     `json:"nonce"`
 	Pings       []string   `json:"pings,omitempty"` // roles that it pinged
+	Pinned      bool       `json:"pinned,omitempty"`
 }
 
 // file is an attachment.
@@ -105,7 +106,7 @@ func (s *Server) apiMessage(m *message, viewer string) obj {
 	out := obj{
 		"id": m.ID, "channel_id": m.Channel, "author": author.api(), "content": m.Content, "timestamp": stamp(m.Created),
 		"edited_timestamp": nil, "tts": false, "mention_everyone": false, "mentions": []any{}, "mention_roles": append([]string{}, m.Pings...),
-		"attachments": []any{}, "embeds": embedsAPI(m.Embeds), "components": nonNil(m.Components), "pinned": false, "type": 0,
+		"attachments": []any{}, "embeds": embedsAPI(m.Embeds), "components": nonNil(m.Components), "pinned": m.Pinned, "type": 0,
 		"flags": m.Flags,
 	}
 	if m.Edits > 0 {
@@ -191,6 +192,7 @@ type Message struct {
 	Selects       []Button // Label is the placeholder
 	Reactions     []Reaction
 	Ephemeral     bool // nobody else sees it
+	Pinned        bool
 	Loading       bool // "thinking…"
 	InteractionID string
 	Command       string // that it answers, such as "kudos gift"
@@ -226,7 +228,7 @@ type Reaction struct {
 // view makes the exported form. s.mu is held.
 func (s *Server) view(m *message, viewer string) Message {
 	v := Message{
-		ID: m.ID, ChannelID: m.Channel, AuthorID: m.Author, Content: m.Content, Ephemeral: m.Viewer != "",
+		ID: m.ID, ChannelID: m.Channel, AuthorID: m.Author, Content: m.Content, Ephemeral: m.Viewer != "", Pinned: m.Pinned,
 		Loading: m.Flags&flagLoading != 0, InteractionID: m.Interaction, Command: m.Command, Edits: m.Edits,
 		Raw: s.apiMessage(m, viewer),
 	}

@@ -109,8 +109,13 @@ func (s *Server) routes() http.Handler {
 		{"PUT /channels/{channel}/messages/{message}/reactions/{emoji}/@me", reaction, s.putReaction},
 		{"DELETE /channels/{channel}/messages/{message}/reactions/{emoji}/{user}", reaction, s.deleteReaction},
 		{"GET /channels/{channel}/messages/{message}/reactions/{emoji}", reaction, s.getReactions},
+		{"PUT /channels/{channel}/messages/pins/{message}", message, s.putPin},
+		{"DELETE /channels/{channel}/messages/pins/{message}", message, s.deletePin},
+		{"PUT /channels/{channel}/pins/{message}", message, s.putPin}, // as it was until 2025
+		{"DELETE /channels/{channel}/pins/{message}", message, s.deletePin},
 		{"POST /channels/{channel}/typing", routeOptions{}, s.typing},
 		{"GET /guilds/{guild}", routeOptions{}, s.getGuild},
+		{"GET /guilds/{guild}/audit-logs", routeOptions{}, s.getAudit},
 		{"POST /guilds/{guild}/emojis", routeOptions{}, s.postEmoji},
 		{"DELETE /guilds/{guild}/emojis/{emoji}", routeOptions{}, s.deleteEmoji},
 		{"GET /guilds/{guild}/channels", routeOptions{}, s.getGuildChannels},

@@ -38,6 +38,7 @@ const (
 const (
 	permAdministrator   = 1 << 3
 	permAddReactions    = 1 << 6
+	permAuditLog        = 1 << 7
 	permViewChannel     = 1 << 10
 	permSendMessages    = 1 << 11
 	permManageMessages  = 1 << 13
@@ -47,10 +48,12 @@ const (
 	permExternalEmoji   = 1 << 18
 	permUseCommands     = 1 << 31
 	permManageRoles     = 1 << 28
+	permCreateThreads   = 1 << 35
 	permSendInThreads   = 1 << 38
 	permCreateEmoji     = 1 << 43
+	permPinMessages     = 1 << 51
 	permMember          = permAddReactions | permViewChannel | permSendMessages | permEmbedLinks | permAttachFiles | permReadHistory | permExternalEmoji | permUseCommands | permSendInThreads
-	permBot             = permMember | permManageRoles | permManageMessages | permCreateEmoji
+	permBot             = permMember | permManageRoles | permManageMessages | permPinMessages | permCreateEmoji
 	permAll             = 1<<53 - 1
 	attachmentSizeLimit = 10 << 20
 )

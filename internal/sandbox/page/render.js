@@ -128,6 +128,7 @@ export function message(m, world, act, old) {
     author?.bot ? el("span", { class: "badge" }, "APP") : null,
     el("time", { datetime: m.timestamp }, at.toLocaleTimeString(undefined, { timeStyle: "short" })),
     m.edited_timestamp && !m.x_loading && !author?.bot ? el("span", { class: "dim" }, "(edited)") : null,
+    m.pinned ? el("span", { class: "dim" }, "📌 pinned") : null,
     m.x_ephemeral ? null : el("button", { type: "button", class: "tool apps", "aria-label": "Apps for this message", title: "Apps", "aria-haspopup": "menu", dataset: { testid: "message-menu", key: "menu" }, onclick: (event) => act.menu({ message: m.id }, true, event.currentTarget) }, "⋯")));
   if (m.x_loading) {
     body.append(el("p", { class: "thinking", dataset: { testid: "thinking" } }, el("span", { class: "dots", "aria-hidden": "true" }, el("i"), el("i"), el("i")), (author?.name ?? "The bot") + " is thinking…"));

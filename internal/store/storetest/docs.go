@@ -114,13 +114,13 @@ func testDocs(t *testing.T, opts store.Options) {
 	for _, m := range []chat.Message{
 		{Key: "open", Open: true}, {Key: "deleted", Params: []byte(chat.Deleted)}, {Key: "past", Params: []byte(`{"prompt":"a"}`)},
 	} {
-		m.Person, m.Created = "eve", noon
+		m.Person, m.Created = "cat", noon
 		if err := s.SaveMessage(ctx, m); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if m, err := s.PastMessages(ctx, "eve", 5); err != nil || len(m) != 1 || m[0].Key != "past" {
-		t.Errorf("eve's past messages: %v, %v", m, err)
+	if m, err := s.PastMessages(ctx, "cat", 5); err != nil || len(m) != 1 || m[0].Key != "past" {
+		t.Errorf("cat's past messages: %v, %v", m, err)
 	}
 	if n, err := s.ForgetPerson(ctx, "ann"); err != nil || n != 2 {
 		t.Errorf("forgot %d rows, %v, want 2", n, err)
