@@ -67,7 +67,7 @@ func (g *Gifts) report(ctx context.Context, d Due) error {
 	case told:
 		return g.Heard(ctx, d.To, n)
 	case ctx.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // the next process tells
 	case err != nil:
 		g.deps.Log.Debug().Err(err).Msg("cannot tell somebody about gifts")
 		if n.Tries < tellTries {
