@@ -90,6 +90,7 @@ func (g *Gifts) report(ctx context.Context, d Due) error {
 // say tells news in the way of their kind.
 func (g *Gifts) say(ctx context.Context, to Address, n News) (told bool, err error) {
 	switch to.Kind {
+	case NewsGot, NewsBack:
 	case NewsFeed:
 		return g.deps.Chat.Feed(ctx, to.Who, n)
 	case NewsInvite:
