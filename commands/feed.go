@@ -35,6 +35,8 @@ func (c reactions) Feed(ctx context.Context, guild string, n emojikudos.News) (t
 		out = append(out, line+" · "+messageLink(l.Guild, l.Channel, l.Message))
 	}
 	head := "🙏 " + w.T("gifts.feed", "Count", len(n.Lines)+n.More, "Amount", n.Amount.String())
-	_, err = c.s.bot.SendMessage(ctx, g.Feed, discord.Message{Content: listed(w, head, out, n.More, "")})
+	_, err = c.s.bot.SendMessage(ctx, g.Feed, discord.Message{
+		Content: listed(w, head, out, n.More, ""), Nonce: newsNonce(emojikudos.NewsFeed, guild, n),
+	})
 	return err == nil, err
 }

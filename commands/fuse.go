@@ -77,7 +77,7 @@ func eachDue[V any](ctx context.Context, s *Set, docs *memory[V], what string, a
 	}
 	for _, e := range list {
 		if ctx.Err() != nil {
-			return nil // they are still due in the next round
+			return nil //nolint:nilerr // they are still due in the next round
 		}
 		failed := s.contained(ctx, what, func() error {
 			row, cancel := context.WithTimeout(ctx, choreRow)

@@ -96,7 +96,8 @@ func (s *Set) topUp(ctx context.Context, in *discord.Interaction, r *discord.Res
 	early, cancel := context.WithTimeout(ctx, checkTime)
 	defer cancel()
 	try := horde.Give{From: u.ID, To: external(""), Amount: kudos.Amount(d.Amount), Key: postingOf(d, in.ID), DryRun: true} // to nobody yet
-	if _, err := s.engine.Give(early, try); err != nil && !(errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil) {
+	_, err = s.engine.Give(early, try)
+	if slow := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil; err != nil && !slow {
 		return err
 	}
 	if asked, err := s.askBack(ctx, in, r, &e, d, in.ID); asked || err != nil {

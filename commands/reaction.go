@@ -265,7 +265,10 @@ func (s *Set) likesGifts(ctx context.Context, person string, yes bool) error {
 // Tell explains refused gifts in a direct message.
 func (c reactions) Tell(ctx context.Context, person string, n emojikudos.News) (told bool, err error) {
 	w := c.s.wordsFor(ctx, person)
-	return c.s.reach(ctx, person, discord.Message{Content: lines(w.T("gifts.nothing")+" "+strings.Join(c.s.whys(ctx, w, person, n), " "), w.T("gifts.retry"))})
+	return c.s.reach(ctx, person, discord.Message{
+		Content: lines(w.T("gifts.nothing")+" "+strings.Join(c.s.whys(ctx, w, person, n), " "), w.T("gifts.retry")),
+		Nonce:   newsNonce(emojikudos.NewsRefused, person, n),
+	})
 }
 
 // whys says refusals of gifts by emoji.
@@ -313,7 +316,12 @@ func (c reactions) Invite(ctx context.Context, person string, n emojikudos.News)
 	if g.Message != "" {
 		text = lines(text, messageLink(g.Guild, g.Channel, g.Message))
 	}
-	return c.s.reach(ctx, person, discord.Message{Content: lines(text, w.T("gifts.stop"))})
+	return c.s.reach(ctx, person, discord.Message{Content: lines(text, w.T("gifts.stop")), Nonce: newsNonce(emojikudos.NewsInvite, person, n)})
+}
+
+// newsNonce names the telling of news, so that after a crash nobody hears the same again.
+func newsNonce(kind emojikudos.NewsKind, who string, n emojikudos.News) string {
+	return discord.NonceOf("gifts", n.Mark(emojikudos.Address{Kind: kind, Who: who}))
 }
 
 // Report tells a person about gifts, in one message.
@@ -324,7 +332,11 @@ func (c reactions) Report(ctx context.Context, person string, n emojikudos.News,
 	}
 	w := c.s.wordsFor(ctx, person)
 	text := listed(w, newsHead(w, n, back), newsLines(w, n, back), n.More, w.T("gifts.quiet", "Settings", c.s.cmd("settings notifications")))
-	return c.s.reach(ctx, person, discord.Message{Content: text})
+	kind := emojikudos.NewsGot
+	if back {
+		kind = emojikudos.NewsBack
+	}
+	return c.s.reach(ctx, person, discord.Message{Content: text, Nonce: newsNonce(kind, person, n)})
 }
 
 // newsHead says what news are about.

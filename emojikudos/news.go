@@ -67,7 +67,7 @@ func (g *Gifts) report(ctx context.Context, d Due) error {
 	case told:
 		return g.Heard(ctx, d.To, n)
 	case ctx.Err() != nil:
-		return nil
+		return nil //nolint:nilerr // the next process tells
 	case err != nil:
 		g.deps.Log.Debug().Err(err).Msg("cannot tell somebody about gifts")
 		if n.Tries < tellTries {
@@ -90,6 +90,7 @@ func (g *Gifts) report(ctx context.Context, d Due) error {
 // say tells news in the way of their kind.
 func (g *Gifts) say(ctx context.Context, to Address, n News) (told bool, err error) {
 	switch to.Kind {
+	case NewsGot, NewsBack:
 	case NewsFeed:
 		return g.deps.Chat.Feed(ctx, to.Who, n)
 	case NewsInvite:

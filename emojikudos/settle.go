@@ -151,7 +151,7 @@ func earlier(a, b time.Time) time.Time {
 func (g *Gifts) attend(ctx context.Context, row Gift) error {
 	err := contain.Call(ctx, g.deps.Log, "settling a gift", func() error { return g.settle(ctx, row) })
 	if err == nil || ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the next process settles
 	}
 	now := g.deps.Now()
 	_, err = g.deps.Book.ChangeGift(ctx, row.Key, func(x *Gift) error {

@@ -19,7 +19,7 @@ func TestCall(t *testing.T) {
 	end()
 	broken := errors.New("a disk is full")
 	cases := map[string]struct {
-		ctx     context.Context //nolint:containedctx // the table's
+		ctx     context.Context
 		f       func() error
 		err     string
 		says    []string
