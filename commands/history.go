@@ -329,7 +329,7 @@ func (s *Set) forgetPast(ctx context.Context, person string) (n int, all bool, e
 		}
 		for _, row := range rows {
 			if enough.Err() != nil {
-				return n, false, nil //nolint:nilerr // the rest follows with the next press
+				return n, false, nil // the rest follows with the next press
 			}
 			seen[row.Key] = true
 			s.forget(ctx, row)

@@ -23,15 +23,32 @@ import (
 
 // How much BenchmarkLoad does: little, unless `make bot-load` asks for all of it.
 const (
-	loadGuilds   = 500
-	loadRate     = 1000 // interactions a second
-	loadSeconds  = 30
-	loadMemory   = 100_000 // interactions after which memory is looked at
-	loadWorkers  = 64      // at the same time, while memory is measured
-	loadGrowth   = 24 << 20
-	loadLost     = 3 * time.Second // what an interaction counts that nobody answered
-	loadCommands = "help"          // answered at once, privately
+	loadGuilds  = 500
+	loadPeople  = 300
+	loadRate    = 1000 // interactions a second
+	loadSeconds = 30
+	loadMemory  = 100_000 // interactions after which memory is looked at
+	loadWorkers = 64      // at the same time, while memory is measured
+	loadGrowth  = 24 << 20
+	loadLost    = 3 * time.Second // what an interaction counts that nobody answered
+	loadMaking  = 100             // of so many interactions one asks for images
 )
+
+// crowd is who sends interactions, from where.
+type crowd struct {
+	people, places []string
+	making         bool // some ask for images, which the horde has to write down
+}
+
+// command is what one of the crowd does: what people look up most, and now and then an image.
+func (c *crowd) command(i int) (who, where, path string, options map[string]any) {
+	who, where = c.people[i%len(c.people)], c.places[(i/len(c.people)+i)%len(c.places)]
+	if c.making && i%loadMaking == 0 {
+		return who, where, "generate", map[string]any{"prompt": "red apple", "private": true}
+	}
+	all := []string{"help", "kudos balance", "models list", "settings panel", "help", "jobs list", "kudos leaderboard", "styles list"}
+	return who, where, all[i%len(all)], nil
+}
 
 // loadSetting is a number from the environment.
 func loadSetting(name string, whole, little int) int {
@@ -51,18 +68,20 @@ func BenchmarkLoad(b *testing.B) {
 	rate, lasting := loadSetting("LOAD_RATE", loadRate, 100), time.Duration(loadSetting("LOAD_SECONDS", loadSeconds, 1))*time.Second
 	b.Run("sandbox", func(b *testing.B) {
 		r := newRig(b, nil)
-		places := r.guilds(loadGuilds)
+		all := r.crowd(loadGuilds, loadPeople)
 		r.p.stop()
 		r.bareClient()
 		for b.Loop() {
-			r.steady(b, places, rate, lasting)
+			r.steady(b, all, rate, lasting)
 		}
 	})
 	b.Run("bot", func(b *testing.B) {
 		r := newRig(b, nil)
-		places := r.guilds(loadGuilds)
+		r.worker(nil)
+		all := r.crowd(loadGuilds, loadPeople)
+		all.making = true
 		for b.Loop() {
-			r.steady(b, places, rate, lasting)
+			r.steady(b, all, rate, lasting)
 		}
 		s := r.p.bot.Stats()
 		b.ReportMetric(float64(s.AckMean.Microseconds())/1000, "bot-mean-ms")
@@ -70,13 +89,13 @@ func BenchmarkLoad(b *testing.B) {
 	})
 	b.Run("memory", func(b *testing.B) {
 		r := newRig(b, nil)
-		places := r.guilds(20)
+		all := r.crowd(20, 10*loadPeople)
 		total := loadSetting("LOAD_MEMORY", loadMemory, 2000)
 		for b.Loop() {
-			r.burst(b, places, total/5) // fills what is bounded
+			r.burst(b, all, total/5) // fills what is bounded
 			before := heap()
 			begin := time.Now()
-			r.burst(b, places, total-total/5)
+			r.burst(b, all, total-total/5)
 			grown := heap() - before
 			b.ReportMetric(float64(total-total/5)/time.Since(begin).Seconds(), "per-s")
 			b.ReportMetric(float64(before)/(1<<20), "heap-MiB")
@@ -96,33 +115,40 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// guilds makes communities and returns a channel of each.
-func (r *rig) guilds(n int) []string {
+// crowd makes communities, and people who are in all of them.
+func (r *rig) crowd(guilds, people int) *crowd {
 	r.t.Helper()
-	var places []string
-	for i := range n {
+	c := &crowd{people: []string{sandbox.Newcomer, sandbox.Friend, sandbox.Admin}}
+	for i := range people - len(c.people) {
+		who, err := r.sand.AddPerson(fmt.Sprintf("Rider %d", i))
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		c.people = append(c.people, who)
+	}
+	for i := range guilds {
 		_, channel, err := r.sand.AddGuild(fmt.Sprintf("Stable %d", i))
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		places = append(places, channel)
+		c.places = append(c.places, channel)
 	}
-	return places
+	return c
 }
 
 // steady runs commands at a rate and reports how long their acknowledgement took. None may be lost.
-func (r *rig) steady(b *testing.B, places []string, rate int, lasting time.Duration) {
+func (r *rig) steady(b *testing.B, all *crowd, rate int, lasting time.Duration) {
 	b.Helper()
 	total := int(lasting.Seconds() * float64(rate))
 	took := make([]time.Duration, total)
 	failed := make([]error, total)
-	people := []string{sandbox.Newcomer, sandbox.Friend, sandbox.Admin}
 	var group sync.WaitGroup
 	begin := time.Now()
 	for i := range total {
 		time.Sleep(time.Until(begin.Add(time.Duration(i) * time.Second / time.Duration(rate))))
 		group.Go(func() {
-			out, err := r.sand.RunCommand(context.Background(), people[i%len(people)], places[i%len(places)], loadCommands, nil)
+			who, where, path, options := all.command(i)
+			out, err := r.sand.RunCommand(context.Background(), who, where, path, options)
 			took[i], failed[i] = out.After, err
 			if err != nil {
 				took[i] = loadLost
@@ -154,14 +180,15 @@ func (r *rig) steady(b *testing.B, places []string, rate int, lasting time.Durat
 }
 
 // burst runs as many commands as the bot can take, some at a time.
-func (r *rig) burst(b *testing.B, places []string, total int) {
+func (r *rig) burst(b *testing.B, all *crowd, total int) {
 	b.Helper()
 	next := make(chan int)
 	var group sync.WaitGroup
 	for range loadWorkers {
 		group.Go(func() {
 			for i := range next {
-				if _, err := r.sand.RunCommand(context.Background(), sandbox.Newcomer, places[i%len(places)], loadCommands, nil); err != nil {
+				who, where, path, options := all.command(i)
+				if _, err := r.sand.RunCommand(context.Background(), who, where, path, options); err != nil {
 					b.Errorf("interaction %d: %v", i, err)
 				}
 			}

@@ -146,10 +146,8 @@ func (s *Set) styleExample(ctx context.Context, in *discord.Interaction, r *disc
 
 // textStyleHasNone refuses parameters of images for a style that writes texts.
 func (s *Set) textStyleHasNone(in *discord.Interaction) error {
-	for _, name := range []string{"steps", "cfg", "sampler", "size"} {
-		if in.Command.Options.Has(name) {
-			return tell(s.say(in).T("styles.textonly"))
-		}
+	if slices.ContainsFunc([]string{"steps", "cfg", "sampler", "size"}, in.Command.Options.Has) {
+		return tell(s.say(in).T("styles.textonly"))
 	}
 	return nil
 }

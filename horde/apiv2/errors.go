@@ -25,7 +25,7 @@ const (
 // statusOf is the HTTP status of a refusal, and whether the code is known here. Only the code counts; where
 // the protocol uses two statuses for one code, the handler says which.
 func statusOf(code horde.Code) (status int, known bool) {
-	switch code.Wire() {
+	switch code {
 	case horde.CodeInvalidAPIKey:
 		return http.StatusUnauthorized, true
 	case horde.CodeUserNotFound, horde.CodeWorkerNotFound, horde.CodeRequestNotFound, horde.CodeInvalidJobID,
@@ -55,7 +55,9 @@ func statusOf(code horde.Code) (status int, known bool) {
 		horde.CodeNotUserOrMod, horde.CodeCannotWipeActive, horde.CodeNotAllowedAwards,
 		horde.CodeStylesAnonForbidden, horde.CodeStylesRequiresCustomizer,
 		horde.CodeTransfersDisabled, codeNotModerator, horde.CodeNotOwner, horde.CodeWorkerInviteOnly, horde.CodeUnsafeIP, horde.CodeUntrustedUnsafeIP,
-		horde.CodeTooManyNewIPs, horde.CodeUntrustedTeam, horde.CodeMessagesOnlyOwnWork:
+		horde.CodeTooManyNewIPs, horde.CodeUntrustedTeam, horde.CodeMessagesOnlyOwnWork,
+		horde.CodeManySharedKeys, horde.CodeManyGifts, horde.CodeManyPurses, horde.CodeManyFunders, horde.CodeManyStyles,
+		horde.CodeManyExamples, horde.CodeManyCollections, horde.CodeNotSpecial, horde.CodeMayNotRate:
 		return http.StatusForbidden, true
 	case horde.CodeBadRequest, horde.CodeDuplicateGen, horde.CodeAbortedGen, horde.CodePolymorphicName,
 		horde.CodeMissingPrompt, horde.CodeCorruptPrompt, horde.CodeInvalidPromptSize, horde.CodeInvalidSize,
