@@ -28,6 +28,7 @@ const (
 	loadRate    = 1000 // interactions a second
 	loadSeconds = 30
 	loadMemory  = 100_000 // interactions after which memory is looked at
+	loadFill    = 20_000  // of these before it is looked at for the first time
 	loadWorkers = 64      // at the same time, while memory is measured
 	loadGrowth  = 24 << 20
 	loadLost    = 3 * time.Second // what an interaction counts that nobody answered
@@ -92,16 +93,17 @@ func BenchmarkLoad(b *testing.B) {
 		all := r.crowd(20, 10*loadPeople)
 		total := loadSetting("LOAD_MEMORY", loadMemory, 2000)
 		for b.Loop() {
-			r.burst(b, all, total/5) // fills what is bounded
+			fill := min(loadFill, total/2)
+			r.burst(b, all, fill) // fills what is bounded
 			before := heap()
 			begin := time.Now()
-			r.burst(b, all, total-total/5)
+			r.burst(b, all, total-fill)
 			grown := heap() - before
-			b.ReportMetric(float64(total-total/5)/time.Since(begin).Seconds(), "per-s")
+			b.ReportMetric(float64(total-fill)/time.Since(begin).Seconds(), "per-s")
 			b.ReportMetric(float64(before)/(1<<20), "heap-MiB")
 			b.ReportMetric(float64(grown)/(1<<20), "grown-MiB")
 			if grown > loadGrowth {
-				b.Errorf("memory grew by %d MiB over %d interactions", grown>>20, total-total/5)
+				b.Errorf("memory grew by %d MiB over %d interactions", grown>>20, total-fill)
 			}
 		}
 	})
