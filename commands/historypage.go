@@ -3,15 +3,11 @@
 package commands
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"image"
 	"strconv"
 	"strings"
-
-	encoder "github.com/chai2010/webp"
-	"golang.org/x/image/draw"
 
 	"stablemate/commands/words"
 	"stablemate/internal/discord"
@@ -96,31 +92,12 @@ func (s *Set) thumbOf(ctx context.Context, v voice, number int, x *past) *discor
 }
 
 // thumb makes a small picture of an image.
-func (s *Set) thumb(ctx context.Context, data []byte) ([]byte, error) {
-	cfg, _, err := image.DecodeConfig(bytes.NewReader(data))
-	if err != nil || cfg.Width < 1 || cfg.Height < 1 || cfg.Width > maxPicturePixels/cfg.Height {
-		return nil, tellPlain("refused.pic.unreadable")
-	}
-	select {
-	case s.decoding <- struct{}{}:
-		defer func() { <-s.decoding }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	img, _, err := image.Decode(bytes.NewReader(data))
-	if err != nil {
-		return nil, fmt.Errorf("read image: %w", err)
-	}
-	if long := max(cfg.Width, cfg.Height); long > thumbSide {
-		small := image.NewNRGBA(image.Rect(0, 0, max(1, cfg.Width*thumbSide/long), max(1, cfg.Height*thumbSide/long)))
-		draw.ApproxBiLinear.Scale(small, small.Bounds(), img, img.Bounds(), draw.Src, nil)
-		img = small
-	}
-	var buf bytes.Buffer
-	if err := encoder.Encode(&buf, img, &encoder.Options{Quality: thumbQuality}); err != nil {
-		return nil, fmt.Errorf("encode WebP: %w", err)
-	}
-	return buf.Bytes(), nil
+func (s *Set) thumb(ctx context.Context, data []byte) (out []byte, err error) {
+	err = s.decoded(ctx, data, func(img image.Image) (err error) {
+		out, err = asWebP(within(img, thumbSide), thumbQuality)
+		return err
+	})
+	return out, err
 }
 
 // showPage brings a page, without pictures where Discord takes none.

@@ -3,14 +3,12 @@
 package commands
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"image"
 	_ "image/gif" // avatars and attachments
 	_ "image/jpeg"
 	_ "image/png"
@@ -20,11 +18,8 @@ import (
 	"strconv"
 	"strings"
 
-	encoder "github.com/chai2010/webp"
-	"golang.org/x/image/draw"
 	_ "golang.org/x/image/webp"
 
-	"stablemate/horde"
 	"stablemate/internal/discord"
 )
 
@@ -173,44 +168,6 @@ func (s *Set) readPicture(ctx context.Context, pic *photo) ([]byte, error) {
 	return data, nil
 }
 
-// recode decodes an image, makes it small enough for the horde, and encodes it as WebP.
-func (s *Set) recode(ctx context.Context, data []byte) (out []byte, w, h int, err error) {
-	cfg, format, err := image.DecodeConfig(bytes.NewReader(data))
-	switch {
-	case err != nil:
-		return nil, 0, 0, tellPlain("refused.pic.unreadable")
-	case cfg.Width < 1 || cfg.Height < 1 || cfg.Width > maxPicturePixels/cfg.Height:
-		return nil, 0, 0, tellPlain("refused.pic.pixels", "Width", cfg.Width, "Height", cfg.Height)
-	}
-	if format == "webp" && max(cfg.Width, cfg.Height) <= horde.MaxSide && len(data) <= maxImage {
-		if bare, ok := bareWebP(data); ok {
-			return bare, cfg.Width, cfg.Height, nil // as workers want it; they hold it against their own limits
-		}
-	}
-	select {
-	case s.decoding <- struct{}{}:
-		defer func() { <-s.decoding }()
-	case <-ctx.Done():
-		return nil, 0, 0, ctx.Err()
-	}
-	img, _, err := image.Decode(bytes.NewReader(data))
-	if err != nil {
-		return nil, 0, 0, tellPlain("refused.pic.unreadable")
-	}
-	w, h = cfg.Width, cfg.Height
-	if long := max(w, h); long > horde.MaxSide {
-		w, h = max(1, w*horde.MaxSide/long), max(1, h*horde.MaxSide/long)
-		small := image.NewNRGBA(image.Rect(0, 0, w, h))
-		draw.BiLinear.Scale(small, small.Bounds(), img, img.Bounds(), draw.Src, nil)
-		img = small
-	}
-	var buf bytes.Buffer
-	if err := encoder.Encode(&buf, img, &encoder.Options{Quality: pictureQuality}); err != nil {
-		return nil, 0, 0, fmt.Errorf("encode WebP: %w", err)
-	}
-	return buf.Bytes(), w, h, nil
-}
-
 // picturesOf finds the images of a message: files, what its embeds and its layout show, and those of messages that it
 // passes on. None comes twice.
 func picturesOf(m discord.FetchedMessage) []*photo {
@@ -244,45 +201,4 @@ func picturesOf(m discord.FetchedMessage) []*photo {
 		}
 	}
 	return out
-}
-
-// shrink makes an image small enough for a message: as it is, or as WebP of falling quality and at last size. It returns
-// nil when nothing helps.
-func (s *Set) shrink(ctx context.Context, data []byte, room int) ([]byte, error) {
-	if len(data) <= room {
-		return data, nil
-	}
-	cfg, _, err := image.DecodeConfig(bytes.NewReader(data))
-	if err != nil || cfg.Width < 1 || cfg.Height < 1 || cfg.Width > maxPicturePixels/cfg.Height {
-		return nil, nil // it cannot be made smaller
-	}
-	select {
-	case s.decoding <- struct{}{}:
-		defer func() { <-s.decoding }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	img, _, err := image.Decode(bytes.NewReader(data))
-	if err != nil {
-		return nil, nil // likewise
-	}
-	const small = 2048 // pixels of the longer side
-	for _, step := range []struct {
-		quality float32
-		scale   bool
-	}{{90, false}, {80, false}, {80, true}} {
-		if long := max(cfg.Width, cfg.Height); step.scale && long > small {
-			to := image.NewNRGBA(image.Rect(0, 0, max(1, cfg.Width*small/long), max(1, cfg.Height*small/long)))
-			draw.BiLinear.Scale(to, to.Bounds(), img, img.Bounds(), draw.Src, nil)
-			img = to
-		}
-		var buf bytes.Buffer
-		if err := encoder.Encode(&buf, img, &encoder.Options{Quality: step.quality}); err != nil {
-			return nil, fmt.Errorf("encode WebP: %w", err)
-		}
-		if buf.Len() <= room {
-			return buf.Bytes(), nil
-		}
-	}
-	return nil, nil
 }

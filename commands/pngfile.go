@@ -131,28 +131,18 @@ func (s *Set) pressPNG(ctx context.Context, in *discord.Interaction, r *discord.
 }
 
 // pngWith makes a PNG of an image, with a text that says how it was made and nothing else about it.
-func (s *Set) pngWith(ctx context.Context, data []byte, text string) ([]byte, error) {
-	cfg, _, err := image.DecodeConfig(bytes.NewReader(data))
-	if err != nil || cfg.Width < 1 || cfg.Height < 1 || cfg.Width > maxPicturePixels/cfg.Height {
-		return nil, tellPlain("refused.pic.unreadable")
-	}
-	select {
-	case s.decoding <- struct{}{}:
-		defer func() { <-s.decoding }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	img, _, err := image.Decode(bytes.NewReader(data))
-	if err != nil {
-		return nil, tellPlain("refused.pic.unreadable")
-	}
-	flat := image.NewNRGBA(image.Rect(0, 0, img.Bounds().Dx(), img.Bounds().Dy())) // what the encoder is quick with
-	draw.Draw(flat, flat.Bounds(), img, img.Bounds().Min, draw.Src)
-	var buf bytes.Buffer
-	if err := png.Encode(&buf, flat); err != nil {
-		return nil, fmt.Errorf("encode PNG: %w", err)
-	}
-	return withText(buf.Bytes(), "parameters", text), nil
+func (s *Set) pngWith(ctx context.Context, data []byte, text string) (out []byte, err error) {
+	err = s.decoded(ctx, data, func(img image.Image) error {
+		flat := image.NewNRGBA(image.Rect(0, 0, img.Bounds().Dx(), img.Bounds().Dy())) // what the encoder is quick with
+		draw.Draw(flat, flat.Bounds(), img, img.Bounds().Min, draw.Src)
+		var buf bytes.Buffer
+		if err := png.Encode(&buf, flat); err != nil {
+			return fmt.Errorf("encode PNG: %w", err)
+		}
+		out = withText(buf.Bytes(), "parameters", text)
+		return nil
+	})
+	return out, err
 }
 
 // withText puts a text into a PNG, behind its header.

@@ -107,6 +107,17 @@ func writeDetails(details map[string]float64, between string) string {
 	return strings.Join(out, between)
 }
 
+// presetNamed is what a preset of somebody's says, or nothing where they have none of that name.
+func (s *Set) presetNamed(ctx context.Context, person, name string) (chat.Defaults, error) {
+	list, err := s.presetsOf(ctx, person)
+	for _, e := range list {
+		if strings.EqualFold(e.value.Name, name) {
+			return e.value.Defaults, err
+		}
+	}
+	return chat.Defaults{}, err
+}
+
 // presetForText opens a form with a preset for texts: a new one, or the one of that name.
 func (s *Set) presetForText(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
@@ -114,15 +125,9 @@ func (s *Set) presetForText(ctx context.Context, in *discord.Interaction, r *dis
 	if n := utf8.RuneCountInString(name); n < 1 || n > maxPresetName {
 		return tell(w.T("preset.badname", "Most", maxPresetName))
 	}
-	list, err := s.presetsOf(ctx, in.User.ID)
+	d, err := s.presetNamed(ctx, in.User.ID, name)
 	if err != nil {
 		return err
-	}
-	var d chat.Defaults
-	for _, e := range list {
-		if strings.EqualFold(e.value.Name, name) {
-			d = e.value.Defaults
-		}
 	}
 	t := d.Text
 	if t == nil {
@@ -159,15 +164,12 @@ func (s *Set) submitTextPreset(ctx context.Context, in *discord.Interaction, r *
 	if n := utf8.RuneCountInString(name); n < 1 || n > maxPresetName {
 		return tell(w.T("preset.badname", "Most", maxPresetName))
 	}
-	list, err := s.presetsOf(ctx, in.User.ID)
+	d, err := s.presetNamed(ctx, in.User.ID, name)
 	if err != nil {
 		return err
 	}
-	var d chat.Defaults
-	for _, e := range list {
-		if strings.EqualFold(e.value.Name, name) && e.value.Text != nil {
-			d = e.value.Defaults
-		}
+	if d.Text == nil { // one for images makes room for it
+		d = chat.Defaults{}
 	}
 	t := chat.TextDefaults{}
 	if d.Text != nil {
