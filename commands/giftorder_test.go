@@ -161,7 +161,7 @@ func TestOneGiftToARoleThatDoesNotGetOnStallsNoOther(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *commands.Options) { o.Welcome = 1000 * kudos.One })
 	r.login(sandbox.Admin, sandbox.Friend)
-	r.put(chat.Doc{Kind: chat.KindMember, Key: sandbox.GuildID + ":" + sandbox.Friend, Person: sandbox.Friend, Guild: sandbox.GuildID}, struct{}{})
+	r.known(sandbox.Friend)
 	if err := r.p.bot.AddRole(r.ctx(), sandbox.GuildID, sandbox.Friend, sandbox.RoleWorker, "test"); err != nil {
 		t.Fatal(err)
 	}

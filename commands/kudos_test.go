@@ -3,7 +3,6 @@
 package commands_test
 
 import (
-	"errors"
 	"slices"
 	"testing"
 	"time"
@@ -355,11 +354,7 @@ func TestAGiftToARole(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *commands.Options) { o.Welcome = 1000 * kudos.One })
 	r.login(sandbox.Newcomer, sandbox.Friend, sandbox.Admin)
-	for _, who := range []string{sandbox.Newcomer, sandbox.Friend} {
-		if _, err := r.p.store.SaveDoc(r.ctx(), chat.Doc{Kind: chat.KindMember, Key: sandbox.GuildID + ":" + who, Person: who, Guild: sandbox.GuildID, Value: []byte("{}")}); err != nil && !errors.Is(err, chat.ErrChanged) {
-			t.Fatal(err)
-		}
-	}
+	r.known(sandbox.Newcomer, sandbox.Friend)
 	if err := r.p.bot.AddRole(r.ctx(), sandbox.GuildID, sandbox.Friend, sandbox.RoleWorker, "test"); err != nil {
 		t.Fatal(err)
 	}
