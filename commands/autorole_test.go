@@ -418,3 +418,25 @@ func TestRolesSurviveADiscordInTrouble(t *testing.T) {
 		})
 	}
 }
+
+// What an event says about somebody's roles may be older than what was done by hand since.
+func TestARoleGivenByHandWhileSomebodyWasSeenStays(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(o *commands.Options) { o.RolePace = 3 * time.Second })
+	r.login(sandbox.Newcomer)
+	r.trust(sandbox.Newcomer, true)
+	r.rule(sandbox.RoleWorker, "linked", nil)
+	r.getsRole(sandbox.Newcomer, sandbox.RoleWorker, true)
+	r.jump(time.Hour)
+	r.login(sandbox.Friend)
+	r.getsRole(sandbox.Friend, sandbox.RoleWorker, true)
+	r.run(sandbox.Newcomer, "help", nil) // seen, to be looked at when it is the guild's turn again
+	if err := r.p.bot.AddRole(r.ctx(), sandbox.GuildID, sandbox.Newcomer, sandbox.RoleTrusted, "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	r.rule(sandbox.RoleTrusted, "trusted", nil)
+	r.eventually("whose role it is", func() bool {
+		m, _, err := r.p.store.Doc(r.ctx(), chat.KindMember, sandbox.GuildID+":"+sandbox.Newcomer)
+		return err == nil && strings.Contains(string(m.Value), `"by_hand":["`+sandbox.RoleTrusted+`"]`)
+	})
+}

@@ -112,7 +112,11 @@ func (e *roleEngine) look(ctx context.Context, guild, person string, how roleLoo
 	}
 	c.rules = rules
 	if how.whole && (facts.Linked || len(c.m.Grants) > 0) {
-		if done, err := c.read(ctx); done || err != nil {
+		done, err := c.read(ctx)
+		if err == nil && !done && c.misses() {
+			done, err = c.readAnew(ctx)
+		}
+		if done || err != nil {
 			return c.asked, c.failed(ctx, err)
 		}
 		c.forgetTaken()
@@ -141,6 +145,7 @@ type roleChange struct {
 	rules         chat.Roles
 	m             chat.Member
 	has           []string // nil: not known yet
+	fresh         bool     // Discord was asked for it; what came with an event may be of a while ago
 	run           *passRun
 	asked, dirty  bool
 }
@@ -186,8 +191,26 @@ func (c *roleChange) read(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("read a member: %w", err)
 	}
-	c.has = append(make([]string, 0, len(m.Roles)), m.Roles...)
+	c.has, c.fresh = append(make([]string, 0, len(m.Roles)), m.Roles...), true
 	return false, nil
+}
+
+// readAnew asks Discord unless that was done a moment ago: whose a role is must not hang on what an event said once.
+func (c *roleChange) readAnew(ctx context.Context) (done bool, err error) {
+	if !c.fresh {
+		c.has = nil
+	}
+	return c.read(ctx)
+}
+
+// misses reports whether the person seems to lack a role that they were given.
+func (c *roleChange) misses() bool {
+	for role, g := range c.m.Grants {
+		if g.Given && !slices.Contains(c.has, role) {
+			return true
+		}
+	}
+	return false
 }
 
 // forgetTaken forgets grants that somebody else took back; the rules decide again.
@@ -230,7 +253,7 @@ func (c *roleChange) apply(ctx context.Context, plan chat.RolePlan, now time.Tim
 
 // give writes the grant down before Discord hears of it, so that a role is never taken for one given by hand.
 func (c *roleChange) give(ctx context.Context, rule chat.RoleRule, now time.Time) (done bool, err error) {
-	if done, err := c.read(ctx); done || err != nil {
+	if done, err := c.readAnew(ctx); done || err != nil {
 		return done, err
 	}
 	_, begun := c.m.Grants[rule.Role]
