@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"stablemate/commands/chat"
 	"stablemate/internal/discord"
 )
 
@@ -65,16 +66,12 @@ func (s *Set) pressSetAlt(ctx context.Context, in *discord.Interaction, r *disco
 	if err := r.Defer(ctx, true); err != nil {
 		return err
 	}
-	q.Alts = maps.Clone(q.Alts)
-	if q.Alts == nil {
-		q.Alts = make(map[int]string)
-	}
-	q.Alts[p.Forms.Number] = text
-	if of.Params, err = json.Marshal(q); err != nil {
-		return fmt.Errorf("encode parameters: %w", err)
-	}
-	if err := s.deps.Messages.SaveMessage(ctx, of); err != nil {
-		return fmt.Errorf("save message: %w", err)
+	done, err := s.noteAlt(ctx, of, &q, p.Forms.Number, text)
+	switch {
+	case err != nil:
+		return err
+	case !done:
+		return r.Reply(ctx, private(w.T("request.gone")))
 	}
 	ref := discord.MessageRef{ChannelID: of.Channel, MessageID: of.Message, AppID: of.App, Ephemeral: of.Ephemeral}
 	_, err = s.bot.DescribeFiles(ctx, ref, func(name string) (string, bool) {
@@ -88,4 +85,22 @@ func (s *Set) pressSetAlt(ctx context.Context, in *discord.Interaction, r *disco
 		return err
 	}
 	return r.Reply(ctx, private(w.T("tools.altset")))
+}
+
+// noteAlt notes what an image of a request shows that is not open. done is false when the request was changed or deleted
+// since it was read: that counts.
+func (s *Set) noteAlt(ctx context.Context, row chat.Message, p *params, number int, text string) (done bool, err error) {
+	p.Alts = maps.Clone(p.Alts)
+	if p.Alts == nil {
+		p.Alts = make(map[int]string)
+	}
+	p.Alts[number] = text
+	data, err := json.Marshal(p)
+	if err != nil {
+		return false, fmt.Errorf("encode parameters: %w", err)
+	}
+	if done, err = s.deps.Messages.ReplaceParams(ctx, row.Key, row.Params, data); err != nil {
+		return false, fmt.Errorf("save a description: %w", err)
+	}
+	return done, nil
 }

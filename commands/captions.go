@@ -126,7 +126,10 @@ func (c *captioner) run(ctx context.Context) {
 			}
 		}
 		for _, key := range keys {
-			c.look(ctx, key)
+			err := c.s.contained(ctx, "describing an image", func() error { c.look(ctx, key); return nil })
+			if err != nil && ctx.Err() == nil {
+				_ = c.s.captions.putOff(ctx, key, c.s.now().Add(captionAgain)) // best effort: it is due again at once otherwise
+			}
 		}
 	}
 }
@@ -229,16 +232,12 @@ func (c *captioner) step(ctx context.Context, key string, v *chat.Captions) (nex
 			return captionAgain, nil
 		}
 		if said != "" && p.Alts[v.Number] == "" {
-			p.Alts = maps.Clone(p.Alts)
-			if p.Alts == nil {
-				p.Alts = make(map[int]string)
+			done, err := c.s.noteAlt(ctx, row, &p, v.Number, said)
+			if err != nil {
+				return 0, err
 			}
-			p.Alts[v.Number] = said
-			if row.Params, err = json.Marshal(p); err != nil {
-				return 0, fmt.Errorf("encode parameters: %w", err)
-			}
-			if err := c.s.deps.Messages.SaveMessage(ctx, row); err != nil {
-				return 0, fmt.Errorf("save message: %w", err)
+			if !done { // somebody deleted or described it just now, or its words were erased
+				return captionGap, nil
 			}
 			v.Tell = true
 		}

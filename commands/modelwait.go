@@ -187,11 +187,8 @@ func (m *modelWaits) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		round, cancel := context.WithTimeout(ctx, servedTime)
-		err := m.look(round)
+		_ = m.s.contained(round, "telling which models are served again", func() error { return m.look(round) }) // the next look goes on
 		cancel()
-		if err != nil && ctx.Err() == nil {
-			m.s.log.Warn().Err(err).Msg("not everybody is told which models are served again")
-		}
 	}
 }
 
@@ -317,7 +314,8 @@ func (m *modelWaits) message(ctx context.Context, wait chat.ModelWait) discord.M
 	}
 }
 
-// handNotes tells somebody who runs a command what they could not be told before. It is best effort.
+// handNotes tells somebody who runs a command what they could not be told before. What does not arrive waits for the
+// command after that.
 func (s *Set) handNotes(ctx context.Context, in *discord.Interaction, r *discord.Responder) {
 	n, found, err := s.waits.notes.get(ctx, in.User.ID)
 	if err != nil || !found || len(n.Models) == 0 {
@@ -330,7 +328,16 @@ func (s *Set) handNotes(ctx context.Context, in *discord.Interaction, r *discord
 	for _, model := range n.Models {
 		list = append(list, "🔔 "+s.say(in).T("models.backnote", "Model", escape(model)))
 	}
-	if _, err := r.Followup(ctx, private(lines(list...))); err != nil {
-		s.log.Debug().Err(err).Msg("somebody is not told what waited for them")
+	if _, err := r.Followup(ctx, private(lines(list...))); err == nil {
+		return
+	}
+	_, err = s.waits.notes.change(ctx, in.User.ID, about{person: in.User.ID, due: s.now().Add(chat.ModelWaitLife)}, func(v *chat.Notes) error {
+		for _, model := range n.Models {
+			v.Served(model)
+		}
+		return nil
+	})
+	if err != nil {
+		s.log.Warn().Err(err).Msg("somebody is not told what waited for them")
 	}
 }
