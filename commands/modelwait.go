@@ -187,8 +187,11 @@ func (m *modelWaits) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		round, cancel := context.WithTimeout(ctx, servedTime)
-		_ = m.s.contained(round, "telling which models are served again", func() error { return m.look(round) }) // the next look goes on
+		err := m.s.contained(round, "telling which models are served again", func() error { return m.look(round) })
 		cancel()
+		if err != nil && ctx.Err() == nil {
+			m.s.log.Warn().Err(err).Msg("not everybody is told which models are served again")
+		}
 	}
 }
 
