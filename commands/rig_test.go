@@ -38,7 +38,7 @@ import (
 
 func TestMain(m *testing.M) {
 	// These tests wait for Discord's pace more than they compute: more of them than cores go side by side.
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
 	// Some tests drive discordgo into the states from which its Open never returns; such a session is given up.

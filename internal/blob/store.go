@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -31,10 +32,19 @@ var (
 // Store keeps images in a folder of 256 shards. It is safe for concurrent use, by several processes too, as long as they
 // share the folder.
 type Store struct {
-	dir string
+	dir    string
+	shards [256]shard
 }
 
-// NewStore opens the folder, making it and its shards where they are missing. Only the process's own account may read it.
+// shard is one of the folders that images are spread over. It is made when the first image goes there.
+type shard struct {
+	path string
+
+	mu   sync.Mutex
+	made bool // and its name is durable
+}
+
+// NewStore opens the folder, making it where it is missing. Only the process's own account may read it.
 func NewStore(dir string) (*Store, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -43,16 +53,32 @@ func NewStore(dir string) (*Store, error) {
 	if err := os.MkdirAll(filepath.Join(abs, incomingDir), 0o700); err != nil {
 		return nil, fmt.Errorf("open image folder: %w", err)
 	}
-	for i := range 256 {
-		shard := filepath.Join(abs, hex.EncodeToString([]byte{byte(i)}))
-		if err := os.Mkdir(shard, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, fmt.Errorf("open image folder: %w", err)
-		}
-	}
 	if err := syncDir(abs); err != nil {
 		return nil, fmt.Errorf("open image folder: %w", err)
 	}
-	return &Store{dir: abs}, nil
+	s := &Store{dir: abs}
+	for i := range s.shards {
+		s.shards[i].path = filepath.Join(abs, hex.EncodeToString([]byte{byte(i)}))
+	}
+	return s, nil
+}
+
+// ready makes the shard if need be. The folder above is synced at the first use even of a shard that is there: another
+// process may have made it a moment ago.
+func (s *shard) ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.made {
+		return nil
+	}
+	if err := os.Mkdir(s.path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := syncDir(filepath.Dir(s.path)); err != nil {
+		return err
+	}
+	s.made = true
+	return nil
 }
 
 // CheckKey returns ErrKey unless key may name an image. No key can leave the folder: keys hold no path separator and do
@@ -74,13 +100,13 @@ func CheckKey(key string) error {
 }
 
 // path spreads keys over the shards. It hashes, since keys of one kind begin alike.
-func (s *Store) path(key string) (shard, file string, err error) {
+func (s *Store) path(key string) (in *shard, file string, err error) {
 	if err := CheckKey(key); err != nil {
-		return "", "", err
+		return nil, "", err
 	}
 	sum := sha256.Sum256([]byte(key))
-	shard = filepath.Join(s.dir, hex.EncodeToString(sum[:1]))
-	return shard, filepath.Join(shard, key), nil
+	in = &s.shards[sum[0]]
+	return in, filepath.Join(in.path, key), nil
 }
 
 // Put stores all of r under key, replacing what was there, and returns the number of bytes. When it returns nil the
@@ -88,11 +114,11 @@ func (s *Store) path(key string) (shard, file string, err error) {
 // failed; never a part. It does not bound r: that is the caller's. A full disk passes through (errors.Is with
 // syscall.ENOSPC). ctx is looked at before the image appears, not while r blocks.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader) (int64, error) {
-	shard, file, err := s.path(key)
+	in, file, err := s.path(key)
 	if err != nil {
 		return 0, err
 	}
-	n, err := s.put(ctx, shard, file, r)
+	n, err := s.put(ctx, in, file, r)
 	if err != nil {
 		return 0, fmt.Errorf("store image %s: %w", key, err)
 	}
@@ -105,7 +131,10 @@ func (s *Store) PutBytes(ctx context.Context, key string, data []byte) error {
 	return err
 }
 
-func (s *Store) put(ctx context.Context, shard, file string, r io.Reader) (n int64, err error) {
+func (s *Store) put(ctx context.Context, in *shard, file string, r io.Reader) (n int64, err error) {
+	if err := in.ready(); err != nil {
+		return 0, err
+	}
 	tmp, err := os.CreateTemp(filepath.Join(s.dir, incomingDir), "*")
 	if err != nil {
 		return 0, err
@@ -131,7 +160,7 @@ func (s *Store) put(ctx context.Context, shard, file string, r io.Reader) (n int
 	if err != nil {
 		return 0, err
 	}
-	return n, syncDir(shard)
+	return n, syncDir(in.path)
 }
 
 // Open returns the image for reading, with its size in bytes and the time it was stored. The caller closes it. An image

@@ -4,6 +4,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"strconv"
@@ -26,6 +27,14 @@ func LimitPages(ctx context.Context, s *Store, pages int64) error {
 // DialThrough sends the connections that a PostgreSQL store makes from now on, other than the pool's, through dial.
 func DialThrough(s *Store, dial func(ctx context.Context, network, addr string) (net.Conn, error)) {
 	s.db.(*postgresDB).config.DialFunc = dial
+}
+
+// Strand gives up a SQLite store's writing connection in the midst of a transaction.
+func Strand(ctx context.Context, s *Store) error {
+	return s.db.(*sqliteDB).use(ctx, func(w *sqliteWriter) error {
+		_, err := w.conn.ExecContext(ctx, `BEGIN IMMEDIATE`)
+		return errors.Join(err, w.release())
+	})
 }
 
 // Columns lists a store's tables and columns, with types in common words.

@@ -56,7 +56,7 @@ type pgLeadership struct {
 	done chan struct{}      // closed when it has
 }
 
-func openPostgres(ctx context.Context, opts Options) (database, *sql.DB, error) {
+func openPostgres(ctx context.Context, opts Options) (database, pool, error) {
 	if opts.URL == "" {
 		return nil, nil, errors.New("the PostgreSQL store needs a URL")
 	}
@@ -75,19 +75,19 @@ func openPostgres(ctx context.Context, opts Options) (database, *sql.DB, error) 
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}}
 	prepare.DialFunc = dialer.DialContext
 	config.MaxConns = pgConnections
-	pool, err := pgxpool.NewWithConfig(ctx, config)
+	conns, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the store: %w", err)
 	}
 	db := &postgresDB{
-		config: config.ConnConfig, log: opts.Log, now: opts.Now, pool: pool, sql: stdlib.OpenDBFromPool(pool),
+		config: config.ConnConfig, log: opts.Log, now: opts.Now, pool: conns, sql: stdlib.OpenDBFromPool(conns),
 		writer: make(chan *pgWriter, 1), // the token rests here
 		closed: make(chan struct{}),
 	}
 	db.writer <- &pgWriter{}
-	if err := pool.Ping(ctx); err != nil {
+	if err := conns.Ping(ctx); err != nil {
 		err = errors.Join(fmt.Errorf("open the store: %w", err), db.sql.Close())
-		pool.Close()
+		conns.Close()
 		return nil, nil, err
 	}
 	return db, db.sql, nil

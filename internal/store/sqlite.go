@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 	driversqlite "modernc.org/sqlite" // registers itself as "sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
 
 	"stablemate/horde"
 )
@@ -52,11 +53,12 @@ type leadership struct {
 // sqliteWriter is the writing connection with its prepared statements.
 type sqliteWriter struct {
 	conn                           *sql.Conn
+	statements                     *parsed // of conn, for what runs one by one
 	begin, fence, commit, rollback driver.Stmt
 	writes                         [statements]driver.Stmt
 }
 
-func openSQLite(ctx context.Context, opts Options) (database, *sql.DB, error) {
+func openSQLite(ctx context.Context, opts Options) (database, pool, error) {
 	if opts.Path == "" {
 		return nil, nil, errors.New("the SQLite store needs a path")
 	}
@@ -76,28 +78,46 @@ func openSQLite(ctx context.Context, opts Options) (database, *sql.DB, error) {
 		return nil, nil, fmt.Errorf("open the store: %w", err)
 	}
 	source := fmt.Sprintf("file:%s?_pragma=busy_timeout(%d)", (&url.URL{Path: path}).EscapedPath(), sqliteBusy.Milliseconds())
-	pool, err := sql.Open("sqlite", source+sqliteWriterPool)
+	write, err := sql.Open("sqlite", source+sqliteWriterPool)
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the store %s: %w", path, err)
 	}
-	pool.SetMaxOpenConns(1)
+	write.SetMaxOpenConns(1)
 	read, err := sql.Open("sqlite", source+sqliteReaderPool)
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open the store %s: %w", path, err), pool.Close())
+		return nil, nil, errors.Join(fmt.Errorf("open the store %s: %w", path, err), write.Close())
 	}
 	read.SetMaxOpenConns(sqliteReaders)
 	read.SetMaxIdleConns(sqliteReaders)
 
 	db := &sqliteDB{
-		path: path, log: opts.Log, now: opts.Now, read: read, pool: pool,
+		path: path, log: opts.Log, now: opts.Now, read: read, pool: write,
 		writer: make(chan *sqliteWriter, 1), // the token rests here
 		closed: make(chan struct{}),
 	}
 	db.writer <- &sqliteWriter{}
-	if err := db.ours(ctx); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("open the store: %w", db.explain(err)), read.Close(), pool.Close())
+	if err := patiently(ctx, db.ours); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("open the store: %w", db.explain(err)), read.Close(), write.Close())
 	}
-	return db, read, nil
+	return db, newReader(read), nil
+}
+
+// patiently calls f again while another program has the file locked, for at most [sqliteBusy]. It is for the first
+// connection: SQLite waits for nobody, whatever its busy timeout says, when it gives a file its write-ahead log.
+func patiently(ctx context.Context, f func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, sqliteBusy)
+	defer cancel()
+	for {
+		err := f(ctx)
+		if refused, ok := errors.AsType[*driversqlite.Error](err); !ok || refused.Code()&0xff != sqlitelib.SQLITE_BUSY {
+			return err
+		}
+		select {
+		case <-limited.Done():
+			return err
+		case <-time.After(sqlitePoll):
+		}
+	}
 }
 
 // ours fails when the file is not a database, or one that another program made.
@@ -134,7 +154,7 @@ func (db *sqliteDB) use(ctx context.Context, f func(w *sqliteWriter) error) erro
 		if err != nil {
 			return err
 		}
-		w.conn = conn
+		w.conn, w.statements = conn, &parsed{on: conn}
 	}
 	return f(w)
 }
@@ -143,7 +163,7 @@ var errClosed = errors.New("the store is closed")
 
 func (db *sqliteDB) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
 	err = db.use(ctx, func(w *sqliteWriter) error {
-		result, err := w.conn.ExecContext(ctx, db.text(query), args...)
+		result, err := w.statements.ExecContext(ctx, db.text(query), args...)
 		if err != nil {
 			return err
 		}
@@ -293,18 +313,20 @@ func (w *sqliteWriter) release() error {
 	if w.conn == nil {
 		return nil
 	}
+	failed := w.statements.close()
 	err := w.conn.Raw(func(any) error {
-		var err error
 		for _, s := range append([]driver.Stmt{w.begin, w.fence, w.commit, w.rollback}, w.writes[:]...) {
 			if s != nil {
-				err = errors.Join(err, s.Close())
+				failed = errors.Join(failed, s.Close())
 			}
 		}
-		return err
+		return driver.ErrBadConn // the pool is not to hand out a connection that may be in a transaction
 	})
-	err = errors.Join(err, w.conn.Close())
 	*w = sqliteWriter{}
-	return err
+	if errors.Is(err, driver.ErrBadConn) {
+		return failed
+	}
+	return errors.Join(failed, err)
 }
 
 func (db *sqliteDB) commit(ctx context.Context, term horde.Term, rows *rows) error {
@@ -486,11 +508,11 @@ func (db *sqliteDB) explain(err error) error {
 		return err
 	}
 	switch known.Code() & 0xff { // the upper bits say where it happened
-	case 11, 26: // SQLITE_CORRUPT, SQLITE_NOTADB
+	case sqlitelib.SQLITE_CORRUPT, sqlitelib.SQLITE_NOTADB:
 		return fmt.Errorf("%s is damaged or not a database; restore it from a backup: %w", db.path, err)
-	case 13: // SQLITE_FULL
+	case sqlitelib.SQLITE_FULL:
 		return fmt.Errorf("no room left for %s: %w", db.path, err)
-	case 8: // SQLITE_READONLY
+	case sqlitelib.SQLITE_READONLY:
 		return fmt.Errorf("%s cannot be written: %w", db.path, err)
 	}
 	return err

@@ -92,6 +92,19 @@ func TestSQLiteGoesOnAfterTheDiskWasFull(t *testing.T) {
 	holds(t, s, w.Rows)
 }
 
+func TestSQLiteGoesOnAfterAConnectionWasStuck(t *testing.T) {
+	t.Parallel()
+	s := storetest.Open(t, freshSQLite(t))
+	for range 2 {
+		if err := store.Strand(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.SetSetting(t.Context(), "colour", []byte("blue")); err != nil {
+			t.Errorf("SetSetting = %v", err)
+		}
+	}
+}
+
 func TestSQLiteSaysWhenTheFileIsNotItsOwn(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -49,7 +49,7 @@ type Options struct {
 // Store keeps the horde in a database. It implements engine.Store and is safe for concurrent use.
 type Store struct {
 	db   database
-	read *sql.DB // never writes
+	read pool // never writes
 
 	mu   sync.Mutex // guards last
 	last attempt
@@ -194,6 +194,13 @@ func (s *Store) wrap(doing string, err error) error {
 // querier is a connection pool or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// pool is what a Store reads from.
+type pool interface {
+	querier
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+	Close() error
 }
 
 // each runs a query and calls scan for every row.
