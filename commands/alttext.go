@@ -95,12 +95,5 @@ func (s *Set) noteAlt(ctx context.Context, row chat.Message, p *params, number i
 		p.Alts = make(map[int]string)
 	}
 	p.Alts[number] = text
-	data, err := json.Marshal(p)
-	if err != nil {
-		return false, fmt.Errorf("encode parameters: %w", err)
-	}
-	if done, err = s.deps.Messages.ReplaceParams(ctx, row.Key, row.Params, data); err != nil {
-		return false, fmt.Errorf("save a description: %w", err)
-	}
-	return done, nil
+	return s.replaceParams(ctx, &row, p)
 }

@@ -45,12 +45,12 @@ func (s *Set) pressed(ctx context.Context, in *discord.Interaction, r *discord.R
 	if by := s.follow.canceller(row.Key); by != "" {
 		p.CancelledBy = by
 	}
-	s.look(ctx, row, &p)
+	s.look(ctx, &row, &p)
 	return row, p, true, nil
 }
 
 // look fills in what was made, for a press that was quicker than the row.
-func (s *Set) look(ctx context.Context, row chat.Message, p *params) {
+func (s *Set) look(ctx context.Context, row *chat.Message, p *params) {
 	if len(p.Made) > 0 || row.Request == "" {
 		return
 	}
@@ -62,9 +62,9 @@ func (s *Set) look(ctx context.Context, row chat.Message, p *params) {
 	switch {
 	case err != nil || !st.Done:
 	case row.Open:
-		p.end(row, st, s.now())
+		p.end(*row, st, s.now())
 	default:
-		s.noteEnd(ctx, &row, p, st)
+		s.noteEnd(ctx, row, p, st)
 	}
 }
 

@@ -160,7 +160,7 @@ func (s *Set) earlier(ctx context.Context, in *discord.Interaction, id string) (
 	if isGone(row) || json.Unmarshal(row.Params, &x.p) != nil {
 		return past{}, tell(w.T("jobs.unknown"))
 	}
-	s.look(ctx, x.row, &x.p)
+	s.look(ctx, &x.row, &x.p)
 	if len(x.p.Made) == 0 {
 		return past{}, tell(w.T("jobs.nothing"))
 	}

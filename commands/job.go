@@ -5,6 +5,7 @@ package commands
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
 
 	"stablemate/commands/chat"
@@ -155,14 +156,25 @@ func (p *params) end(row chat.Message, st horde.Status, at time.Time) {
 // noteEnd does that for a request that nobody follows any more.
 func (s *Set) noteEnd(ctx context.Context, row *chat.Message, p *params, st horde.Status) {
 	p.end(*row, st, s.now())
-	data, err := json.Marshal(p)
-	if err == nil {
-		row.Params, row.Open, row.Sealed = data, false, []byte{}
-		err = s.deps.Messages.SaveMessage(ctx, *row)
-	}
-	if err != nil {
+	if _, err := s.replaceParams(ctx, row, p); err != nil {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot note how a request ended")
 	}
+}
+
+// replaceParams gives a request that is not open other parameters. done is false when it was changed or deleted since it
+// was read: that counts.
+func (s *Set) replaceParams(ctx context.Context, row *chat.Message, p *params) (done bool, err error) {
+	data, err := json.Marshal(p)
+	if err != nil {
+		return false, fmt.Errorf("encode parameters: %w", err)
+	}
+	if done, err = s.deps.Messages.ReplaceParams(ctx, row.Key, row.Params, data); err != nil {
+		return false, fmt.Errorf("save parameters: %w", err)
+	}
+	if done {
+		row.Params = data
+	}
+	return done, nil
 }
 
 // ended is how a request ended, by what was noted then.

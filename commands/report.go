@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -161,22 +162,22 @@ func (s *Set) veil(ctx context.Context, row chat.Message) error {
 	if err := json.Unmarshal(row.Params, &p); err != nil {
 		return fmt.Errorf("read parameters: %w", err)
 	}
-	s.look(ctx, row, &p)
+	s.look(ctx, &row, &p)
 	p.Veiled, p.Spoil = true, true
+	if !row.Open { // else its follower writes it
+		done, err := s.replaceParams(ctx, &row, &p)
+		switch {
+		case err != nil:
+			return err
+		case !done:
+			return errors.New("it was changed in this moment")
+		}
+	}
 	m, err := s.result(ctx, row, p, p.ended(row), showing{})
 	if err != nil {
 		return err
 	}
-	if err := s.bot.EditMessage(ctx, discord.MessageRef{ChannelID: row.Channel, MessageID: row.Message, AppID: row.App}, m); err != nil {
-		return err
-	}
-	if row.Open {
-		return nil // its follower writes the row
-	}
-	if row.Params, err = json.Marshal(p); err != nil {
-		return fmt.Errorf("encode parameters: %w", err)
-	}
-	return s.deps.Messages.SaveMessage(ctx, row)
+	return s.bot.EditMessage(ctx, discord.MessageRef{ChannelID: row.Channel, MessageID: row.Message, AppID: row.App}, m)
 }
 
 // sweepReports forgets old reports.

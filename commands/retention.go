@@ -164,16 +164,9 @@ func (s *Set) erasePrompt(ctx context.Context, row chat.Message) (n int, over bo
 	if !p.erase() {
 		return 0, true, nil
 	}
-	params, err := json.Marshal(p)
-	if err != nil {
-		return 0, false, fmt.Errorf("encode parameters: %w", err)
-	}
-	done, err := s.deps.Messages.ReplaceParams(ctx, row.Key, row.Params, params)
-	if err != nil {
-		return 0, false, fmt.Errorf("erase a prompt: %w", err)
-	}
-	if !done { // somebody changed it in this moment
-		return 0, false, nil
+	done, err := s.replaceParams(ctx, &row, &p)
+	if err != nil || !done { // somebody changed it in this moment
+		return 0, false, err
 	}
 	return 1, true, nil
 }
