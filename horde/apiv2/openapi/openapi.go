@@ -8,6 +8,7 @@ import (
 	_ "embed" // of the document
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/oasdiff/yaml"
 )
@@ -18,12 +19,18 @@ var document []byte
 // YAML returns a copy of the document as it is written.
 func YAML() []byte { return slices.Clone(document) }
 
-// JSON returns the document as one JSON text, its keys in alphabetical order. It takes some milliseconds: keep
-// what it returns. It fails only when the program was built with a broken document.
+// JSON returns a copy of the document as one JSON text, its keys in alphabetical order. It fails only when the program was
+// built with a broken document.
 func JSON() ([]byte, error) {
-	out, err := yaml.YAMLToJSON(document)
+	text, err := asJSON()
+	return slices.Clone(text), err
+}
+
+// asJSON translates the document once, which takes some dozen milliseconds.
+var asJSON = sync.OnceValues(func() ([]byte, error) {
+	text, err := yaml.YAMLToJSON(document)
 	if err != nil {
 		return nil, fmt.Errorf("read the API's description: %w", err)
 	}
-	return out, nil
-}
+	return text, nil
+})
