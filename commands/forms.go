@@ -223,7 +223,8 @@ func (s *Set) formsResult(ctx context.Context, row chat.Message, p params, end e
 			m.Files = append(m.Files, discord.File{Name: id + ".json", ContentType: "application/json", Data: data})
 		}
 	}
-	parts = append(parts, "-# "+mention(row.Person)+" · "+textSeconds(end.at.Sub(row.Created)), s.notes(&p))
+	foot := append([]string{mention(row.Person), textSeconds(end.at.Sub(row.Created))}, voice{w}.origin(&p)...)
+	parts = append(parts, "-# "+strings.Join(foot, " · "), s.notes(&p))
 	m.Content = lines(parts...)
 	m.Components = []discord.Row{{Buttons: formButtons(w, row, &p, spoken)}}
 	return m, nil

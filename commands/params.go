@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"stablemate/commands/chat"
+
 	"stablemate/horde"
 	"stablemate/horde/kudos"
 	"stablemate/horde/origin"
@@ -55,6 +57,7 @@ type params struct {
 	// Caption has the images described in words once they are there.
 	Caption bool   `json:"caption,omitempty"`
 	Locale  string `json:"locale,omitempty"` // language of the message
+	After   string `json:"after,omitempty"`  // link to the message whose image it is made from
 	Party   string `json:"party,omitempty"`  // thread of the party that it is an entry of
 	// Brought says that the source image came with the request, so that it may be shown beside the result. One from elsewhere
 	// is not: it may be for adults, or for the eyes of few.
@@ -97,7 +100,7 @@ type outcome struct {
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
 	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
-	p.Alts, p.Tamed, p.Sharing = nil, false, nil // whoever asks again decides about sharing
+	p.Alts, p.Tamed, p.Sharing, p.After = nil, false, nil, "" // whoever asks again decides about sharing
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""
 	}
@@ -111,6 +114,13 @@ func (p params) fresh() params {
 		p.detail().Extra = nil
 	}
 	return p
+}
+
+// follow notes which message it goes on from. Nobody can go to one that was for one person's eyes.
+func (p *params) follow(row chat.Message) {
+	if !row.Ephemeral {
+		p.After = messageLink(row.Guild, row.Channel, row.Message)
+	}
 }
 
 // begin makes it a request that begins with another image, or with none. What was done with an earlier one does not go

@@ -198,8 +198,8 @@ func (s *Set) result(ctx context.Context, row chat.Message, p params, end ending
 	if made > 0 {
 		q := p
 		q.Model = got.model
-		detail := []string{q.look(), v.seeds(got.seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos)}
-		parts = append(parts, "-# "+strings.Join(append(detail, mention(row.Person)), " · "))
+		detail := []string{q.look(), v.seeds(got.seeds), textSeconds(end.at.Sub(row.Created)), kudosWord(st.Kudos), mention(row.Person)}
+		parts = append(parts, "-# "+strings.Join(append(detail, v.origin(&p)...), " · "))
 	} else {
 		parts = append(parts, "-# "+p.look()+" · "+mention(row.Person))
 	}

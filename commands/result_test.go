@@ -147,7 +147,10 @@ func TestVariationsBeginWithTheStoredImageAndArePaidByWhoPresses(t *testing.T) {
 	r.closed()
 	r.jump(24 * time.Hour) // the core has forgotten the request by now
 	out := r.click(sandbox.Friend, m.ID, "Vary strongly")
-	r.result(sandbox.Friend, out.MessageID, 1)
+	link := "[from this](https://discord.com/channels/" + sandbox.GuildID + "/" + sandbox.ChannelID + "/" + m.ID + ")"
+	if v := r.result(sandbox.Friend, out.MessageID, 1); !strings.Contains(v.Content, link) || strings.Contains(m.Content, "from this") {
+		t.Errorf("the variation says %q, want %s", v.Content, link)
+	}
 	if after := r.user(sandbox.Newcomer).Balance; after != before {
 		t.Errorf("the one who did not press has %s, had %s", after, before)
 	}

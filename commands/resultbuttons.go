@@ -190,6 +190,7 @@ func (s *Set) pressVary(ctx context.Context, in *discord.Interaction, r *discord
 	p = p.fresh()
 	p.begin(&photo{blob: blob}, strength)
 	p.Seed, p.Amount = "", 1
+	p.follow(row)
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
@@ -236,6 +237,7 @@ func (s *Set) pressUpscaler(ctx context.Context, in *discord.Interaction, r *dis
 		return r.Reply(ctx, private(s.say(in).T("request.old")))
 	}
 	ask := s.forms(e.say, aimUpscale, &photo{blob: p.Made[number-1].Blob}, in.Component.Values[0])
+	ask.follow(row)
 	return s.start(ctx, in, r, ask, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 
@@ -319,6 +321,7 @@ func (s *Set) submitRemix(ctx context.Context, in *discord.Interaction, r *disco
 		pic = nil
 	}
 	p.begin(pic, p.Strength)
+	p.follow(row)
 	return s.start(ctx, in, r, p, row.Ephemeral || e.answers == chat.AnswersPrivate)
 }
 

@@ -61,6 +61,14 @@ func (v voice) cancelledBy(person string) string {
 
 func (v voice) spent(a kudos.Amount) string { return v.T("request.spent", "Kudos", kudosWord(a)) }
 
+// origin links to what an image was made from, where anybody can go there.
+func (v voice) origin(p *params) []string {
+	if p.After == "" {
+		return nil
+	}
+	return []string{"[" + v.T("request.after") + "](" + p.After + ")"}
+}
+
 func (v voice) some(made, asked int) string {
 	return v.T("request.some", "Made", made, "Count", asked)
 }
