@@ -221,6 +221,9 @@ func (o *rounds) give(ctx context.Context, key string, g chat.RoleGift) (time.Ti
 	if !ok {
 		return o.end(ctx, key)
 	}
+	if g.Given == 0 {
+		o.show(ctx, key, g) // without the buttons
+	}
 	amount := roleShare(g)
 	once := "role:" + key + ":" + who
 	given, person, err := o.s.moveGift(ctx, from.ID, chat.GiftDraft{To: who, Amount: int64(amount)}, once, false)
@@ -395,11 +398,16 @@ func (s *Set) pressRoleGift(ctx context.Context, in *discord.Interaction, r *dis
 		}
 		return nil
 	})
-	if err != nil && !errors.Is(err, errStale) {
+	switch {
+	case errors.Is(err, errStale):
+		return r.DeferUpdate(ctx) // whoever was faster shows it
+	case err != nil:
 		return fmt.Errorf("confirm a gift to a role: %w", err)
+	case !yes:
+		return r.Update(ctx, s.roleMessage(key, g))
 	}
 	s.rounds.ring()
-	return r.Update(ctx, s.roleMessage(key, g))
+	return r.DeferUpdate(ctx) // the loop shows it: an answer of ours might come after, and undo, the word on how it ended
 }
 
 // affords refuses a gift to a role that its giver has not enough for.
