@@ -3,6 +3,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -505,10 +506,15 @@ func (s *Set) giftForm(ctx context.Context, in *discord.Interaction, r *discord.
 	if person == in.User.ID {
 		return horde.Refuse(horde.CodeTransferToSelf, "you cannot give kudos to yourself")
 	}
+	usual := discord.Input{Kind: discord.InputSelect, CustomID: "usual", Label: discord.Clip(w.T("kudos.form.amount"), discord.MaxInputLabel)}
+	for i, n := range usualGifts() {
+		usual.Options = append(usual.Options, discord.SelectOption{Label: kudosWord(kudos.Whole(n)), Value: strconv.FormatInt(n, 10), Default: i == 0})
+	}
 	err := r.Modal(ctx, discord.Modal{
 		CustomID: discord.CustomID{Verb: verbGiftForm, ID: person, Arg: in.ID}.String(), Title: discord.Clip(w.T("kudos.form.title"), discord.MaxModalTitle),
 		Inputs: []discord.Input{
-			{CustomID: "amount", Label: discord.Clip(w.T("kudos.form.amount"), discord.MaxInputLabel), Value: "10", Required: true, Min: 1, Max: 12},
+			usual,
+			{CustomID: "amount", Label: discord.Clip(w.T("kudos.form.other"), discord.MaxInputLabel), Max: 12},
 			{CustomID: "note", Label: discord.Clip(w.T("kudos.form.note"), discord.MaxInputLabel), Paragraph: true, Max: maxNote},
 		},
 	})
@@ -518,9 +524,12 @@ func (s *Set) giftForm(ctx context.Context, in *discord.Interaction, r *discord.
 	return err
 }
 
+// usualGifts are the amounts of kudos that the form of a gift offers.
+func usualGifts() []int64 { return []int64{10, 50, 100} }
+
 func (s *Set) submitGift(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	amount, err := kudos.Parse(in.Modal.Values["amount"])
+	amount, err := kudos.Parse(cmp.Or(strings.TrimSpace(in.Modal.Values["amount"]), in.Modal.Values["usual"]))
 	if err != nil {
 		return tell(w.T("kudos.nonumber"))
 	}

@@ -214,22 +214,30 @@ func TestTheKudosEmojiOnAnImageThanksWhoAskedForIt(t *testing.T) {
 		t.Error("a form for a gift to oneself")
 	}
 	given := before + 22*kudos.One
-	for name, open := range map[string]func() (sandbox.Outcome, error){
-		"the menu of the message": func() (sandbox.Outcome, error) {
-			return r.sand.RunMessageMenu(r.ctx(), sandbox.Friend, id, "Gift kudos to author")
+	for name, c := range map[string]struct {
+		open   func() (sandbox.Outcome, error)
+		values map[string]string
+		gives  kudos.Amount
+	}{
+		"the menu of the message": {
+			func() (sandbox.Outcome, error) {
+				return r.sand.RunMessageMenu(r.ctx(), sandbox.Friend, id, "Gift kudos to author")
+			}, map[string]string{"usual": "50", "amount": " 3"}, 3 * kudos.One,
 		},
-		"the menu of the person": func() (sandbox.Outcome, error) {
-			return r.sand.RunUserMenu(r.ctx(), sandbox.Friend, sandbox.ChannelID, "Gift kudos", sandbox.Newcomer)
+		"the menu of the person": {
+			func() (sandbox.Outcome, error) {
+				return r.sand.RunUserMenu(r.ctx(), sandbox.Friend, sandbox.ChannelID, "Gift kudos", sandbox.Newcomer)
+			}, map[string]string{"usual": "50"}, 50 * kudos.One,
 		},
 	} {
-		out, err := open()
+		out, err := c.open()
 		if err != nil || out.Modal == nil {
 			t.Fatalf("%s: %+v, %v", name, out, err)
 		}
-		if _, err := r.sand.SubmitModal(r.ctx(), sandbox.Friend, out.Modal.InteractionID, map[string]string{"amount": "3"}); err != nil {
+		if _, err := r.sand.SubmitModal(r.ctx(), sandbox.Friend, out.Modal.InteractionID, c.values); err != nil {
 			t.Fatal(err)
 		}
-		given += 3 * kudos.One
+		given += c.gives
 		r.balance(sandbox.Newcomer, given)
 	}
 }
