@@ -61,6 +61,9 @@ func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
 		return e.finish(ctx)
 	}
 	e.takeNotes(ctx)
+	if e.end == nil && e.p.Forgotten && !e.drop(ctx) {
+		return e.retry(), false
+	}
 	if e.end == nil && e.row.Request == "" {
 		if next, ok := e.place(ctx); !ok {
 			return next, false
@@ -94,11 +97,11 @@ func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
 // takeNotes brings what others left for this message into its row.
 func (e *editor) takeNotes(ctx context.Context) {
 	e.mu.Lock()
-	by := e.cancelledBy
+	by, forgotten := e.cancelledBy, e.forgotten
 	e.mu.Unlock()
 	dirty := false
-	if by != e.p.CancelledBy {
-		e.p.CancelledBy = by
+	if by != e.p.CancelledBy || forgotten != e.p.Forgotten {
+		e.p.CancelledBy, e.p.Forgotten = by, forgotten
 		if params, err := json.Marshal(e.p); err == nil {
 			e.row.Params, dirty = params, true
 		}
@@ -270,7 +273,7 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	if e.p.Left { // a button shows it
 		return e.finish(ctx)
 	}
-	if at := e.lastEdit.Add(urgentGap); e.now.Before(at) {
+	if at := e.lastEdit.Add(urgentGap); e.now.Before(at) && !e.p.Forgotten {
 		return at, false
 	}
 	m, err := e.s.result(ctx, e.row, e.p, *e.end, e.how)
@@ -358,6 +361,9 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 	if !e.landed {
 		e.landed, e.tries = true, 0
 	}
+	if e.isForgotten() {
+		return e.vanish(ctx)
+	}
 	if err := e.s.captioner.begin(ctx, e); err != nil {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("images will not be described") // the result itself is complete
 	}
@@ -376,6 +382,9 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 		}
 	}
 	if e.close(ctx, row) {
+		if e.isForgotten() { // just now: whoever forgets has not found the row closed
+			return e.vanish(ctx)
+		}
 		e.s.tellDone(ctx, e.row, &e.p, e.end)
 		e.s.tallies.count(e.row, e.end)
 		return next, true

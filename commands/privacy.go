@@ -16,6 +16,9 @@ import (
 // maxForget is how many requests are looked through for images of somebody who wants to be forgotten.
 const maxForget = 10_000
 
+// forgetWait is how long what runs for them is waited for.
+const forgetWait = 5 * time.Second
+
 // verbPrivacy is the verb of what is about the presser's own data.
 const verbPrivacy = "pv"
 
@@ -203,19 +206,12 @@ func (s *Set) erase(ctx context.Context, in *discord.Interaction, r *discord.Res
 // forgetPerson deletes what the chat door keeps about somebody: what is running for them ends, images that wait for
 // their buttons go, and so does every document.
 func (s *Set) forgetPerson(ctx context.Context, person string) error {
-	for _, f := range s.follow.of(person) {
-		if f.request.IsZero() {
-			continue
-		}
-		if row, found, err := s.deps.Messages.MessageByKey(ctx, f.key); err == nil && found {
-			var p params
-			if json.Unmarshal(row.Params, &p) == nil {
-				undo := s.follow.cancelling(f.key, person)
-				if _, err := s.cancel(ctx, p, f.request); err != nil {
-					undo() // it has just ended
-				}
-				s.closed(ctx, row)
-			}
+	running := s.follow.forget(person)
+	wait, cancel := context.WithTimeout(ctx, forgetWait) // what takes longer goes without a trace, too
+	defer cancel()
+	for _, f := range running {
+		if row, found, err := s.deps.Messages.MessageByKey(wait, f.key); err == nil && found {
+			s.closed(wait, row)
 		}
 	}
 	s.host.leave(ctx, person)
