@@ -194,6 +194,95 @@ func TestNothingOfWhatRunsComesBackAfterItsPersonWasForgotten(t *testing.T) {
 	})
 }
 
+func TestForgettingGoesOnWhereItStoppedBefore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer)
+	r.worker(nil)
+	for range 3 {
+		r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
+	}
+	r.closed()
+	keys := r.madeBy(sandbox.Newcomer)
+	if len(keys) != 3 {
+		t.Fatalf("images %q", keys)
+	}
+	r.stuck.Store(keys[1], true)
+	m := r.run(sandbox.Newcomer, "privacy delete", nil).MessageID
+	r.click(sandbox.Newcomer, m, "Go on")
+	r.click(sandbox.Newcomer, m, "Delete everything")
+	r.whisper(sandbox.Newcomer, "Something went wrong")
+	if left := r.madeBy(sandbox.Newcomer); len(left) != 1 || left[0] != keys[1] {
+		t.Errorf("%q are left of %q", left, keys)
+	}
+	if _, found, err := r.p.store.Doc(r.ctx(), chat.KindFarewell, sandbox.Newcomer); err != nil || found {
+		t.Errorf("the account goes although its person read that it failed: %v", err)
+	}
+	r.stuck.Clear()
+	m = r.run(sandbox.Newcomer, "privacy delete", nil).MessageID
+	r.click(sandbox.Newcomer, m, "Go on")
+	r.click(sandbox.Newcomer, m, "Delete everything")
+	r.message(sandbox.Newcomer, m, "I have forgotten")
+	if left := r.madeBy(sandbox.Newcomer); len(left) != 0 {
+		t.Errorf("%q are left", left)
+	}
+	for _, key := range keys {
+		if _, err := r.album.Read(r.ctx(), key, 1<<20); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("an image is still there: %v", err)
+		}
+	}
+}
+
+func TestAResultWhoseImageCannotBeDeletedIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer, sandbox.Friend)
+	r.worker(nil)
+	id := r.generate(sandbox.Newcomer, nil)
+	r.result(sandbox.Newcomer, id, 1)
+	r.closed()
+	keys := r.madeBy(sandbox.Newcomer)
+	r.click(sandbox.Friend, id, "Favourite")
+	r.eventually("it is kept", func() bool { return r.favourite(sandbox.Friend) != "" })
+	r.stuck.Store(keys[0], true)
+	r.click(sandbox.Newcomer, id, "Delete")
+	r.whisper(sandbox.Newcomer, "Something went wrong")
+	r.result(sandbox.Newcomer, id, 1) // its message is there, and its button
+	r.stuck.Clear()
+	r.click(sandbox.Newcomer, id, "Delete")
+	r.gone(sandbox.Newcomer, sandbox.ChannelID, id)
+	gone := func() bool {
+		_, err := r.album.Read(r.ctx(), keys[0], 1<<20)
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	r.eventually("the image is gone", gone)
+	// It is no more when somebody's favourite is renewed.
+	if err := r.album.PutBytes(r.ctx(), keys[0], webp()); err != nil {
+		t.Fatal(err)
+	}
+	r.jump(8 * 24 * time.Hour)
+	r.eventually("the image is gone for good", gone)
+}
+
+// madeBy lists the images of somebody's requests, newest first.
+func (r *rig) madeBy(who string) (keys []string) {
+	r.t.Helper()
+	rows, err := r.p.store.PastMessages(r.ctx(), who, 100)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, row := range rows {
+		var p struct{ Made []struct{ Blob string } }
+		if err := json.Unmarshal(row.Params, &p); err != nil {
+			r.t.Fatal(err)
+		}
+		for _, g := range p.Made {
+			keys = append(keys, g.Blob)
+		}
+	}
+	return keys
+}
+
 func TestAGuildIsForgottenAMonthAfterTheBotLeft(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

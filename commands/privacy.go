@@ -182,6 +182,9 @@ func (s *Set) erase(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err := r.DeferUpdate(ctx); err != nil {
 		return err
 	}
+	if err := s.forgetPerson(ctx, in.User.ID); err != nil {
+		return err
+	}
 	text := w.T("privacy.gone")
 	if u, ok := s.engine.UserByExternal(external(in.User.ID)); ok {
 		now := s.now()
@@ -197,14 +200,12 @@ func (s *Set) erase(ctx context.Context, in *discord.Interaction, r *discord.Res
 		}
 		text = lines(text, w.T("privacy.later", "When", stamp(f.Asked.Add(graceTime)), "Login", s.cmd("login")))
 	}
-	if err := s.forgetPerson(ctx, in.User.ID); err != nil {
-		return err
-	}
 	return r.Update(ctx, discord.Message{Content: text})
 }
 
 // forgetPerson deletes what the chat door keeps about somebody: what is running for them ends, images that wait for
-// their buttons go, and so does every document.
+// their buttons go, and so does every document. When that takes longer than ctx lasts, or something cannot be deleted now,
+// it is an error, and the next call goes on from there.
 func (s *Set) forgetPerson(ctx context.Context, person string) error {
 	running := s.follow.forget(person)
 	wait, cancel := context.WithTimeout(ctx, forgetWait) // what takes longer goes without a trace, too
@@ -220,12 +221,29 @@ func (s *Set) forgetPerson(ctx context.Context, person string) error {
 	if err != nil {
 		return fmt.Errorf("requests of a person: %w", err)
 	}
+	var left error // what failed last
 	for _, row := range rows {
 		var p params
-		if !row.Open && !isGone(row) && json.Unmarshal(row.Params, &p) == nil {
-			s.takeDown(ctx, row)
-			s.discardImages(ctx, row, p)
+		if isGone(row) || json.Unmarshal(row.Params, &p) != nil {
+			continue
 		}
+		if err := ctx.Err(); err != nil { // another try goes on here
+			return fmt.Errorf("forget the requests of a person: %w", err)
+		}
+		s.takeDown(ctx, row)
+		if row.Open {
+			continue // the follower sees to the rest
+		}
+		err := s.discardImages(ctx, row, p)
+		if err == nil {
+			err = s.bury(ctx, row)
+		}
+		if err != nil {
+			left = err
+		}
+	}
+	if left != nil { // whose keys nobody would know any more
+		return fmt.Errorf("forget the requests of a person: %w", left)
 	}
 	n, err := s.deps.Docs.ForgetPerson(ctx, person)
 	if err != nil {

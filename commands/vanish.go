@@ -47,7 +47,10 @@ func (e *editor) vanish(ctx context.Context) (next time.Time, over bool) {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("a forgotten request is still to be described")
 		return e.retry(), false
 	}
-	e.s.discardImages(keep, e.row, e.p)
+	if err := e.s.discardImages(keep, e.row, e.p); err != nil {
+		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("images of a forgotten request are left")
+		return e.retry(), false
+	}
 	if err := e.s.bury(keep, e.row); err != nil {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("cannot forget a request yet")
 		return e.retry(), false
