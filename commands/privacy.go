@@ -228,6 +228,7 @@ func (s *Set) forgetPerson(ctx context.Context, person string) error {
 		var p params
 		if !row.Open && !isGone(row) && json.Unmarshal(row.Params, &p) == nil {
 			s.takeDown(ctx, row)
+			p.Again = "" // what is shown again goes as well
 			s.discardImages(ctx, row, p)
 		}
 	}

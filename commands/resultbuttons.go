@@ -539,13 +539,14 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
 
 // discardImages removes the files of a result, but for those that help research.
 func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
+	theirs := s.belongsElsewhere(ctx, row, &p)
 	for i, g := range p.Made {
 		if g.Blob != "" && p.pictures() && s.mayLink() {
 			if err := s.deps.Images.Delete(ctx, pngKey(row, i+1)); err != nil {
 				s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a PNG")
 			}
 		}
-		if g.Blob == "" || p.Share {
+		if g.Blob == "" || p.Share || theirs {
 			continue
 		}
 		if err := s.deps.Images.Delete(ctx, g.Blob); err != nil {
@@ -564,6 +565,19 @@ func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
 			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a source image")
 		}
 	}
+}
+
+// belongsElsewhere reports whether a row only shows a result again that is still there, by itself or as its person's favourite.
+func (s *Set) belongsElsewhere(ctx context.Context, row chat.Message, p *params) bool {
+	if p.Again == "" {
+		return false
+	}
+	first, there, err := s.deps.Messages.MessageByKey(ctx, p.Again)
+	if err != nil || there && !isGone(first) {
+		return true // what stays by mistake is swept one day
+	}
+	_, there, err = s.favourites.get(ctx, row.Person+":"+p.Again)
+	return err != nil || there
 }
 
 // isGone reports whether a row is of a request that was deleted.
