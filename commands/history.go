@@ -235,6 +235,9 @@ func (s *Set) repost(ctx context.Context, in *discord.Interaction, r *discord.Re
 		Key: keyOf(in.ID), Request: x.row.Request, App: ref.AppID, Guild: in.GuildID, Channel: ref.ChannelID, Message: ref.MessageID,
 		Person: in.User.ID, Created: s.now(), Sealed: []byte{},
 	}
+	if err := s.keepImages(ctx, &x.p, x.p.Made); err != nil { // their time there may be almost over
+		return fmt.Errorf("keep what is shown again: %w", err)
+	}
 	if row.Params, err = json.Marshal(x.p); err != nil {
 		return fmt.Errorf("encode parameters: %w", err)
 	}

@@ -3,7 +3,10 @@
 package commands_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
+	"time"
 
 	"stablemate/internal/sandbox"
 )
@@ -17,6 +20,45 @@ func (r *rig) blobOf(who string) string {
 	}
 	blob, _ := made[0].(map[string]any)["blob"].(string)
 	return blob
+}
+
+// age has what is kept look old, and tells whether all of it was kept anew since.
+func (r *rig) age() (anew func() bool) {
+	r.t.Helper()
+	old := time.Now().Add(-25 * 24 * time.Hour)
+	files, err := filepath.Glob(filepath.Join(r.dir, "album", "*", "*.webp"))
+	if err != nil || len(files) != 1 {
+		r.t.Fatalf("the album has %q, %v, want an image", files, err)
+	}
+	if err := os.Chtimes(files[0], old, old); err != nil {
+		r.t.Fatal(err)
+	}
+	return func() bool {
+		info, err := os.Stat(files[0])
+		return err == nil && info.ModTime().After(old.Add(time.Hour))
+	}
+}
+
+func TestALateFavouriteAndWhatIsShownAgainKeepTheirImages(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	id := r.generate(sandbox.Newcomer, nil)
+	r.result(sandbox.Newcomer, id, 1)
+	r.closed()
+	anew := r.age()
+	r.click(sandbox.Newcomer, id, "Favourite")
+	r.whisper(sandbox.Newcomer, "⭐ Kept")
+	if !anew() {
+		t.Error("the image of a new favourite stays old")
+	}
+	anew = r.age()
+	first := r.suggest(sandbox.Newcomer, "history show", "job", "apple")[0].Value
+	again := r.run(sandbox.Newcomer, "history repost", map[string]any{"job": first}).MessageID
+	r.result(sandbox.Friend, again, 1)
+	if !anew() {
+		t.Error("the image of what is shown again stays old")
+	}
 }
 
 func TestDeletingWhatIsShownAgainKeepsTheOriginal(t *testing.T) {

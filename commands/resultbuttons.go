@@ -511,6 +511,9 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	if row.Params, err = json.Marshal(kept); err != nil {
 		return fmt.Errorf("encode parameters: %w", err)
 	}
+	if err := s.keepImages(ctx, &p, p.Made); err != nil { // their time there may end before the first renewal
+		return fmt.Errorf("keep the images of a favourite: %w", err)
+	}
 	_, err = s.favourites.change(ctx, key, s.aboutFavourite(in.User.ID), func(f *chat.Favourite) error {
 		f.Message, f.At = row, s.now()
 		return nil
