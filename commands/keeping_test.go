@@ -5,6 +5,7 @@ package commands_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -82,4 +83,42 @@ func TestDeletingWhatIsShownAgainKeepsTheOriginal(t *testing.T) {
 	if _, err := r.album.Read(r.ctx(), image, 1<<20); err == nil {
 		t.Error("the image stays when the first is deleted")
 	}
+}
+
+func TestAnImageThatIsDeletedWhileItIsPostedIsInNoGallery(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	panel := r.run(sandbox.Admin, "serverconfig panel", nil).MessageID
+	r.pick(sandbox.Admin, panel, "What to change", "places")
+	r.pick(sandbox.Admin, panel, "Gallery", sandbox.AdultChannelID)
+	r.whisper(sandbox.Admin, "Images that many people keep are shown in")
+	r.fillIn(sandbox.Admin, r.click(sandbox.Admin, panel, "Change the numbers"), map[string]string{"stars": "1"})
+	r.message(sandbox.Admin, panel, "Gallery: <#"+sandbox.AdultChannelID+"> · from one favourite on")
+	id := r.generate(sandbox.Newcomer, map[string]any{"prompt": "a pear"})
+	r.result(sandbox.Newcomer, id, 1)
+	r.closed()
+	shown := func() (n int) {
+		for _, m := range r.sand.Messages(sandbox.AdultChannelID, sandbox.Newcomer) {
+			n += len(m.Attachments)
+		}
+		return n
+	}
+	r.stiff.Store(int64(2 * time.Second)) // a post is noted late
+	r.click(sandbox.Friend, id, "Favourite")
+	r.eventually("the image is posted", func() bool { return shown() == 1 })
+	r.click(sandbox.Newcomer, id, "Delete")
+	r.eventually("the image is in no gallery", func() bool { return shown() == 0 })
+	r.eventually("nobody knows the words", func() bool {
+		rows, err := r.p.store.MessagesOfPerson(r.ctx(), sandbox.Newcomer, 10)
+		if err != nil || len(rows) != 2 {
+			t.Errorf("there are %d rows, %v", len(rows), err)
+		}
+		for _, row := range rows {
+			if strings.Contains(string(row.Params), "pear") {
+				return false
+			}
+		}
+		return true
+	})
 }
