@@ -122,3 +122,55 @@ func TestAnImageThatIsDeletedWhileItIsPostedIsInNoGallery(t *testing.T) {
 		return true
 	})
 }
+
+func TestWhatAlchemistsMadeIsDeletedForOnePersonAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	r.alchemist()
+	id := r.generate(sandbox.Newcomer, nil)
+	r.result(sandbox.Newcomer, id, 1)
+	r.closed()
+	enlarged := func(who string) string {
+		t.Helper()
+		r.click(who, id, "Upscale")
+		how := r.whisper(who, "What should be done with image 1?")
+		out := r.pick(who, how.ID, how.Selects[0].CustomID, "RealESRGAN_x2plus")
+		r.see(who, "the larger image", func(m sandbox.Message) bool { return m.ID == out.MessageID && len(m.Attachments) == 1 })
+		r.closed()
+		return out.MessageID
+	}
+	enlarged(sandbox.Newcomer)
+	theirs := r.blobOf(sandbox.Newcomer)
+	mine := enlarged(sandbox.Friend)
+	image := r.blobOf(sandbox.Friend)
+	r.click(sandbox.Friend, mine, "Delete")
+	r.eventually("one is deleted", func() bool { return r.latest(sandbox.Friend)["prompt"] == "" })
+	if _, err := r.album.Read(r.ctx(), image, 1<<20); err == nil {
+		t.Error("a deleted image is still there")
+	}
+	if _, err := r.images.Sweep(r.ctx(), time.Now().Add(time.Hour)); err != nil { // what is left is in the album
+		t.Fatal(err)
+	}
+	if _, err := r.album.Read(r.ctx(), theirs, 1<<20); err != nil {
+		t.Errorf("the image of somebody else: %v", err)
+	}
+}
+
+func TestADeletedImageOfAlchemistsIsThereWhenAskedForAgain(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	r.alchemist()
+	id := r.generate(sandbox.Newcomer, nil)
+	r.result(sandbox.Newcomer, id, 1)
+	for range 2 {
+		r.click(sandbox.Newcomer, id, "Upscale")
+		how := r.whisper(sandbox.Newcomer, "What should be done with image 1?")
+		out := r.pick(sandbox.Newcomer, how.ID, how.Selects[0].CustomID, "RealESRGAN_x2plus")
+		r.see(sandbox.Newcomer, "the larger image", func(m sandbox.Message) bool { return m.ID == out.MessageID && len(m.Attachments) == 1 })
+		r.closed()
+		r.click(sandbox.Newcomer, out.MessageID, "Delete")
+		r.eventually("it is deleted", func() bool { return r.latest(sandbox.Newcomer)["prompt"] == "" })
+	}
+}

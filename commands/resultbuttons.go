@@ -549,7 +549,7 @@ func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
 				s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a PNG")
 			}
 		}
-		if g.Blob == "" || p.Share || theirs {
+		if g.Blob == "" || p.Share || theirs || p.lent(g.Blob) {
 			continue
 		}
 		if err := s.deps.Images.Delete(ctx, g.Blob); err != nil {
