@@ -3,8 +3,10 @@
 package commands_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -173,4 +175,30 @@ func TestADeletedImageOfAlchemistsIsThereWhenAskedForAgain(t *testing.T) {
 		r.click(sandbox.Newcomer, out.MessageID, "Delete")
 		r.eventually("it is deleted", func() bool { return r.latest(sandbox.Newcomer)["prompt"] == "" })
 	}
+}
+
+func TestAHistoryOfLongNamesCanBeShown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
+	r.closed()
+	rows, err := r.p.store.PastMessages(r.ctx(), sandbox.Newcomer, 1)
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("%v, %v", rows, err)
+	}
+	p := r.latest(sandbox.Newcomer)
+	p["prompt"], p["model"], p["style"] = strings.Repeat("*~", 60), strings.Repeat("_", 100), strings.Repeat("|", 100)
+	row := rows[0]
+	if row.Params, err = json.Marshal(p); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		row.Key, row.Message, row.Created = "discord:"+strconv.Itoa(i+1), strconv.Itoa(i+1), rows[0].Created.Add(time.Duration(i+1)*time.Second)
+		if err := r.p.store.SaveMessage(r.ctx(), row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := r.run(sandbox.Newcomer, "history list", nil).MessageID
+	r.message(sandbox.Newcomer, id, `1. **\*\~`, `10. **\*\~`, "Page 1 of 2")
 }
