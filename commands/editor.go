@@ -81,6 +81,10 @@ func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
 		case err != nil:
 			return e.retry(), false
 		case st.Done:
+			if err := e.s.ownImages(ctx, e.row, &e.p, &st); err != nil && e.tries < maxReads {
+				e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("cannot keep what alchemists made")
+				return e.retry(), false
+			}
 			e.end = &ending{kind: endDone, status: st, at: e.now}
 			e.p.end(e.row, st, e.now)
 			if params, err := json.Marshal(e.p); err == nil {

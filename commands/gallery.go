@@ -5,9 +5,11 @@ package commands
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"stablemate/commands/chat"
 	"stablemate/internal/discord"
@@ -75,43 +77,73 @@ func (s *Set) exhibit(ctx context.Context, g chat.Guild, row chat.Message, p par
 	m.Components, m.KeepFiles = nil, false
 	head := s.bundle.For(g.Language).T("server.gallery.head", "Count", people, "Link", messageLink(row.Guild, row.Channel, row.Message))
 	m.Content = discord.Clip(lines("⭐ "+head, m.Content), discord.MaxContent)
-	ref, err := s.bot.SendMessage(ctx, g.Gallery, m)
-	if err != nil {
-		return fmt.Errorf("post in the gallery: %w", err)
-	}
 	copied := chat.Message{
-		Key: galleryPrefix + row.Key, Request: row.Request, App: s.bot.AppID(), Guild: row.Guild, Channel: ref.ChannelID,
-		Message: ref.MessageID, Person: row.Person, Created: s.now(), Sealed: []byte{},
+		Key: galleryPrefix + row.Key, Request: row.Request, App: s.bot.AppID(), Guild: row.Guild, Channel: g.Gallery,
+		Person: row.Person, Created: s.now(), Sealed: []byte{},
 	}
 	if copied.Params, err = json.Marshal(p); err != nil {
 		return fmt.Errorf("encode parameters: %w", err)
 	}
+	if err := s.stillShown(ctx, row); err != nil {
+		return err
+	}
 	if err := s.deps.Messages.SaveMessage(ctx, copied); err != nil {
 		return fmt.Errorf("save message: %w", err)
 	}
-	_, err = s.shown.change(ctx, row.Key, about{person: row.Person, guild: row.Guild}, func(v *chat.Shown) error {
-		v.Channel, v.Message = ref.ChannelID, ref.MessageID
-		return nil
-	})
+	ref, err := s.bot.SendMessage(ctx, g.Gallery, m)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), exhibitTime) // what is public is known, or goes
+	defer cancel()
 	if err != nil {
-		return fmt.Errorf("note where an image is shown: %w", err)
+		s.forgetCopy(after, row)
+		return fmt.Errorf("post in the gallery: %w", err)
+	}
+	copied.Channel, copied.Message = ref.ChannelID, ref.MessageID
+	err = s.deps.Messages.SaveMessage(after, copied)
+	if err == nil {
+		_, err = s.shown.change(after, row.Key, about{person: row.Person, guild: row.Guild}, func(v *chat.Shown) error {
+			if v.Begun.IsZero() {
+				return errNotShown
+			}
+			v.Channel, v.Message = ref.ChannelID, ref.MessageID
+			return nil
+		})
+	}
+	if err == nil {
+		return nil
+	}
+	if gone := s.bot.DeleteMessage(after, ref); gone != nil && !discord.IsUnknownMessage(gone) {
+		err = errors.Join(err, fmt.Errorf("take it back: %w", gone))
+	}
+	s.forgetCopy(after, row)
+	return fmt.Errorf("note where an image is shown: %w", err)
+}
+
+// Bounds of what is shown in galleries.
+const (
+	exhibitTime = 30 * time.Second // to note a post, or to take it back
+	takeDowns   = 3                // looks at where a result is shown, while that changes
+)
+
+var errNotShown = errors.New("it was deleted meanwhile")
+
+// stillShown fails when a result that is about to be shown was deleted since.
+func (s *Set) stillShown(ctx context.Context, row chat.Message) error {
+	now, found, err := s.deps.Messages.MessageByKey(ctx, row.Key)
+	if err != nil {
+		return fmt.Errorf("find message: %w", err)
+	}
+	v, _, err := s.shown.get(ctx, row.Key)
+	if err != nil {
+		return fmt.Errorf("read who keeps an image: %w", err)
+	}
+	if found && isGone(now) || v.Begun.IsZero() {
+		return errNotShown
 	}
 	return nil
 }
 
-// takeDown removes a result from the gallery, when it is deleted.
-func (s *Set) takeDown(ctx context.Context, row chat.Message) {
-	shown, found, err := s.shown.get(ctx, row.Key)
-	if err == nil && found && shown.Message != "" {
-		err = s.bot.DeleteMessage(ctx, discord.MessageRef{ChannelID: shown.Channel, MessageID: shown.Message, AppID: s.bot.AppID()})
-		if discord.IsUnknownMessage(err) {
-			err = nil
-		}
-	}
-	if err != nil {
-		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot take an image out of the gallery")
-		return
-	}
+// forgetCopy forgets what was asked for in the copy of a result that is in no gallery any more.
+func (s *Set) forgetCopy(ctx context.Context, row chat.Message) {
 	copied, there, err := s.deps.Messages.MessageByKey(ctx, galleryPrefix+row.Key)
 	if err == nil && there && !isGone(copied) {
 		copied.Params = []byte(chat.Deleted)
@@ -120,9 +152,33 @@ func (s *Set) takeDown(ctx context.Context, row chat.Message) {
 	if err != nil {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget what is in the gallery")
 	}
-	if found {
-		if _, err := s.shown.drop(ctx, row.Key); err != nil {
+}
+
+// takeDown removes a result from the gallery, when it is deleted. One that is just being posted is taken back by whoever
+// posts it.
+func (s *Set) takeDown(ctx context.Context, row chat.Message) {
+	for range takeDowns {
+		shown, found, err := s.shown.get(ctx, row.Key)
+		if err == nil && found && shown.Message != "" {
+			err = s.bot.DeleteMessage(ctx, discord.MessageRef{ChannelID: shown.Channel, MessageID: shown.Message, AppID: s.bot.AppID()})
+			if discord.IsUnknownMessage(err) {
+				err = nil
+			}
+		}
+		if err != nil {
+			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot take an image out of the gallery")
+			return
+		}
+		s.forgetCopy(ctx, row)
+		if !found {
+			return
+		}
+		switch dropped, err := s.shown.dropIf(ctx, row.Key, func(v *chat.Shown) bool { return v.Message == shown.Message }); {
+		case err != nil:
 			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget who keeps an image")
+			return
+		case dropped:
+			return
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -228,10 +229,14 @@ func (s *Set) repost(ctx context.Context, in *discord.Interaction, r *discord.Re
 		return err
 	}
 	x.p.Brought = false // here it may not be wanted
+	x.p.Again = cmp.Or(x.p.Again, x.row.Key)
 	x.p.Veiled, x.p.Locale = x.p.Veiled || e.spoiler, e.words(false).Locale()
 	row := chat.Message{
 		Key: keyOf(in.ID), Request: x.row.Request, App: ref.AppID, Guild: in.GuildID, Channel: ref.ChannelID, Message: ref.MessageID,
 		Person: in.User.ID, Created: s.now(), Sealed: []byte{},
+	}
+	if err := s.keepImages(ctx, &x.p, x.p.Made); err != nil { // their time there may be almost over
+		return fmt.Errorf("keep what is shown again: %w", err)
 	}
 	if row.Params, err = json.Marshal(x.p); err != nil {
 		return fmt.Errorf("encode parameters: %w", err)

@@ -19,6 +19,21 @@ const (
 	thumbQuality = 75
 )
 
+// Bounds of one entry of a history, in characters after escaping: all of a page are to fit into one message.
+const (
+	maxPastName = 160
+	maxPastLook = 140
+)
+
+// clipped is discord.Clip for a text that is escaped already: no half of an escape is left.
+func clipped(escaped string, most int) string {
+	short, cut := strings.CutSuffix(discord.Clip(escaped, most), "…")
+	if !cut {
+		return short
+	}
+	return strings.TrimRight(short, `\ `) + "…"
+}
+
 // historyPage is the private message with one page of a history, each entry with a small picture where there is one that
 // may be shown here.
 func (s *Set) historyPage(ctx context.Context, in *discord.Interaction, w words.Words, q query, pictures bool) (discord.Message, error) {
@@ -44,7 +59,7 @@ func (s *Set) historyPage(ctx context.Context, in *discord.Interaction, w words.
 			star = "⭐ "
 		}
 		number := (q.page-1)*pastsPerPage + i + 1
-		text := fmt.Sprintf("%d. %s**%s**\n-# %s · %s", number, star, escape(discord.Clip(x.p.name(w), 120)), x.p.look(), stamp(x.row.Created))
+		text := fmt.Sprintf("%d. %s**%s**\n-# %s · %s", number, star, clipped(escape(discord.Clip(x.p.name(w), 120)), maxPastName), clipped(x.p.look(), maxPastLook), stamp(x.row.Created))
 		sel.Options = append(sel.Options, discord.SelectOption{Label: discord.Clip(strconv.Itoa(number)+". "+x.p.name(w), 100), Value: short(x.row)})
 		var file *discord.File
 		if pictures && (!x.p.Adult || e.adult) {

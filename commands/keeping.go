@@ -8,9 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
+	"strconv"
 	"strings"
 
 	"stablemate/commands/chat"
+	"stablemate/horde"
 )
 
 // keepImages copies what belongs to a result into the album, so that its buttons and /history work as long as its message
@@ -21,7 +24,7 @@ func (s *Set) keepImages(ctx context.Context, p *params, made []outcome) error {
 		keys = append(keys, p.Fine.Extra...)
 	}
 	for _, g := range made {
-		if !g.Censored {
+		if !g.Censored && !p.lent(g.Blob) {
 			keys = append(keys, g.Blob)
 		}
 	}
@@ -32,6 +35,36 @@ func (s *Set) keepImages(ctx context.Context, p *params, made []outcome) error {
 		if err := s.deps.Images.Keep(ctx, key, maxPicture); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+	}
+	return nil
+}
+
+// ownMark is in the keys of a request's own copies of what alchemists made, and in no key of the core.
+const ownMark = "_f"
+
+// lent reports whether an image is the core's, which gives the same one to everybody who asks alchemists the same: it is
+// neither kept nor deleted here.
+func (p *params) lent(key string) bool { return p.Forms != nil && !strings.Contains(key, ownMark) }
+
+// ownImages copies what alchemists made, so that a request has images of its own, and has st tell of those.
+func (s *Set) ownImages(ctx context.Context, row chat.Message, p *params, st *horde.Status) error {
+	for i := range st.Generations {
+		g := &st.Generations[i]
+		if g.Blob == "" || !p.lent(g.Blob) {
+			continue
+		}
+		data, err := s.deps.Images.Read(ctx, g.Blob, maxDelivered)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue // the message says so
+		case err != nil:
+			return fmt.Errorf("read image: %w", err)
+		}
+		key := short(row) + ownMark + strconv.Itoa(i+1) + path.Ext(g.Blob)
+		if err := s.deps.Images.PutBytes(ctx, key, data); err != nil {
+			return fmt.Errorf("copy image: %w", err)
+		}
+		g.Blob = key
 	}
 	return nil
 }

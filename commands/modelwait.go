@@ -37,6 +37,8 @@ type modelWaits struct {
 	notes *memory[chat.Notes]
 	ours  turns // people who change their waits
 
+	telling turns // people who are told what waited for them
+
 	was map[string]bool // prefixes of the models that were served at the last look; only run touches it
 }
 
@@ -318,29 +320,41 @@ func (m *modelWaits) message(ctx context.Context, wait chat.ModelWait) discord.M
 }
 
 // handNotes tells somebody who runs a command what they could not be told before. What does not arrive waits for the
-// command after that.
+// command after that: rather twice than not at all.
 func (s *Set) handNotes(ctx context.Context, in *discord.Interaction, r *discord.Responder) {
-	n, found, err := s.waits.notes.get(ctx, in.User.ID)
-	if err != nil || !found || len(n.Models) == 0 {
+	notes := s.waits.notes
+	if n, found, err := notes.get(ctx, in.User.ID); err != nil || !found || len(n.Models) == 0 {
 		return
 	}
-	if mine, err := s.waits.notes.drop(ctx, in.User.ID); err != nil || !mine {
+	done, err := s.waits.telling.take(ctx, in.User.ID)
+	if err != nil {
 		return
+	}
+	defer done()
+	n, found, err := notes.get(ctx, in.User.ID)
+	if err != nil || !found || len(n.Models) == 0 {
+		return // told with another command
 	}
 	var list []string
 	for _, model := range n.Models {
 		list = append(list, "🔔 "+s.say(in).T("models.backnote", "Model", escape(model)))
 	}
-	if _, err := r.Followup(ctx, private(lines(list...))); err == nil {
+	if _, err := r.Followup(ctx, private(lines(list...))); err != nil {
 		return
 	}
-	_, err = s.waits.notes.change(ctx, in.User.ID, about{person: in.User.ID, due: s.now().Add(chat.ModelWaitLife)}, func(v *chat.Notes) error {
-		for _, model := range n.Models {
-			v.Served(model)
-		}
-		return nil
-	})
-	if err != nil {
-		s.log.Warn().Err(err).Msg("somebody is not told what waited for them")
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	dropped, err := notes.dropIf(ctx, in.User.ID, func(v *chat.Notes) bool { return slices.Equal(v.Models, n.Models) })
+	if err == nil && !dropped { // there is more by now
+		_, err = notes.change(ctx, in.User.ID, about{person: in.User.ID, due: s.now().Add(chat.ModelWaitLife)}, func(v *chat.Notes) error {
+			v.Models = slices.DeleteFunc(slices.Clone(v.Models), func(model string) bool { return slices.Contains(n.Models, model) })
+			if len(v.Models) == 0 {
+				return errNobodyWaits
+			}
+			return nil
+		})
+	}
+	if err != nil && !errors.Is(err, errNobodyWaits) {
+		s.log.Warn().Err(err).Msg("somebody is told again what waited for them")
 	}
 }

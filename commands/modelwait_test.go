@@ -99,11 +99,21 @@ func TestWhoTakesNoDirectMessagesReadsItWithTheNextCommand(t *testing.T) {
 	r.offer("Owl", "Owl")
 	r.eventually("the note is left", func() bool { return len(r.docs(chat.KindNotes, sandbox.Newcomer)) == 1 })
 	r.sand.Disarm()
+	r.sand.Arm(sandbox.Fault{Kind: sandbox.Slow, Method: "POST", Path: "/webhooks/", Delay: 2 * time.Second})
 	r.run(sandbox.Newcomer, "about", nil)
-	r.whisper(sandbox.Newcomer, "**Owl** is served again. You asked to be told.")
-	if n := len(r.docs(chat.KindModelWait, sandbox.Newcomer)) + len(r.docs(chat.KindNotes, sandbox.Newcomer)); n != 0 {
-		t.Errorf("%d documents are left", n)
-	}
+	const note = "**Owl** is served again. You asked to be told."
+	r.eventually("it is told", func() bool {
+		left := len(r.docs(chat.KindNotes, sandbox.Newcomer))
+		told := slices.ContainsFunc(r.sand.Messages(sandbox.ChannelID, sandbox.Newcomer), func(m sandbox.Message) bool { return holds(m, []string{note}) })
+		if left == 0 && !told {
+			t.Error("the note is gone before it is told")
+		}
+		return told
+	})
+	r.whisper(sandbox.Newcomer, note)
+	r.eventually("no document is left", func() bool {
+		return len(r.docs(chat.KindModelWait, sandbox.Newcomer))+len(r.docs(chat.KindNotes, sandbox.Newcomer)) == 0
+	})
 }
 
 func TestSomebodyWaitsForSoManyModelsAndSoLong(t *testing.T) {

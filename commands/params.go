@@ -58,6 +58,7 @@ type params struct {
 	Caption bool   `json:"caption,omitempty"`
 	Locale  string `json:"locale,omitempty"` // language of the message
 	After   string `json:"after,omitempty"`  // link to the message whose image it is made from
+	Again   string `json:"again,omitempty"`  // key of the request whose result is only shown again: what was made belongs to that
 	Party   string `json:"party,omitempty"`  // thread of the party that it is an entry of
 	// Brought says that the source image came with the request, so that it may be shown beside the result. One from elsewhere
 	// is not: it may be for adults, or for the eyes of few.
@@ -101,7 +102,7 @@ type outcome struct {
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
 	p.Opened, p.CancelledBy, p.Forgotten, p.Made, p.Spent, p.Took = nil, "", false, nil, 0, 0
-	p.Alts, p.Tamed, p.Sharing, p.After = nil, false, nil, "" // whoever asks again decides about sharing
+	p.Alts, p.Tamed, p.Sharing, p.After, p.Again = nil, false, nil, "", "" // whoever asks again decides about sharing
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""
 	}

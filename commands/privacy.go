@@ -234,6 +234,12 @@ func (s *Set) forgetPerson(ctx context.Context, person string) error {
 		if row.Open {
 			continue // the follower sees to the rest
 		}
+		if p.Again != "" { // what is shown again goes as well, unless somebody else made it
+			first, there, err := s.deps.Messages.MessageByKey(ctx, p.Again)
+			if err == nil && (!there || isGone(first) || first.Person == person) {
+				p.Again = ""
+			}
+		}
 		err := s.discardImages(ctx, row, p)
 		if err == nil {
 			err = s.bury(ctx, row)

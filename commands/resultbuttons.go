@@ -512,6 +512,9 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	if row.Params, err = json.Marshal(kept); err != nil {
 		return fmt.Errorf("encode parameters: %w", err)
 	}
+	if err := s.keepImages(ctx, &p, p.Made); err != nil { // their time there may end before the first renewal
+		return fmt.Errorf("keep the images of a favourite: %w", err)
+	}
 	_, err = s.favourites.change(ctx, key, s.aboutFavourite(in.User.ID), func(f *chat.Favourite) error {
 		f.Message, f.At = row, s.now()
 		return nil
@@ -546,13 +549,14 @@ func (s *Set) discard(ctx context.Context, row chat.Message, p params) error {
 // be removed again.
 func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) error {
 	var failed []error
+	theirs := s.belongsElsewhere(ctx, row, &p)
 	for i, g := range p.Made {
 		if g.Blob != "" && p.pictures() && s.mayLink() {
 			if err := s.deps.Images.Delete(ctx, pngKey(row, i+1)); err != nil {
 				failed = append(failed, fmt.Errorf("delete a PNG: %w", err))
 			}
 		}
-		if g.Blob == "" || p.Share {
+		if g.Blob == "" || p.Share || theirs || p.lent(g.Blob) {
 			continue
 		}
 		if err := s.deps.Images.Delete(ctx, g.Blob); err != nil {
@@ -572,6 +576,19 @@ func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) err
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// belongsElsewhere reports whether a row only shows a result again that is still there, by itself or as its person's favourite.
+func (s *Set) belongsElsewhere(ctx context.Context, row chat.Message, p *params) bool {
+	if p.Again == "" {
+		return false
+	}
+	first, there, err := s.deps.Messages.MessageByKey(ctx, p.Again)
+	if err != nil || there && !isGone(first) {
+		return true // what stays by mistake is swept one day
+	}
+	_, there, err = s.favourites.get(ctx, row.Person+":"+p.Again)
+	return err != nil || there
 }
 
 // isGone reports whether a row is of a request that was deleted.
