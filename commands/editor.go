@@ -214,8 +214,8 @@ func (e *editor) report(ctx context.Context, st horde.Status) (next time.Time, o
 			e.files = len(st.Generations)
 		}
 	case discord.IsUnknownMessage(err):
-		// Somebody tidied up. The request itself goes on: it is paid for, and may be looked up by other means.
-		return e.finish(ctx)
+		// Somebody tidied up. The request itself goes on: it is paid for, and may be looked up by other means once it ends.
+		e.mute = true
 	case blocksWords(err) && !e.how.noWords:
 		e.how.noWords = true
 		return e.now.Add(urgentGap), false

@@ -3,6 +3,7 @@
 package commands_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +84,29 @@ func TestARequestThatEndedWhileWeWereAwayIsSaidToBeGone(t *testing.T) {
 	r.message(sandbox.Newcomer, id, "No worker is online")
 	r.restart(horde.RequestTTL + time.Minute)
 	r.message(sandbox.Newcomer, id, "this request is gone")
+}
+
+// Somebody tidies up while an image is made: it is paid for, and is in the history.
+func TestARequestWhoseMessageIsDeletedIsFollowedToItsEnd(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	gate := make(chan struct{})
+	r.worker(gate)
+	id := r.generate(sandbox.Newcomer, map[string]any{"amount": 2})
+	r.message(sandbox.Newcomer, id, "being made")
+	if err := r.sand.Delete(id); err != nil {
+		t.Fatal(err)
+	}
+	gate <- struct{}{} // the next progress finds no message
+	r.jump(10 * time.Second)
+	gate <- struct{}{}
+	r.closed()
+	if keys := r.madeBy(sandbox.Newcomer); len(keys) != 2 {
+		t.Errorf("the history has the images %q", keys)
+	}
+	if strings.Contains(r.logs.String(), "panicked") {
+		t.Error("following it panicked")
+	}
 }
 
 // The process may die after the row was written and before the core was asked, or right after: the row has no request

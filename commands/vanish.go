@@ -38,9 +38,6 @@ func (e *editor) drop(ctx context.Context) bool {
 
 // vanish is finish for a forgotten request: no images, no words and no counts of it stay.
 func (e *editor) vanish(ctx context.Context) (next time.Time, over bool) {
-	if e.end == nil && !e.drop(ctx) {
-		return e.retry(), false
-	}
 	keep, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
 	defer cancel()
 	if _, err := e.s.captions.drop(keep, e.row.Key); err != nil {
