@@ -61,6 +61,10 @@ func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
 		return e.finish(ctx)
 	}
 	e.takeNotes(ctx)
+	if e.end == nil && e.p.Again != "" { // it ended before
+		end := e.p.ended(e.row)
+		e.end = &end
+	}
 	if e.end == nil && e.row.Request == "" {
 		if next, ok := e.place(ctx); !ok {
 			return next, false
@@ -361,6 +365,12 @@ func (e *editor) smaller(files []discord.File) {
 func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 	if !e.landed {
 		e.landed, e.tries = true, 0
+	}
+	if e.p.Again != "" { // what follows a result has followed the first one
+		if e.close(ctx, e.row) {
+			return next, true
+		}
+		return e.retry(), false
 	}
 	if err := e.s.captioner.begin(ctx, e); err != nil {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("images will not be described") // the result itself is complete

@@ -20,6 +20,7 @@ import (
 
 // Bounds of gifts to roles.
 const (
+	beginWait  = 30 * time.Second       // until a gift begins whose message cannot be told to be there
 	lookGap    = 500 * time.Millisecond // between two members whose roles are asked for
 	giveGap    = 100 * time.Millisecond // between two gifts
 	tellEvery  = 20                     // recipients between two words on the progress
@@ -354,10 +355,7 @@ func (s *Set) giftRole(ctx context.Context, in *discord.Interaction, r *discord.
 	g := chat.RoleGift{
 		Guild: in.GuildID, Channel: ref.ChannelID, Message: ref.MessageID, Person: in.User.ID, Role: role.ID, Amount: int64(kudos.Whole(amount)),
 		Split: o.String("mode") == "split", Locale: cmp.Or(s.guildLanguage(in.GuildID), in.GuildLocale), Stage: chat.RoleLooking, Look: known,
-		Due: now, Created: now,
-	}
-	if err := r.Reply(ctx, s.roleMessage(in.ID, g)); err != nil { // before anybody edits it
-		return err
+		Due: now.Add(beginWait), Created: now,
 	}
 	if _, err := s.rounds.change(ctx, in.ID, func(x *chat.RoleGift) error {
 		if !x.Created.IsZero() {
@@ -365,8 +363,29 @@ func (s *Set) giftRole(ctx context.Context, in *discord.Interaction, r *discord.
 		}
 		*x = g
 		return nil
-	}); err != nil && !errors.Is(err, errStale) {
+	}); err != nil {
+		if errors.Is(err, errStale) {
+			return nil
+		}
 		return fmt.Errorf("begin a gift to a role: %w", err)
+	}
+	failed := r.Reply(ctx, s.roleMessage(in.ID, g)) // before anybody edits it
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	if failed != nil {
+		if _, err := s.rounds.rows.drop(after, in.ID); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("drop a gift to a role: %w", err))
+		}
+		return failed
+	}
+	if _, err := s.rounds.change(after, in.ID, func(x *chat.RoleGift) error {
+		if x.Stage != chat.RoleLooking {
+			return errStale
+		}
+		x.Due = s.now()
+		return nil
+	}); err != nil && !errors.Is(err, errStale) {
+		s.log.Warn().Err(err).Msg("a gift to a role begins late")
 	}
 	s.rounds.ring()
 	return nil
