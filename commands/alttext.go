@@ -88,12 +88,15 @@ func (s *Set) pressSetAlt(ctx context.Context, in *discord.Interaction, r *disco
 }
 
 // noteAlt notes what an image of a request shows that is not open. done is false when the request was changed or deleted
-// since it was read: that counts.
+// since it was read: that counts. One whose words were erased gets none anew: only its message has them.
 func (s *Set) noteAlt(ctx context.Context, row chat.Message, p *params, number int, text string) (done bool, err error) {
 	p.Alts = maps.Clone(p.Alts)
 	if p.Alts == nil {
 		p.Alts = make(map[int]string)
 	}
 	p.Alts[number] = text
+	if p.Erased {
+		return true, nil
+	}
 	return s.replaceParams(ctx, &row, p)
 }

@@ -193,7 +193,9 @@ func (s *Set) pressDelete(ctx context.Context, in *discord.Interaction, r *disco
 		return err
 	}
 	if in.Component.MessageID == row.Message {
-		s.discard(ctx, s.closed(ctx, row), p)
+		if err := s.discard(ctx, s.closed(ctx, row), p); err != nil {
+			return err
+		}
 	}
 	ref, err := r.Message(ctx)
 	if err != nil {

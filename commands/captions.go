@@ -240,6 +240,9 @@ func (c *captioner) step(ctx context.Context, key string, v *chat.Captions) (nex
 				return captionGap, nil
 			}
 			v.Tell = true
+			if p.Erased { // the message has it soon, and then nobody else
+				v.Said = said
+			}
 		}
 		c.done(v)
 	}
@@ -247,7 +250,7 @@ func (c *captioner) step(ctx context.Context, key string, v *chat.Captions) (nex
 		if err := c.tell(ctx, row, &p, v); err != nil {
 			return 0, err
 		}
-		v.Tell = false
+		v.Tell, v.Said = false, ""
 	}
 	return c.ask(ctx, key, row, &p, v)
 }
@@ -309,6 +312,9 @@ func (c *captioner) tell(ctx context.Context, row chat.Message, p *params, v *ch
 	_, err := c.s.bot.DescribeFiles(ctx, ref, func(name string) (string, bool) {
 		id, number := ownImage(name)
 		text := p.Alts[number]
+		if number == v.Number && v.Said != "" {
+			text = v.Said
+		}
 		return text, text != "" && id == short(row)
 	})
 	if errors.Is(err, discord.ErrUnreachable) || discord.IsUnknownMessage(err) || discord.IsMissingPermission(err) {

@@ -96,6 +96,22 @@ func TestDescriptionsComeAfterARestart(t *testing.T) {
 	}
 }
 
+func TestWhatAnErasedRequestShowsIsToldToItsMessageAlone(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	r.alchemist()
+	r.eventually("the alchemist is known", func() bool { return r.p.engine.Performance().Alchemists > 0 })
+	r.keepPrompts(sandbox.Newcomer, "none", "are kept: **not at all")
+	r.pick(sandbox.Newcomer, r.run(sandbox.Newcomer, "settings panel", nil).MessageID, "Alt text", "caption")
+	id := r.generate(sandbox.Newcomer, map[string]any{"amount": 2})
+	r.described(sandbox.Newcomer, id, 2, horse)
+	r.undescribing(sandbox.Newcomer)
+	if with, all := r.prompts(sandbox.Newcomer, "running"); with != 0 || all == 0 {
+		t.Errorf("%d of %d requests say what their images show", with, all)
+	}
+}
+
 func TestNothingIsDescribedWithoutAnAlchemistOrAfterItWasDeleted(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)

@@ -436,6 +436,7 @@ func (s *Set) Run(ctx context.Context) error {
 	group.Go(func() error { s.host.run(ctx); return nil })
 	group.Go(func() error { s.waits.run(ctx); return nil })
 	group.Go(func() error { s.chores(ctx); return nil })
+	group.Go(func() error { s.sayFarewell(ctx); return nil })
 	group.Go(func() error { s.captioner.run(ctx); return nil })
 	err := group.Wait()
 	s.tallies.last(outer)

@@ -65,6 +65,9 @@ func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
 		end := e.p.ended(e.row)
 		e.end = &end
 	}
+	if e.end == nil && e.p.Forgotten && !e.drop(ctx) {
+		return e.retry(), false
+	}
 	if e.end == nil && e.row.Request == "" {
 		if next, ok := e.place(ctx); !ok {
 			return next, false
@@ -102,11 +105,11 @@ func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
 // takeNotes brings what others left for this message into its row.
 func (e *editor) takeNotes(ctx context.Context) {
 	e.mu.Lock()
-	by := e.cancelledBy
+	by, forgotten := e.cancelledBy, e.forgotten
 	e.mu.Unlock()
 	dirty := false
-	if by != e.p.CancelledBy {
-		e.p.CancelledBy = by
+	if by != e.p.CancelledBy || forgotten != e.p.Forgotten {
+		e.p.CancelledBy, e.p.Forgotten = by, forgotten
 		if params, err := json.Marshal(e.p); err == nil {
 			e.row.Params, dirty = params, true
 		}
@@ -278,7 +281,7 @@ func (e *editor) deliver(ctx context.Context) (next time.Time, over bool) {
 	if e.p.Left { // a button shows it
 		return e.finish(ctx)
 	}
-	if at := e.lastEdit.Add(urgentGap); e.now.Before(at) {
+	if at := e.lastEdit.Add(urgentGap); e.now.Before(at) && !e.p.Forgotten {
 		return at, false
 	}
 	m, err := e.s.result(ctx, e.row, e.p, *e.end, e.how)
@@ -366,11 +369,17 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 	if !e.landed {
 		e.landed, e.tries = true, 0
 	}
+	if e.isForgotten() {
+		return e.vanish(ctx)
+	}
 	if e.p.Again != "" { // what follows a result has followed the first one
-		if e.close(ctx, e.row) {
-			return next, true
+		if !e.close(ctx, e.row) {
+			return e.retry(), false
 		}
-		return e.retry(), false
+		if e.isForgotten() {
+			return e.vanish(ctx)
+		}
+		return next, true
 	}
 	if err := e.s.captioner.begin(ctx, e); err != nil {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("images will not be described") // the result itself is complete
@@ -390,6 +399,9 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 		}
 	}
 	if e.close(ctx, row) {
+		if e.isForgotten() { // just now: whoever forgets has not found the row closed
+			return e.vanish(ctx)
+		}
 		e.s.tellDone(ctx, e.row, &e.p, e.end)
 		e.s.tallies.count(e.row, e.end)
 		return next, true

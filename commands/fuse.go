@@ -20,6 +20,7 @@ const (
 	choreTime  = 30 * time.Second // for one round
 	choreBatch = 50
 	choreRow   = 5 * time.Second    // for one thing of a round
+	partTime   = time.Minute        // for one step of deleting an account, with all that its person leaves
 	burnAgain  = 20 * time.Second   // before a message is removed that did not let itself be
 	choreAgain = 10 * time.Minute   // before anything else is tried again
 	keyShown   = time.Minute        // a key is shown
@@ -49,7 +50,7 @@ func (s *Set) lightFuse(ctx context.Context, in *discord.Interaction, r *discord
 	return nil
 }
 
-// chores removes what has been shown for long enough, and says goodbye to accounts, until ctx ends.
+// chores removes what has been shown for long enough, and so on, until ctx ends.
 func (s *Set) chores(ctx context.Context) {
 	tick := time.NewTicker(choreGap)
 	defer tick.Stop()
@@ -60,7 +61,7 @@ func (s *Set) chores(ctx context.Context) {
 		case <-tick.C:
 		}
 		round, cancel := context.WithTimeout(ctx, choreTime)
-		err := errors.Join(s.burn(round), s.farewell(round), s.forgetGuilds(round), s.renewFavourites(round), s.greetGuilds(round))
+		err := errors.Join(s.burn(round), s.forgetGuilds(round), s.renewFavourites(round), s.greetGuilds(round))
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("chores are not done")
@@ -68,8 +69,24 @@ func (s *Set) chores(ctx context.Context) {
 	}
 }
 
-// eachDue does something for every document that is due. What does not work is put off, and the others go on.
-func eachDue[V any](ctx context.Context, s *Set, docs *memory[V], what string, again time.Duration, do func(context.Context, entry[V]) error) error {
+// sayFarewell says goodbye to accounts until ctx ends. It takes its time beside the other chores.
+func (s *Set) sayFarewell(ctx context.Context) {
+	tick := time.NewTicker(choreGap)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := s.farewell(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg("accounts are not deleted")
+		}
+	}
+}
+
+// eachDue does something for every document that is due, each within a time. What does not work is put off, and the others go on.
+func eachDue[V any](ctx context.Context, s *Set, docs *memory[V], what string, within, again time.Duration, do func(context.Context, entry[V]) error) error {
 	now := s.now()
 	list, err := docs.due(ctx, now, choreBatch)
 	if err != nil {
@@ -80,7 +97,7 @@ func eachDue[V any](ctx context.Context, s *Set, docs *memory[V], what string, a
 			return nil //nolint:nilerr // they are still due in the next round
 		}
 		failed := s.contained(ctx, what, func() error {
-			row, cancel := context.WithTimeout(ctx, choreRow)
+			row, cancel := context.WithTimeout(ctx, within)
 			defer cancel()
 			return do(row, e)
 		})
@@ -96,7 +113,7 @@ func eachDue[V any](ctx context.Context, s *Set, docs *memory[V], what string, a
 
 // burn removes the messages whose time is over.
 func (s *Set) burn(ctx context.Context) error {
-	return eachDue(ctx, s, s.fuses, "removing a message", burnAgain, func(ctx context.Context, e entry[chat.Fuse]) error {
+	return eachDue(ctx, s, s.fuses, "removing a message", choreRow, burnAgain, func(ctx context.Context, e entry[chat.Fuse]) error {
 		f := e.value
 		token, err := s.deps.Unseal(f.Sealed, []byte(e.key))
 		if err == nil && s.now().Before(f.Ends) {
@@ -114,7 +131,7 @@ func (s *Set) burn(ctx context.Context) error {
 
 // farewell deletes the accounts whose time of grace is over, and wipes them when the core lets it.
 func (s *Set) farewell(ctx context.Context) error {
-	return eachDue(ctx, s, s.farewells, "deleting an account", choreAgain, func(ctx context.Context, e entry[chat.Farewell]) error {
+	return eachDue(ctx, s, s.farewells, "deleting an account", partTime, choreAgain, func(ctx context.Context, e entry[chat.Farewell]) error {
 		now := s.now()
 		next, err := s.goodbye(ctx, e.value)
 		if err != nil {

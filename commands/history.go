@@ -282,25 +282,30 @@ func (s *Set) deleteHistory(ctx context.Context, in *discord.Interaction, r *dis
 	if err := r.Defer(ctx, true); err != nil {
 		return err
 	}
-	s.forget(ctx, row)
+	if err := s.forget(ctx, row); err != nil {
+		return err
+	}
 	return r.Reply(ctx, private(w.T("jobs.forgotten", "Count", 1)))
 }
 
 // forget removes a result: its files, what was asked for, and our message where we still reach it.
-func (s *Set) forget(ctx context.Context, row chat.Message) {
+func (s *Set) forget(ctx context.Context, row chat.Message) error {
 	var p params
 	if json.Unmarshal(row.Params, &p) == nil {
-		s.discard(ctx, row, p)
+		if err := s.discard(ctx, row, p); err != nil {
+			return err
+		}
 	}
 	if _, err := s.favourites.drop(ctx, row.Person+":"+row.Key); err != nil {
 		s.log.Warn().Err(err).Msg("cannot drop a favourite")
 	}
 	if row.Message == "" || row.Ephemeral {
-		return
+		return nil
 	}
 	if err := s.bot.DeleteMessage(ctx, discord.MessageRef{ChannelID: row.Channel, MessageID: row.Message, AppID: row.App}); err != nil {
 		s.log.Debug().Err(err).Str("key", row.Key).Msg("message of a forgotten result stays")
 	}
+	return nil
 }
 
 func (s *Set) pressForget(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
@@ -326,6 +331,7 @@ func (s *Set) forgetPast(ctx context.Context, person string) (n int, all bool, e
 	enough, cancel := context.WithTimeout(ctx, forgetTime)
 	defer cancel()
 	seen := make(map[string]bool) // what could not be deleted comes again
+	var left error
 	for {
 		rows, err := s.deps.Docs.PastMessages(ctx, person, forgetAtOnce)
 		if err != nil {
@@ -333,15 +339,17 @@ func (s *Set) forgetPast(ctx context.Context, person string) (n int, all bool, e
 		}
 		rows = slices.DeleteFunc(rows, func(row chat.Message) bool { return seen[row.Key] })
 		if len(rows) == 0 {
-			return n, true, nil
+			return n, left == nil, nil
 		}
 		for _, row := range rows {
 			if enough.Err() != nil {
 				return n, false, nil // the rest follows with the next press
 			}
 			seen[row.Key] = true
-			s.forget(ctx, row)
-			if !inGallery(row) {
+			if err := s.forget(ctx, row); err != nil {
+				s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a result")
+				left = err
+			} else if !inGallery(row) {
 				n++
 			}
 		}

@@ -76,11 +76,7 @@ func (s *Set) renewFavourites(ctx context.Context) error {
 		return fmt.Errorf("favourites to keep: %w", err)
 	}
 	for _, e := range list {
-		var p params
-		err := json.Unmarshal(e.value.Message.Params, &p)
-		if err == nil {
-			err = s.keepImages(ctx, &p, p.Made)
-		}
+		err := s.renew(ctx, e.value.Message)
 		if err != nil { // the others are not to wait for it
 			s.log.Warn().Err(err).Str("key", e.key).Msg("cannot keep the images of a favourite")
 		}
@@ -96,6 +92,23 @@ func (s *Set) renewFavourites(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// renew keeps the images of a request that somebody keeps; those of one that was deleted meanwhile go, wherever they came
+// from.
+func (s *Set) renew(ctx context.Context, kept chat.Message) error {
+	var p params
+	if err := json.Unmarshal(kept.Params, &p); err != nil {
+		return fmt.Errorf("parameters: %w", err)
+	}
+	row, found, err := s.deps.Messages.MessageByKey(ctx, kept.Key)
+	switch {
+	case err != nil:
+		return fmt.Errorf("find message: %w", err)
+	case found && isGone(row):
+		return s.discardImages(ctx, kept, p)
+	}
+	return s.keepImages(ctx, &p, p.Made)
 }
 
 var errNoFavourite = errors.New("no favourite")

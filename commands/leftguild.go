@@ -40,7 +40,7 @@ func (s *Set) guildFamily() family {
 
 // forgetGuilds deletes what was decided in guilds that the bot left long ago.
 func (s *Set) forgetGuilds(ctx context.Context) error {
-	return eachDue(ctx, s, s.left, "forgetting a guild", choreAgain, func(ctx context.Context, e entry[chat.LeftGuild]) error {
+	return eachDue(ctx, s, s.left, "forgetting a guild", choreRow, choreAgain, func(ctx context.Context, e entry[chat.LeftGuild]) error {
 		_, err := s.bot.Guild(ctx, e.key) // it may have come back while nobody was here
 		gone := discord.IsMissingPermission(err) || vanished(err)
 		if err != nil && !gone {

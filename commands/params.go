@@ -74,6 +74,7 @@ type params struct {
 	User        horde.UserID  `json:"user"`                   // who pays
 	Opened      *kudos.Amount `json:"opened,omitempty"`       // balance of the account that was opened on the way
 	CancelledBy string        `json:"cancelled_by,omitempty"` // Discord ID
+	Forgotten   bool          `json:"forgotten,omitempty"`    // its person wants nothing of it kept: it ends without a trace
 	Left        bool          `json:"left,omitempty"`         // its message says goodbye; a button shows the result
 	Paid        *paidBy       `json:"paid,omitempty"`         // the shared key that pays instead; nil: none
 	shared      horde.SharedKeyID
@@ -100,7 +101,7 @@ type outcome struct {
 // that.
 func (p params) fresh() params {
 	p.Paid, p.shared, p.alone = nil, horde.SharedKeyID{}, false
-	p.Opened, p.CancelledBy, p.Made, p.Spent, p.Took = nil, "", nil, 0, 0
+	p.Opened, p.CancelledBy, p.Forgotten, p.Made, p.Spent, p.Took = nil, "", false, nil, 0, 0
 	p.Alts, p.Tamed, p.Sharing, p.After, p.Again = nil, false, nil, "", "" // whoever asks again decides about sharing
 	if p.Source != "" && p.from == nil {
 		p.from, p.Source = &photo{blob: p.Source}, ""

@@ -16,6 +16,9 @@ import (
 // maxForget is how many requests are looked through for images of somebody who wants to be forgotten.
 const maxForget = 10_000
 
+// forgetWait is how long what runs for them is waited for.
+const forgetWait = 5 * time.Second
+
 // verbPrivacy is the verb of what is about the presser's own data.
 const verbPrivacy = "pv"
 
@@ -179,6 +182,9 @@ func (s *Set) erase(ctx context.Context, in *discord.Interaction, r *discord.Res
 	if err := r.DeferUpdate(ctx); err != nil {
 		return err
 	}
+	if err := s.forgetPerson(ctx, in.User.ID); err != nil {
+		return err
+	}
 	text := w.T("privacy.gone")
 	if u, ok := s.engine.UserByExternal(external(in.User.ID)); ok {
 		now := s.now()
@@ -194,28 +200,19 @@ func (s *Set) erase(ctx context.Context, in *discord.Interaction, r *discord.Res
 		}
 		text = lines(text, w.T("privacy.later", "When", stamp(f.Asked.Add(graceTime)), "Login", s.cmd("login")))
 	}
-	if err := s.forgetPerson(ctx, in.User.ID); err != nil {
-		return err
-	}
 	return r.Update(ctx, discord.Message{Content: text})
 }
 
 // forgetPerson deletes what the chat door keeps about somebody: what is running for them ends, images that wait for
-// their buttons go, and so does every document.
+// their buttons go, and so does every document. When that takes longer than ctx lasts, or something cannot be deleted now,
+// it is an error, and the next call goes on from there.
 func (s *Set) forgetPerson(ctx context.Context, person string) error {
-	for _, f := range s.follow.of(person) {
-		if f.request.IsZero() {
-			continue
-		}
-		if row, found, err := s.deps.Messages.MessageByKey(ctx, f.key); err == nil && found {
-			var p params
-			if json.Unmarshal(row.Params, &p) == nil {
-				undo := s.follow.cancelling(f.key, person)
-				if _, err := s.cancel(ctx, p, f.request); err != nil {
-					undo() // it has just ended
-				}
-				s.closed(ctx, row)
-			}
+	running := s.follow.forget(person)
+	wait, cancel := context.WithTimeout(ctx, forgetWait) // what takes longer goes without a trace, too
+	defer cancel()
+	for _, f := range running {
+		if row, found, err := s.deps.Messages.MessageByKey(wait, f.key); err == nil && found {
+			s.closed(wait, row)
 		}
 	}
 	s.host.leave(ctx, person)
@@ -224,13 +221,35 @@ func (s *Set) forgetPerson(ctx context.Context, person string) error {
 	if err != nil {
 		return fmt.Errorf("requests of a person: %w", err)
 	}
+	var left error // what failed last
 	for _, row := range rows {
 		var p params
-		if !row.Open && !isGone(row) && json.Unmarshal(row.Params, &p) == nil {
-			s.takeDown(ctx, row)
-			p.Again = "" // what is shown again goes as well
-			s.discardImages(ctx, row, p)
+		if isGone(row) || json.Unmarshal(row.Params, &p) != nil {
+			continue
 		}
+		if err := ctx.Err(); err != nil { // another try goes on here
+			return fmt.Errorf("forget the requests of a person: %w", err)
+		}
+		s.takeDown(ctx, row)
+		if row.Open {
+			continue // the follower sees to the rest
+		}
+		if p.Again != "" { // what is shown again goes as well, unless somebody else made it
+			first, there, err := s.deps.Messages.MessageByKey(ctx, p.Again)
+			if err == nil && (!there || isGone(first) || first.Person == person) {
+				p.Again = ""
+			}
+		}
+		err := s.discardImages(ctx, row, p)
+		if err == nil {
+			err = s.bury(ctx, row)
+		}
+		if err != nil {
+			left = err
+		}
+	}
+	if left != nil { // whose keys nobody would know any more
+		return fmt.Errorf("forget the requests of a person: %w", left)
 	}
 	n, err := s.deps.Docs.ForgetPerson(ctx, person)
 	if err != nil {

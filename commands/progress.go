@@ -50,6 +50,7 @@ type live struct {
 	again       bool      // news came meanwhile
 	request     horde.RequestID
 	cancelledBy string
+	forgotten   bool      // its person wants nothing of it kept; for good
 	ended       time.Time // what has ended waits to be shown since then; zero while it runs
 
 	// These never change.
@@ -97,7 +98,7 @@ func (f *follower) full() bool {
 // add begins to follow a row's request. A row that is followed already is left alone.
 func (f *follower) add(row chat.Message, p params, token string) {
 	l := &live{
-		row: row, p: p, token: token, at: f.s.now(), cancelledBy: p.CancelledBy, guild: row.Guild, person: row.Person, images: p.load(), describes: p.Forms != nil && p.Forms.Aim == aimDescribe,
+		row: row, p: p, token: token, at: f.s.now(), cancelledBy: p.CancelledBy, forgotten: p.Forgotten, guild: row.Guild, person: row.Person, images: p.load(), describes: p.Forms != nil && p.Forms.Aim == aimDescribe,
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -200,6 +201,23 @@ func (f *follower) cancelling(key, person string) (undo func()) {
 			f.nudge(l)
 		}
 	}
+}
+
+// forget notes that nothing is to be kept of what is followed for a person, asked for at the core or not, and lists it.
+func (f *follower) forget(person string) []following {
+	f.mu.Lock()
+	for _, l := range f.byKey {
+		if l.person != person {
+			continue
+		}
+		l.forgotten = true
+		if l.cancelledBy == "" {
+			l.cancelledBy = person
+		}
+		f.nudge(l)
+	}
+	f.mu.Unlock()
+	return f.of(person)
 }
 
 // canceller tells who cancelled a request that is followed; empty for nobody.

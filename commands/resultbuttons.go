@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -527,33 +528,39 @@ func (s *Set) pressFavourite(ctx context.Context, in *discord.Interaction, r *di
 	return s.noteFavourite(ctx, in, row, p, true)
 }
 
-// discard removes the files of a result and what was asked for. Images that help research stay there.
-func (s *Set) discard(ctx context.Context, row chat.Message, p params) {
+// discard removes the files of a result and what was asked for. Images that help research stay there. When files are left,
+// so is what names them, for another try.
+func (s *Set) discard(ctx context.Context, row chat.Message, p params) error {
 	if row.Open {
-		return
+		return nil
 	}
 	s.takeDown(ctx, row)
-	s.discardImages(ctx, row, p)
+	if err := s.discardImages(ctx, row, p); err != nil {
+		return err
+	}
 	row.Params, row.Sealed = []byte(chat.Deleted), []byte{}
 	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
-		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot forget a request")
+		return fmt.Errorf("forget a request: %w", err)
 	}
+	return nil
 }
 
-// discardImages removes the files of a result, but for those that help research.
-func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
+// discardImages removes the files of a result, but for those that help research. An error says that some are left; they can
+// be removed again.
+func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) error {
+	var failed []error
 	theirs := s.belongsElsewhere(ctx, row, &p)
 	for i, g := range p.Made {
 		if g.Blob != "" && p.pictures() && s.mayLink() {
 			if err := s.deps.Images.Delete(ctx, pngKey(row, i+1)); err != nil {
-				s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a PNG")
+				failed = append(failed, fmt.Errorf("delete a PNG: %w", err))
 			}
 		}
 		if g.Blob == "" || p.Share || theirs || p.lent(g.Blob) {
 			continue
 		}
 		if err := s.deps.Images.Delete(ctx, g.Blob); err != nil {
-			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete an image")
+			failed = append(failed, fmt.Errorf("delete an image: %w", err))
 		}
 	}
 	sources := []string{p.Source, p.Mask}
@@ -565,9 +572,10 @@ func (s *Set) discardImages(ctx context.Context, row chat.Message, p params) {
 			continue // none, or another request's
 		}
 		if err := s.deps.Images.Delete(ctx, key); err != nil {
-			s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot delete a source image")
+			failed = append(failed, fmt.Errorf("delete a source image: %w", err))
 		}
 	}
+	return errors.Join(failed...)
 }
 
 // belongsElsewhere reports whether a row only shows a result again that is still there, by itself or as its person's favourite.

@@ -20,8 +20,8 @@ const (
 	eraseGoes  = 100        // goes through the requests of one person, and batches of persons, in one round
 )
 
-// erase takes somebody's own words out of a request: what the image should show and what not, a text to go on from, and
-// descriptions. What was made, and what the buttons need besides, stays. It reports whether there was anything.
+// erase takes somebody's own words out of a request: what the image should show and what not, a text to go on from, the
+// text of a QR code, and descriptions. What was made, and what the buttons need besides, stays. It reports whether there was anything.
 func (p *params) erase() bool {
 	if p.Erased || p.Forms != nil { // those to alchemists have no words
 		return false
@@ -31,6 +31,9 @@ func (p *params) erase() bool {
 		text := *p.Text
 		text.SoFar = ""
 		p.Text = &text
+	}
+	if p.Fine != nil && p.Fine.QR != "" {
+		p.detail().QR = ""
 	}
 	return true
 }

@@ -120,6 +120,7 @@ type rig struct {
 	slow     atomic.Int64 // nanoseconds that reading takes longer
 	stiff    atomic.Int64 // nanoseconds that writing takes longer
 	trip     tripwire
+	stuck    sync.Map    // keys of images that cannot be deleted
 	keys     chan string // API keys that were made
 	news     atomic.Pointer[[]commands.NewsPiece]
 	tune     []tuning
@@ -144,6 +145,19 @@ type docs struct {
 	*store.Store
 	slow *atomic.Int64 // nanoseconds that a read takes longer
 	trip *tripwire
+}
+
+// shelves are the album, of which some images cannot be deleted now.
+type shelves struct {
+	*blob.Album
+	stuck *sync.Map
+}
+
+func (a shelves) Delete(ctx context.Context, key string) error {
+	if _, stuck := a.stuck.Load(key); stuck {
+		return errors.New("the bucket is away")
+	}
+	return a.Album.Delete(ctx, key)
 }
 
 func (d docs) Doc(ctx context.Context, kind chat.DocKind, key string) (chat.Doc, bool, error) {
@@ -324,7 +338,7 @@ func (r *rig) start(hold ...<-chan struct{}) {
 			}
 			return out, err
 		},
-		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow, &r.stiff}, Docs: docs{st, &r.slow, &r.trip}, Images: r.album, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
+		Engine: eng, Bot: bot, Messages: messages{st, &r.unsafe, &r.slow, &r.stiff}, Docs: docs{st, &r.slow, &r.trip}, Images: shelves{r.album, &r.stuck}, NewKey: r.makeKey, HashKey: hashKey, Log: log, Now: r.now,
 		News: func() []commands.NewsPiece {
 			if list := r.news.Load(); list != nil {
 				return slices.Clone(*list)

@@ -72,10 +72,15 @@ func (t *tallies) run(ctx context.Context) {
 
 // last counts what is left when everybody else has stopped.
 func (t *tallies) last(ctx context.Context) {
-	select {
-	case m := <-t.waiting:
-		t.save(context.WithoutCancel(ctx), m)
-	default:
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), countTime)
+	defer cancel()
+	for ctx.Err() == nil {
+		select {
+		case m := <-t.waiting:
+			t.save(ctx, m)
+		default:
+			return
+		}
 	}
 }
 

@@ -90,4 +90,5 @@ type Captions struct {
 	Number  int    `json:"number,omitempty"`  // the one that is waited for
 	Request string `json:"request,omitempty"` // to alchemists, about that; empty: nothing is waited for
 	Tell    bool   `json:"tell,omitempty"`    // the message does not show all that is known yet
+	Said    string `json:"said,omitempty"`    // about that image, until the message shows it; only of a request that keeps no words
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"sync"
 	"time"
 )
 
@@ -13,6 +15,7 @@ import (
 // to, which stay until they are swept from the album. It is safe for concurrent use.
 type Album struct {
 	live, kept Images
+	lanes      [64]sync.Mutex // by key: what is deleted while it is copied stays deleted
 }
 
 // NewAlbum returns an album that copies from live images into kept ones.
@@ -34,6 +37,9 @@ func (a *Album) PutBytes(ctx context.Context, key string, data []byte) error {
 
 // Keep copies an image into the album. To keep again starts its time there anew. Limit and errors are those of Read.
 func (a *Album) Keep(ctx context.Context, key string, limit int64) error {
+	lane := a.lane(key)
+	lane.Lock()
+	defer lane.Unlock()
 	data, err := a.Read(ctx, key, limit)
 	if err != nil {
 		return err
@@ -46,7 +52,17 @@ func (a *Album) Keep(ctx context.Context, key string, limit int64) error {
 
 // Delete removes an image from everywhere. That none is there is no error.
 func (a *Album) Delete(ctx context.Context, key string) error {
+	lane := a.lane(key)
+	lane.Lock()
+	defer lane.Unlock()
 	return errors.Join(a.live.Delete(ctx, key), a.kept.Delete(ctx, key))
+}
+
+// lane is the lock of a key, and of others.
+func (a *Album) lane(key string) *sync.Mutex {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // never fails
+	return &a.lanes[h.Sum32()%uint32(len(a.lanes))]
 }
 
 // Sweep deletes from the album what was kept before a time, and tells how many went.
