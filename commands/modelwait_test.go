@@ -101,9 +101,9 @@ func TestWhoTakesNoDirectMessagesReadsItWithTheNextCommand(t *testing.T) {
 	r.sand.Disarm()
 	r.run(sandbox.Newcomer, "about", nil)
 	r.whisper(sandbox.Newcomer, "**Owl** is served again. You asked to be told.")
-	if n := len(r.docs(chat.KindModelWait, sandbox.Newcomer)) + len(r.docs(chat.KindNotes, sandbox.Newcomer)); n != 0 {
-		t.Errorf("%d documents are left", n)
-	}
+	r.eventually("no document is left", func() bool {
+		return len(r.docs(chat.KindModelWait, sandbox.Newcomer))+len(r.docs(chat.KindNotes, sandbox.Newcomer)) == 0
+	})
 }
 
 func TestSomebodyWaitsForSoManyModelsAndSoLong(t *testing.T) {
