@@ -47,10 +47,11 @@ func (s *Set) linked(person string) (horde.User, bool) {
 		return horde.User{}, false
 	}
 	u, ok := s.engine.User(horde.UserID(l.User))
-	if !ok || markOf(u.Key) != l.Mark {
+	if !ok {
 		return horde.User{}, false
 	}
-	return u, true
+	mark := markOf(u.Key)
+	return u, mark == l.Mark || mark == l.Next
 }
 
 // askKey opens the form for an API key. It never holds one.

@@ -5,6 +5,7 @@ package commands
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -374,32 +375,65 @@ func (s *Set) keyNew(ctx context.Context, in *discord.Interaction, r *discord.Re
 	return r.Reply(ctx, m)
 }
 
+// makeKey gives somebody's account another key. Who acts for it by its key goes on to do so wherever this breaks off: the
+// link knows the new key before the account does, and the old one until the account has another. Otherwise nobody could reach
+// the account any more.
+func (s *Set) makeKey(ctx context.Context, w words.Words, person string) (key string, err error) {
+	u, ok := s.find(person)
+	if !ok {
+		return "", tell(w.T("account.none", "Login", s.cmd("login")))
+	}
+	_, acting := s.linked(person)
+	key = s.deps.NewKey()
+	hash := s.deps.HashKey(key)
+	link := func(ctx context.Context, mark, next string) error {
+		_, err := s.links.change(ctx, person, about{person: person}, func(l *chat.Link) error {
+			if l.User != int64(u.ID) {
+				return errUnlinked
+			}
+			l.Mark, l.Next = mark, next
+			return nil
+		})
+		return err
+	}
+	if acting {
+		if err := link(ctx, markOf(u.Key), markOf(hash)); err != nil {
+			return "", fmt.Errorf("announce a new key: %w", err)
+		}
+	}
+	if _, err = engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: hash}); err != nil {
+		return "", fmt.Errorf("set API key: %w", err)
+	}
+	// The old key has ended: nothing that cannot be noted now may keep the new one from being shown.
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	if acting {
+		err = link(late, markOf(hash), "")
+	}
+	_, failed := s.made.change(late, person, about{person: person}, func(k *chat.KeyMade) error {
+		k.At = s.now()
+		return nil
+	})
+	if err = errors.Join(err, failed); err != nil {
+		s.log.Warn().Err(err).Msg("cannot note a new API key")
+	}
+	return key, nil
+}
+
+// errUnlinked says that somebody does not act for an account any more.
+var errUnlinked = errors.New("the account is linked no more")
+
 // showKey makes a key and shows it once, for a minute.
 func (s *Set) showKey(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	u, ok := s.find(in.User.ID)
-	if !ok {
-		return tell(w.T("account.none", "Login", s.cmd("login")))
-	}
-	_, acting := s.linked(in.User.ID)
-	key := s.deps.NewKey()
-	u, err := engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: s.deps.HashKey(key)})
+	done, err := s.panels.take(ctx, "key "+in.User.ID) // a link knows of one new key at a time
 	if err != nil {
-		return fmt.Errorf("set API key: %w", err)
+		return fmt.Errorf("wait for another key: %w", err)
 	}
-	if acting { // who made the key has shown it
-		if _, err := s.links.change(ctx, in.User.ID, about{person: in.User.ID}, func(l *chat.Link) error {
-			l.User, l.Mark = int64(u.ID), markOf(u.Key)
-			return nil
-		}); err != nil {
-			return fmt.Errorf("link an account: %w", err)
-		}
-	}
-	if _, err := s.made.change(ctx, in.User.ID, about{person: in.User.ID}, func(k *chat.KeyMade) error {
-		k.At = s.now()
-		return nil
-	}); err != nil {
-		return fmt.Errorf("note a new key: %w", err)
+	defer done()
+	key, err := s.makeKey(ctx, w, in.User.ID)
+	if err != nil {
+		return err
 	}
 	text := w.T("account.key.new", "Key", key, "When", stamp(s.now().Add(keyShown)))
 	if s.opts.APIURL != "" {
