@@ -58,7 +58,11 @@ func (s *Set) loginFamily() family {
 // login shows somebody's account. Where accounts open by themselves it opens theirs; otherwise it says what is kept, and
 // opens it at the press of a button.
 func (s *Set) login(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	if _, known := s.find(in.User.ID); !known && !s.opts.AutoAccount {
+	_, known, err := s.accountOf(ctx, in.User.ID)
+	switch {
+	case err != nil:
+		return err
+	case !known && !s.opts.AutoAccount:
 		return r.Reply(ctx, s.consent(s.say(in)))
 	}
 	m, err := s.enter(ctx, in)
@@ -85,7 +89,11 @@ func (s *Set) enter(ctx context.Context, in *discord.Interaction) (discord.Messa
 	if err != nil {
 		return discord.Message{}, err
 	}
-	if _, known := s.find(in.User.ID); !known && s.engine.TimedOut(from) > 0 {
+	_, known, err := s.accountOf(ctx, in.User.ID)
+	switch {
+	case err != nil:
+		return discord.Message{}, err
+	case !known && s.engine.TimedOut(from) > 0:
 		return discord.Message{}, horde.Refuse(horde.CodeTimeoutIP, "no account can be opened from here for now")
 	}
 	u, opened, err := s.open(ctx, in.User.ID, in.User.DisplayName())
@@ -119,7 +127,11 @@ func (s *Set) loginPanel(ctx context.Context, in *discord.Interaction, u horde.U
 		hello = "account.welcome"
 	}
 	text := []string{w.T(hello, "Name", escape(u.Alias()), "Kudos", kudosWord(u.Balance)), w.T("account.yours"), ""}
-	if linked, ok := s.linked(in.User.ID); ok && linked.ID == u.ID {
+	linked, isLinked, err := s.linked(ctx, in.User.ID)
+	if err != nil {
+		return discord.Message{}, err
+	}
+	if isLinked && linked.ID == u.ID {
 		text[1] = w.T("account.linkedhere", "Unlink", s.cmd("apikey unlink"))
 	}
 	text = append(text, "• "+w.T("account.do.generate", "Generate", s.cmd("generate")), "• "+s.giftLine(ctx, w, in.GuildID))
@@ -231,7 +243,10 @@ func giftLimits(p *chat.Person) []giftLimit {
 
 // showLogin brings the panel of somebody's account up to date.
 func (s *Set) showLogin(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	u, ok := s.find(in.User.ID)
+	u, ok, err := s.accountOf(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return r.Update(ctx, s.consent(s.say(in)))
 	}
@@ -298,7 +313,10 @@ func (s *Set) logout(ctx context.Context, in *discord.Interaction, r *discord.Re
 	case there:
 		return r.Reply(ctx, private(w.T("account.unlinked")))
 	}
-	u, ok := s.find(in.User.ID)
+	u, ok, err := s.accountOf(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return r.Reply(ctx, private(w.T("account.none", "Login", s.cmd("login"))))
 	}
@@ -311,8 +329,12 @@ func (s *Set) logout(ctx context.Context, in *discord.Interaction, r *discord.Re
 // nothing else to leave.
 func (s *Set) pressLogout(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	u, ok := s.find(in.User.ID)
-	if _, acting := s.linked(in.User.ID); acting || !ok {
+	_, acting, err := s.linked(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
+	u, ok := s.engine.UserByExternal(external(in.User.ID))
+	if acting || !ok {
 		return tell(w.T("account.none", "Login", s.cmd("login")))
 	}
 	if _, err := engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: s.deps.HashKey(s.deps.NewKey())}); err != nil {
@@ -339,7 +361,10 @@ func (s *Set) workersNeedIt(w words.Words, user horde.UserID) string {
 // keyInfo says what is known about a key, which is little.
 func (s *Set) keyInfo(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	u, ok := s.find(in.User.ID)
+	u, ok, err := s.accountOf(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return r.Reply(ctx, private(w.T("account.none", "Login", s.cmd("login"))))
 	}
@@ -348,8 +373,10 @@ func (s *Set) keyInfo(ctx context.Context, in *discord.Interaction, r *discord.R
 		return fmt.Errorf("age of a key: %w", err)
 	}
 	text := []string{w.T("account.key.info", "Name", escape(u.Alias()), "Mark", hex.EncodeToString(u.Key[:4]), "Seen", stamp(u.LastActive))}
-	linked, isLinked := s.linked(in.User.ID)
+	linked, isLinked, err := s.linked(ctx, in.User.ID)
 	switch {
+	case err != nil:
+		return err
 	case isLinked && linked.ID == u.ID:
 		text = append(text, w.T("account.linkedhere", "Unlink", s.cmd("apikey unlink")))
 	case found:
@@ -379,11 +406,16 @@ func (s *Set) keyNew(ctx context.Context, in *discord.Interaction, r *discord.Re
 // link knows the new key before the account does, and the old one until the account has another. Otherwise nobody could reach
 // the account any more.
 func (s *Set) makeKey(ctx context.Context, w words.Words, person string) (key string, err error) {
-	u, ok := s.find(person)
-	if !ok {
-		return "", tell(w.T("account.none", "Login", s.cmd("login")))
+	u, acting, err := s.linked(ctx, person)
+	if err != nil {
+		return "", err
 	}
-	_, acting := s.linked(person)
+	if !acting {
+		var ok bool
+		if u, ok = s.engine.UserByExternal(external(person)); !ok {
+			return "", tell(w.T("account.none", "Login", s.cmd("login")))
+		}
+	}
 	key = s.deps.NewKey()
 	hash := s.deps.HashKey(key)
 	link := func(ctx context.Context, mark, next string) error {

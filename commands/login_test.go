@@ -209,6 +209,46 @@ func TestANewKeyLocksNobodyOut(t *testing.T) {
 	}
 }
 
+// While nobody can tell which account somebody acts for, none of them pays, none is given to, and none is opened.
+func TestNoOtherAccountStandsInForOneThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer)
+	other := r.links(sandbox.Newcomer)
+	r.login(sandbox.Friend)
+	balances := func() [3]kudos.Amount {
+		u, _ := r.p.engine.User(other.ID)
+		return [3]kudos.Amount{r.user(sandbox.Newcomer).Balance, u.Balance, r.user(sandbox.Friend).Balance}
+	}
+	before := balances()
+	r.restart(time.Second)
+	const away = "My memory does not answer"
+	r.trip.darken(chat.KindLink)
+	for _, x := range []struct{ who, to string }{{sandbox.Newcomer, sandbox.Friend}, {sandbox.Friend, sandbox.Newcomer}} {
+		m := r.run(x.who, "kudos gift", map[string]any{"user": x.to, "amount": 5}).MessageID
+		r.message(x.who, m, away)
+	}
+	r.message(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), away)
+	r.message(sandbox.Admin, r.run(sandbox.Admin, "kudos balance", nil).MessageID, away)
+	r.message(sandbox.Newcomer, r.run(sandbox.Newcomer, "apikey info", nil).MessageID, away)
+	if _, ok := r.p.engine.UserByExternal("d_" + sandbox.Admin); ok {
+		t.Error("an account was opened")
+	}
+	r.trip.darken("")
+	if got := balances(); got != before {
+		t.Errorf("the balances are %v, want %v", got, before)
+	}
+	m := r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 5}).MessageID
+	r.message(sandbox.Newcomer, m, "5 kudos")
+	want := [3]kudos.Amount{before[0], before[1] - 5*kudos.One, before[2] + 5*kudos.One}
+	r.eventually("the linked account pays", func() bool { return balances() == want })
+	r.run(sandbox.Admin, "kudos balance", nil)
+	r.eventually("the account is opened", func() bool {
+		_, ok := r.p.engine.UserByExternal("d_" + sandbox.Admin)
+		return ok
+	})
+}
+
 func docsOf(t *testing.T, r *rig, person string) []string {
 	t.Helper()
 	docs, err := r.p.store.DocsOfPerson(r.ctx(), "", person)
