@@ -90,11 +90,11 @@ func (h *host) pass(ctx context.Context) {
 	}
 }
 
-// sweep forgets documents that are due.
+// sweep forgets documents that are due, and were not renewed since that was seen.
 func sweep[V any](ctx context.Context, docs *memory[V], now time.Time) error {
 	due, err := docs.due(ctx, now, partySweep)
 	for _, x := range due {
-		if _, err := docs.drop(ctx, x.key); err != nil {
+		if err := docs.dropDue(ctx, x.key, now); err != nil {
 			return err
 		}
 	}
