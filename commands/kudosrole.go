@@ -147,7 +147,7 @@ func (o *rounds) step(ctx context.Context, key string) (due time.Time, err error
 		_, err := o.rows.drop(ctx, key)
 		return now.Add(roundIdle), err
 	case now.Sub(g.Created) > roleLife && g.Stage != chat.RoleGiving:
-		return o.end(ctx, key)
+		return o.end(ctx, key, g.Stage)
 	case g.Stage == chat.RoleLooking && len(g.Look) > 0:
 		return o.look(ctx, key, g)
 	case g.Stage == chat.RoleLooking:
@@ -157,17 +157,19 @@ func (o *rounds) step(ctx context.Context, key string) (due time.Time, err error
 				x.Stage, x.Due = chat.RoleOver, now
 			}
 		})
-	case g.Stage == chat.RoleAsking:
-		return o.end(ctx, key)
-	case g.Given >= len(g.To):
-		return o.end(ctx, key)
+	case g.Stage == chat.RoleAsking, g.Given >= len(g.To):
+		return o.end(ctx, key, g.Stage)
 	}
 	return o.give(ctx, key, g)
 }
 
-// end shows the last state. The row goes with the next step.
-func (o *rounds) end(ctx context.Context, key string) (time.Time, error) {
-	return o.save(ctx, key, true, func(x *chat.RoleGift) { x.Stage, x.Due = chat.RoleOver, o.s.now() })
+// end shows the last state, unless somebody took the gift to another stage just now. The row goes with the next step.
+func (o *rounds) end(ctx context.Context, key string, from chat.RoleStage) (time.Time, error) {
+	return o.save(ctx, key, true, func(x *chat.RoleGift) {
+		if x.Stage == from {
+			x.Stage, x.Due = chat.RoleOver, o.s.now()
+		}
+	})
 }
 
 // save changes a row and shows it.
@@ -222,7 +224,7 @@ func (o *rounds) give(ctx context.Context, key string, g chat.RoleGift) (time.Ti
 		return o.s.now(), err
 	}
 	if !ok {
-		return o.end(ctx, key)
+		return o.end(ctx, key, g.Stage)
 	}
 	if g.Given == 0 {
 		o.show(ctx, key, g) // without the buttons

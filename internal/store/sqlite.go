@@ -358,8 +358,7 @@ func (w *sqliteWriter) transact(ctx context.Context, term horde.Term, rows *rows
 		if err == nil {
 			return
 		}
-		// Some errors end the transaction by themselves; a rollback then fails, and that is fine.
-		if _, failed := run(ctx, w.rollback); failed != nil && !strings.Contains(failed.Error(), "no transaction is active") {
+		if _, failed := run(ctx, w.rollback); failed != nil && !overAlready(failed) {
 			err = errors.Join(err, errStuck, failed)
 		}
 	}()
@@ -380,6 +379,9 @@ func (w *sqliteWriter) transact(ctx context.Context, term horde.Term, rows *rows
 	}
 	return nil
 }
+
+// overAlready says of a rollback that failed that all is well: some errors end a transaction by themselves.
+func overAlready(failed error) bool { return strings.Contains(failed.Error(), "no transaction is active") }
 
 func (w *sqliteWriter) write(ctx context.Context, which statement, t table) error {
 	n := t.len()

@@ -16,16 +16,21 @@ type step struct {
 	must  error // what it means that no row changed; nil when that is all right
 }
 
-// all runs steps as one transaction: every one or none.
+// all runs steps as one transaction: every one or none. Once begun it is finished, whatever becomes of ctx: the driver may
+// say that the context ended of a statement that took effect, and the one connection that writes would stay in the midst of
+// the transaction.
 func (db *sqliteDB) all(ctx context.Context, steps ...step) error {
 	return db.use(ctx, func(w *sqliteWriter) (err error) {
+		ctx := context.WithoutCancel(ctx)
 		if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 			return err
 		}
 		defer func() {
-			if err != nil {
-				_, undo := w.conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-				err = errors.Join(err, undo)
+			if err == nil {
+				return
+			}
+			if _, failed := w.conn.ExecContext(ctx, "ROLLBACK"); failed != nil && !overAlready(failed) {
+				err = errors.Join(err, failed, w.release())
 			}
 		}()
 		for _, s := range steps {
@@ -37,7 +42,7 @@ func (db *sqliteDB) all(ctx context.Context, steps ...step) error {
 				return errors.Join(err, s.must)
 			}
 		}
-		_, err = w.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT")
+		_, err = w.conn.ExecContext(ctx, "COMMIT")
 		return err
 	})
 }
