@@ -155,6 +155,9 @@ func (d docs) Doc(ctx context.Context, kind chat.DocKind, key string) (chat.Doc,
 	if err := dawdle(ctx, d.slow); err != nil {
 		return chat.Doc{}, false, err
 	}
+	if err := d.trip.read(kind); err != nil {
+		return chat.Doc{}, false, err
+	}
 	return d.Store.Doc(ctx, kind, key)
 }
 

@@ -195,6 +195,11 @@ func (g *Gifts) settle(ctx context.Context, row Gift) error {
 	}
 	gift.Key = key
 	switch {
+	case row.State == "" && gift.State == "": // it holds nothing, and its key names somebody
+		if err := g.deps.Book.DropGift(ctx, key); err != nil {
+			return fmt.Errorf("forget an empty gift: %w", err)
+		}
+		return nil
 	case gift.State == "", gift.Due.After(now):
 		return nil
 	case gift.State == Asking:
@@ -230,10 +235,19 @@ func (g *Gifts) lapse(ctx context.Context, gift Gift) error {
 	return nil
 }
 
-// save changes a gift's row.
+// save changes a gift's row, unless it went meanwhile with all that is known of its person.
 func (g *Gifts) save(ctx context.Context, gift Gift, f func(*Gift)) error {
-	after, err := g.deps.Book.ChangeGift(ctx, gift.Key, func(x *Gift) error { f(x); return nil })
-	if err != nil {
+	after, err := g.deps.Book.ChangeGift(ctx, gift.Key, func(x *Gift) error {
+		if x.State == "" {
+			return ErrSame
+		}
+		f(x)
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrSame):
+		return nil
+	case err != nil:
 		return fmt.Errorf("note what became of a gift: %w", err)
 	}
 	if after.Final() {
