@@ -220,7 +220,10 @@ func (o *rounds) look(ctx context.Context, key string, g chat.RoleGift) (time.Ti
 // give gives one recipient theirs, once for ever.
 func (o *rounds) give(ctx context.Context, key string, g chat.RoleGift) (time.Time, error) {
 	who := g.To[g.Given]
-	from, ok := o.s.find(g.Person)
+	from, ok, err := o.s.accountOf(ctx, g.Person)
+	if err != nil {
+		return o.s.now(), err
+	}
 	if !ok {
 		return o.end(ctx, key, g.Stage)
 	}
@@ -344,9 +347,13 @@ func (s *Set) giftRole(ctx context.Context, in *discord.Interaction, r *discord.
 		return err
 	}
 	known = slices.DeleteFunc(known, func(id string) bool {
-		_, linked := s.find(id)
-		return !linked || id == in.User.ID
+		_, ok, failed := s.accountOf(ctx, id)
+		err = cmp.Or(err, failed)
+		return !ok || id == in.User.ID
 	})
+	if err != nil {
+		return err
+	}
 	ref, err := r.Message(ctx)
 	if err != nil {
 		return fmt.Errorf("find the reply: %w", err)
@@ -405,7 +412,7 @@ func (s *Set) pressRoleGift(ctx context.Context, in *discord.Interaction, r *dis
 	}
 	yes := in.Component.ID.Arg == roleYes
 	if yes {
-		if err := s.affords(w, g); err != nil {
+		if err := s.affords(ctx, w, g); err != nil {
 			return err
 		}
 	}
@@ -432,8 +439,11 @@ func (s *Set) pressRoleGift(ctx context.Context, in *discord.Interaction, r *dis
 }
 
 // affords refuses a gift to a role that its giver has not enough for.
-func (s *Set) affords(w words.Words, g chat.RoleGift) error {
-	u, ok := s.find(g.Person)
+func (s *Set) affords(ctx context.Context, w words.Words, g chat.RoleGift) error {
+	u, ok, err := s.accountOf(ctx, g.Person)
+	if err != nil {
+		return err
+	}
 	if total := roleTotal(g); !ok || u.Available() < total || roleShare(g) < 1 {
 		return tell(w.T("kudos.role.short", "Total", total.String(), "Have", u.Available().String()))
 	}
