@@ -16,9 +16,24 @@ const nameless = "Somebody"
 
 func external(person string) string { return "d_" + person }
 
-// find reads a person's account, if they have one: the one that they act for by its key, or their own.
+// accountOf reads a person's account, if they have one: the one that they act for by its key, or their own. It fails where
+// it cannot tell which of them it is.
+func (s *Set) accountOf(ctx context.Context, person string) (u horde.User, ok bool, err error) {
+	if u, ok, err = s.linked(ctx, person); ok || err != nil {
+		return u, ok, err
+	}
+	u, ok = s.engine.UserByExternal(external(person))
+	return u, ok, nil
+}
+
+// find is accountOf for what only shows something: where it cannot tell, there is none.
 func (s *Set) find(person string) (horde.User, bool) {
-	if u, ok := s.linked(person); ok {
+	l, found, err := s.linkOf(person)
+	if err != nil {
+		s.log.Warn().Err(err).Msg("cannot read whether a person acts for another account")
+		return horde.User{}, false
+	}
+	if u, ok := s.linkedBy(l, found); ok {
 		return u, true
 	}
 	return s.engine.UserByExternal(external(person))
@@ -26,8 +41,8 @@ func (s *Set) find(person string) (horde.User, bool) {
 
 // open returns a person's account and opens it when there is none. Its API key is one that nobody has seen.
 func (s *Set) open(ctx context.Context, person, name string) (u horde.User, opened bool, err error) {
-	if u, ok := s.find(person); ok {
-		return u, false, nil
+	if u, ok, err := s.accountOf(ctx, person); ok || err != nil {
+		return u, false, err
 	}
 	if name = horde.CleanName(name); name == "" {
 		name = nameless
@@ -56,8 +71,8 @@ func (s *Set) account(ctx context.Context, person, name string) (u horde.User, o
 		u, opened, err = s.open(ctx, person, name)
 		return u, opened, err == nil, err
 	}
-	u, ok = s.find(person)
-	return u, false, ok, nil
+	u, ok, err = s.accountOf(ctx, person)
+	return u, false, ok, err
 }
 
 // welcome is the line about an account that was opened on the way, or nothing.

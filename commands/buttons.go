@@ -121,20 +121,37 @@ func (s *Set) cancelUnfollowed(ctx context.Context, in *discord.Interaction, r *
 	case err != nil:
 		return fmt.Errorf("cancel: %w", err)
 	}
-	p.CancelledBy = in.User.ID
 	m := discord.Message{Content: lines("**"+shown(p.Prompt)+"**", s.voiceOf(&p).T("request.cancelled"))}
 	m.Components = []discord.Row{{Buttons: []discord.Button{showButton(s.voiceOf(&p), row)}}}
 	if _, live, _ := s.follow.requestOf(row.Key); live {
 		return r.Update(ctx, m) // whoever follows it writes the row
 	}
-	row.Open, row.Sealed = false, []byte{} // it may have been read just before it was closed
-	if row.Params, err = json.Marshal(p); err == nil {
-		err = s.deps.Messages.SaveMessage(ctx, row)
-	}
-	if err != nil {
+	if err := s.noteCancel(ctx, row.Key, in.User.ID); err != nil {
 		s.log.Warn().Err(err).Str("key", row.Key).Msg("cannot note who cancelled a request")
 	}
 	return r.Update(ctx, m)
+}
+
+// noteCancel notes who cancelled a request that nobody follows any more. What was delivered before stands in its row, which
+// is read anew for that; an open one is left to whoever will follow it.
+func (s *Set) noteCancel(ctx context.Context, key, person string) error {
+	row, found, err := s.deps.Messages.MessageByKey(ctx, key)
+	if err != nil {
+		return fmt.Errorf("find message: %w", err)
+	}
+	if !found || row.Open || isGone(row) {
+		return nil
+	}
+	var p params
+	if err := json.Unmarshal(row.Params, &p); err != nil {
+		return fmt.Errorf("read parameters: %w", err)
+	}
+	if p.CancelledBy != "" {
+		return nil
+	}
+	p.CancelledBy = person
+	_, err = s.replaceParams(ctx, &row, &p)
+	return err
 }
 
 // pressAgain asks for the same image with a new seed. Whoever presses, pays.

@@ -52,7 +52,7 @@ func TestAJobOfTwentyMinutes(t *testing.T) {
 			maps.Copy(options, c.options)
 			id := r.runIn(sandbox.Newcomer, c.channel, "generate", options).MessageID
 			r.message(sandbox.Newcomer, id, "No worker is online")
-			const first, all = 13*time.Minute + 40*time.Second, horde.RequestTTL - 20*time.Second
+			const first, all = 13*time.Minute + 31*time.Second, horde.RequestTTL - time.Minute
 			r.jump(first)
 			button := ""
 			if c.button {
@@ -85,19 +85,13 @@ func TestASlowDatabaseDoesNotCostTheAcknowledgement(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := newRig(t, nil)
+			r := newRig(t, nil, hasty)
 			r.login(sandbox.Friend)
 			r.worker(nil)
 			which(r).Store(int64(2500 * time.Millisecond))
 			var people sync.WaitGroup
-			var late atomic.Int64 // how much longer two seconds are on this machine now
-			people.Go(func() {
-				begin := time.Now()
-				time.Sleep(2 * time.Second)
-				late.Store(int64(time.Since(begin) - 2*time.Second))
-			})
 			var mu sync.Mutex
-			after := map[string]time.Duration{}
+			after := map[string]sandbox.Outcome{}
 			for path, options := range map[string]map[string]any{
 				"generate": {"prompt": "red apple"}, "kudos gift": {"user": sandbox.Friend, "amount": 2}, "kudos balance": nil, "settings show": nil,
 				"serverconfig show": nil, "history list": nil, "party list": nil, "autorole list": nil,
@@ -109,15 +103,14 @@ func TestASlowDatabaseDoesNotCostTheAcknowledgement(t *testing.T) {
 					}
 					mu.Lock()
 					defer mu.Unlock()
-					after[path] = out.After
+					after[path] = out
 				})
 			}
 			people.Wait()
-			// The rest is for the way there and back, beside all other tests.
-			most := 2*time.Second + 5*time.Duration(late.Load()) + 700*time.Millisecond
-			for path, took := range after {
-				if took > most {
-					t.Errorf("/%s was acknowledged after %v, want %v at most", path, took, most)
+			// What waited for the database longer than it takes once was promised before; how soon depends on the machine, too.
+			for path, out := range after {
+				if out.Kind != deferral && out.After > 2700*time.Millisecond || out.After > patience/2 {
+					t.Errorf("/%s was acknowledged with %d after %v", path, out.Kind, out.After)
 				}
 			}
 			r.see(sandbox.Admin, "the image", func(m sandbox.Message) bool { return len(m.Attachments) == 1 })
@@ -270,10 +263,8 @@ func TestCodesOfDiscord(t *testing.T) {
 			gate := make(chan struct{})
 			r.worker(gate)
 			id := r.generate(sandbox.Newcomer, nil)
-			r.message(sandbox.Newcomer, id, "Being made")
+			edits := r.message(sandbox.Newcomer, id, "Being made").Edits // the sandbox's log may lack the last one yet
 			before := r.sand.Requests()
-			token, bot := r.edits(id)
-			edits := token + bot
 			r.sand.Arm(sandbox.Fault{Kind: sandbox.Refused, Code: code, Method: http.MethodPatch, Times: c.times})
 			gate <- struct{}{}
 			c.check(r, id)

@@ -213,7 +213,7 @@ type Set struct {
 	blocks      *memory[chat.Block]
 	presets     *memory[chat.Preset]
 	links       *memory[chat.Link]
-	linkOf      func(person string) (chat.Link, bool) // links, where no context is at hand
+	linkOf      func(person string) (chat.Link, bool, error) // links, where no context is at hand
 	made        *memory[chat.KeyMade]
 	fuses       *memory[chat.Fuse]
 	farewells   *memory[chat.Farewell]

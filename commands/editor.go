@@ -61,6 +61,10 @@ func (e *editor) step(ctx context.Context) (next time.Time, over bool) {
 		return e.finish(ctx)
 	}
 	e.takeNotes(ctx)
+	if e.end == nil && e.p.Again != "" { // it ended before
+		end := e.p.ended(e.row)
+		e.end = &end
+	}
 	if e.end == nil && e.p.Forgotten && !e.drop(ctx) {
 		return e.retry(), false
 	}
@@ -367,6 +371,15 @@ func (e *editor) finish(ctx context.Context) (next time.Time, over bool) {
 	}
 	if e.isForgotten() {
 		return e.vanish(ctx)
+	}
+	if e.p.Again != "" { // what follows a result has followed the first one
+		if !e.close(ctx, e.row) {
+			return e.retry(), false
+		}
+		if e.isForgotten() {
+			return e.vanish(ctx)
+		}
+		return next, true
 	}
 	if err := e.s.captioner.begin(ctx, e); err != nil {
 		e.s.log.Warn().Err(err).Str("key", e.row.Key).Msg("images will not be described") // the result itself is complete

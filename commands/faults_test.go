@@ -221,6 +221,7 @@ type scenes struct {
 func begin(t *testing.T, c trouble) *scenes {
 	t.Helper()
 	r := newRig(t, func(o *commands.Options) { o.GiftGrace = time.Second }, func(s *sandbox.Options, d *discord.Options) {
+		hasty(s, d)
 		d.IdentifyWindow = 50 * time.Millisecond
 		if c.forgets || len(c.faults) > 0 && c.faults[0].Path != "" { // people see that, and do it again
 			s.AnswerWindow, d.AnswerWindow = 4*time.Second, 3900*time.Millisecond

@@ -90,6 +90,7 @@ func TestWhatRunsEndsWithItsPerson(t *testing.T) {
 	r.restart(20 * time.Minute) // no worker from now on
 	waiting := r.generate(sandbox.Newcomer, map[string]any{"prompt": "red apple that never is"})
 	r.message(sandbox.Newcomer, waiting, "No worker is online")
+	r.jump(3 * time.Second) // the end may be shown at once
 	m := r.run(sandbox.Newcomer, "privacy delete", nil).MessageID
 	r.click(sandbox.Newcomer, m, "Go on")
 	r.click(sandbox.Newcomer, m, "Delete everything")

@@ -44,6 +44,7 @@ func TestAGuildSeesWhatIsHeldAgainstItsPeopleAndRelents(t *testing.T) {
 	r := newRig(t, nil)
 	r.filtered()
 	r.login(sandbox.Friend)
+	r.known(sandbox.Friend)
 	log := r.logged()
 	for _, who := range []string{sandbox.Friend, sandbox.Newcomer, sandbox.Admin} {
 		r.run(who, "generate", map[string]any{"prompt": "quimp flarn"})

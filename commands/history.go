@@ -224,16 +224,19 @@ func (s *Set) repost(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if e.answers == chat.AnswersPrivate {
 		return tell(e.say.T("tools.privatehere"))
 	}
+	if s.follow.full() {
+		return r.Reply(ctx, private(e.say.T("request.busy")))
+	}
 	ref, _, err := s.promise(ctx, in, r, e, false)
 	if err != nil {
 		return err
 	}
-	x.p.Brought = false // here it may not be wanted
+	x.p.Brought, x.p.Left, x.p.Guest = false, false, foreign(in) // here the source may not be wanted
 	x.p.Again = cmp.Or(x.p.Again, x.row.Key)
 	x.p.Veiled, x.p.Locale = x.p.Veiled || e.spoiler, e.words(false).Locale()
 	row := chat.Message{
 		Key: keyOf(in.ID), Request: x.row.Request, App: ref.AppID, Guild: in.GuildID, Channel: ref.ChannelID, Message: ref.MessageID,
-		Person: in.User.ID, Created: s.now(), Sealed: []byte{},
+		Person: in.User.ID, TokenEnds: ref.Expires, Created: s.now(), Open: true,
 	}
 	if err := s.keepImages(ctx, &x.p, x.p.Made); err != nil { // their time there may be almost over
 		return fmt.Errorf("keep what is shown again: %w", err)
@@ -241,14 +244,14 @@ func (s *Set) repost(ctx context.Context, in *discord.Interaction, r *discord.Re
 	if row.Params, err = json.Marshal(x.p); err != nil {
 		return fmt.Errorf("encode parameters: %w", err)
 	}
+	if row.Sealed, err = s.deps.Seal([]byte(ref.Token), []byte(row.Key)); err != nil {
+		return fmt.Errorf("seal token: %w", err)
+	}
 	if err := s.deps.Messages.SaveMessage(ctx, row); err != nil {
 		return fmt.Errorf("save message: %w", err)
 	}
-	m, err := s.result(ctx, row, x.p, x.p.ended(row), showing{})
-	if err != nil {
-		return err
-	}
-	return r.Edit(ctx, m)
+	s.follow.add(row, x.p, ref.Token) // shows it, as often as it takes
+	return nil
 }
 
 func (s *Set) deleteHistory(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {

@@ -36,7 +36,7 @@ func (p *params) kind() jobKind {
 
 // load is what counts against limits of images at once.
 func (p *params) load() int {
-	if p.pictures() {
+	if p.pictures() && p.Again == "" {
 		return p.Amount
 	}
 	return 0

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"stablemate/commands/chat"
 	"stablemate/internal/sandbox"
 )
 
@@ -201,4 +202,46 @@ func TestAHistoryOfLongNamesCanBeShown(t *testing.T) {
 	}
 	id := r.run(sandbox.Newcomer, "history list", nil).MessageID
 	r.message(sandbox.Newcomer, id, `1. **\*\~`, `10. **\*\~`, "Page 1 of 2")
+}
+
+func TestAResultIsShownAgainThoughTheProcessEndsBefore(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.worker(nil)
+	r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
+	r.closed()
+	first := r.suggest(sandbox.Newcomer, "history show", "job", "apple")[0].Value
+	r.sand.Arm(sandbox.Fault{Kind: sandbox.Status, Code: 503, Method: "PATCH", Times: -1})
+	again := r.run(sandbox.Newcomer, "history repost", map[string]any{"job": first}).MessageID
+	r.eventually("it is written down", func() bool {
+		rows, err := r.p.store.OpenMessages(r.ctx())
+		return err == nil && len(rows) == 1 && rows[0].Message == again
+	})
+	r.p.stop()
+	r.sand.Disarm()
+	r.jump(25 * time.Hour) // the core knows nothing of it any more
+	r.start()
+	m := r.result(sandbox.Friend, again, 1)
+	if !holds(m, []string{"red apple"}) {
+		t.Errorf("it says %q", m.Content)
+	}
+	r.closed()
+	if p := r.latest(sandbox.Newcomer); len(p["made"].([]any)) != 1 { //nolint:forcetypeassert // a result made something
+		t.Errorf("the row is %v", p)
+	}
+}
+
+func TestAGiftToARoleThatIsNotWrittenDownIsNotShown(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Admin)
+	r.trip.arm(0, chat.KindRoleGift)
+	r.run(sandbox.Admin, "kudos giftrole", map[string]any{"role": sandbox.RoleWorker, "amount": 30})
+	r.see(sandbox.Admin, "that something broke", func(m sandbox.Message) bool { return holds(m, []string{"Something went wrong"}) })
+	r.trip.disarm()
+	for _, m := range r.sand.Messages(sandbox.ChannelID, sandbox.Newcomer) {
+		if holds(m, []string{"Looking who that is"}) {
+			t.Errorf("people see %q", m.Content)
+		}
+	}
 }

@@ -380,7 +380,10 @@ func (s *Set) moveGift(ctx context.Context, from horde.UserID, d chat.GiftDraft,
 	amount := kudos.Amount(d.Amount)
 	to := horde.UserID(d.Account)
 	if d.To != "" {
-		u, has := s.find(d.To)
+		u, has, err := s.accountOf(ctx, d.To)
+		if err != nil {
+			return given, "", err
+		}
 		if !has {
 			given, err = s.engine.Give(ctx, horde.Give{From: from, To: external(d.To), Amount: amount, Key: key, Note: d.Note, Unnamed: d.Anonymous, DryRun: try})
 			return given, d.To, err
@@ -651,7 +654,10 @@ func (s *Set) pendingPanel(ctx context.Context, in *discord.Interaction) (discor
 
 // pressWithdraw takes a gift back. The core checks that it is the presser's.
 func (s *Set) pressWithdraw(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	u, ok := s.find(in.User.ID)
+	u, ok, err := s.accountOf(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
 	if !ok || len(in.Component.Values) != 1 {
 		return tell(s.say(in).T("common.notyours"))
 	}
@@ -672,7 +678,11 @@ func (s *Set) pressWithdraw(ctx context.Context, in *discord.Interaction, r *dis
 
 func (s *Set) claim(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	if _, ok := s.find(in.User.ID); !ok {
+	_, ok, err := s.accountOf(ctx, in.User.ID)
+	switch {
+	case err != nil:
+		return err
+	case !ok:
 		return r.Reply(ctx, private(w.T("common.needsaccount", "Login", s.cmd("login"))))
 	}
 	claimed, err := s.claimGifts(ctx, in.User.ID)

@@ -107,7 +107,10 @@ func (m *Movement) names() (typ, named string) {
 
 func (s *Set) kudosHistory(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w, o := s.say(in), in.Command.Options
-	u, ok := s.find(in.User.ID)
+	u, ok, err := s.accountOf(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return r.Reply(ctx, private(w.T("common.needsaccount", "Login", s.cmd("login"))))
 	}

@@ -20,6 +20,7 @@ import (
 
 // Bounds of gifts to roles.
 const (
+	beginWait  = 30 * time.Second       // until a gift begins whose message cannot be told to be there
 	lookGap    = 500 * time.Millisecond // between two members whose roles are asked for
 	giveGap    = 100 * time.Millisecond // between two gifts
 	tellEvery  = 20                     // recipients between two words on the progress
@@ -219,7 +220,10 @@ func (o *rounds) look(ctx context.Context, key string, g chat.RoleGift) (time.Ti
 // give gives one recipient theirs, once for ever.
 func (o *rounds) give(ctx context.Context, key string, g chat.RoleGift) (time.Time, error) {
 	who := g.To[g.Given]
-	from, ok := o.s.find(g.Person)
+	from, ok, err := o.s.accountOf(ctx, g.Person)
+	if err != nil {
+		return o.s.now(), err
+	}
 	if !ok {
 		return o.end(ctx, key, g.Stage)
 	}
@@ -343,9 +347,13 @@ func (s *Set) giftRole(ctx context.Context, in *discord.Interaction, r *discord.
 		return err
 	}
 	known = slices.DeleteFunc(known, func(id string) bool {
-		_, linked := s.find(id)
-		return !linked || id == in.User.ID
+		_, ok, failed := s.accountOf(ctx, id)
+		err = cmp.Or(err, failed)
+		return !ok || id == in.User.ID
 	})
+	if err != nil {
+		return err
+	}
 	ref, err := r.Message(ctx)
 	if err != nil {
 		return fmt.Errorf("find the reply: %w", err)
@@ -354,10 +362,7 @@ func (s *Set) giftRole(ctx context.Context, in *discord.Interaction, r *discord.
 	g := chat.RoleGift{
 		Guild: in.GuildID, Channel: ref.ChannelID, Message: ref.MessageID, Person: in.User.ID, Role: role.ID, Amount: int64(kudos.Whole(amount)),
 		Split: o.String("mode") == "split", Locale: cmp.Or(s.guildLanguage(in.GuildID), in.GuildLocale), Stage: chat.RoleLooking, Look: known,
-		Due: now, Created: now,
-	}
-	if err := r.Reply(ctx, s.roleMessage(in.ID, g)); err != nil { // before anybody edits it
-		return err
+		Due: now.Add(beginWait), Created: now,
 	}
 	if _, err := s.rounds.change(ctx, in.ID, func(x *chat.RoleGift) error {
 		if !x.Created.IsZero() {
@@ -365,8 +370,29 @@ func (s *Set) giftRole(ctx context.Context, in *discord.Interaction, r *discord.
 		}
 		*x = g
 		return nil
-	}); err != nil && !errors.Is(err, errStale) {
+	}); err != nil {
+		if errors.Is(err, errStale) {
+			return nil
+		}
 		return fmt.Errorf("begin a gift to a role: %w", err)
+	}
+	failed := r.Reply(ctx, s.roleMessage(in.ID, g)) // before anybody edits it
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	if failed != nil {
+		if _, err := s.rounds.rows.drop(after, in.ID); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("drop a gift to a role: %w", err))
+		}
+		return failed
+	}
+	if _, err := s.rounds.change(after, in.ID, func(x *chat.RoleGift) error {
+		if x.Stage != chat.RoleLooking {
+			return errStale
+		}
+		x.Due = s.now()
+		return nil
+	}); err != nil && !errors.Is(err, errStale) {
+		s.log.Warn().Err(err).Msg("a gift to a role begins late")
 	}
 	s.rounds.ring()
 	return nil
@@ -386,7 +412,7 @@ func (s *Set) pressRoleGift(ctx context.Context, in *discord.Interaction, r *dis
 	}
 	yes := in.Component.ID.Arg == roleYes
 	if yes {
-		if err := s.affords(w, g); err != nil {
+		if err := s.affords(ctx, w, g); err != nil {
 			return err
 		}
 	}
@@ -413,8 +439,11 @@ func (s *Set) pressRoleGift(ctx context.Context, in *discord.Interaction, r *dis
 }
 
 // affords refuses a gift to a role that its giver has not enough for.
-func (s *Set) affords(w words.Words, g chat.RoleGift) error {
-	u, ok := s.find(g.Person)
+func (s *Set) affords(ctx context.Context, w words.Words, g chat.RoleGift) error {
+	u, ok, err := s.accountOf(ctx, g.Person)
+	if err != nil {
+		return err
+	}
 	if total := roleTotal(g); !ok || u.Available() < total || roleShare(g) < 1 {
 		return tell(w.T("kudos.role.short", "Total", total.String(), "Have", u.Available().String()))
 	}

@@ -12,6 +12,7 @@ import (
 
 	"stablemate/commands/chat"
 	"stablemate/horde"
+	"stablemate/horde/engine"
 	"stablemate/internal/discord"
 )
 
@@ -27,30 +28,37 @@ func markOf(k horde.KeyHash) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// linkReader reads links where no context is at hand: an account is looked up in many places, and the link belongs to it.
-func (s *Set) linkReader() func(person string) (chat.Link, bool) {
-	return func(person string) (chat.Link, bool) {
+// linkReader reads links where no context is at hand, to show something that belongs to an account.
+func (s *Set) linkReader() func(person string) (chat.Link, bool, error) {
+	return func(person string) (chat.Link, bool, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), linkTime)
 		defer cancel()
-		l, found, err := s.links.get(ctx, person)
-		if err != nil {
-			s.log.Warn().Err(err).Msg("cannot read whether a person acts for another account")
-		}
-		return l, found && err == nil
+		return s.links.get(ctx, person)
 	}
 }
 
-// linked is the account that a person showed a key of, while that key works.
-func (s *Set) linked(person string) (horde.User, bool) {
-	l, found := s.linkOf(person)
+// linked is the account that a person showed a key of, while that key works. It fails where nobody can tell whether there
+// is one: no other account may stand in for it then.
+func (s *Set) linked(ctx context.Context, person string) (u horde.User, ok bool, err error) {
+	l, found, err := s.links.get(ctx, person)
+	if err != nil {
+		return u, false, fmt.Errorf("%w: read whether a person acts for another account: %w", engine.ErrUnavailable, err)
+	}
+	u, ok = s.linkedBy(l, found)
+	return u, ok, nil
+}
+
+// linkedBy is the account of a link, while the key works that it was made by.
+func (s *Set) linkedBy(l chat.Link, found bool) (horde.User, bool) {
 	if !found {
 		return horde.User{}, false
 	}
 	u, ok := s.engine.User(horde.UserID(l.User))
-	if !ok || markOf(u.Key) != l.Mark {
+	if !ok {
 		return horde.User{}, false
 	}
-	return u, true
+	mark := markOf(u.Key)
+	return u, mark == l.Mark || mark == l.Next
 }
 
 // askKey opens the form for an API key. It never holds one.
@@ -97,7 +105,10 @@ func (s *Set) submitKey(ctx context.Context, in *discord.Interaction, r *discord
 // moveKudos gives what somebody's own account has to the account that they act for, as an ordinary gift.
 func (s *Set) moveKudos(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	to, linked := s.linked(in.User.ID)
+	to, linked, err := s.linked(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
 	from, ok := s.engine.UserByExternal(external(in.User.ID))
 	if !linked || !ok || from.Available() <= 0 {
 		return tell(w.T("account.move.nothing"))

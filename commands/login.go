@@ -5,6 +5,7 @@ package commands
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -57,7 +58,11 @@ func (s *Set) loginFamily() family {
 // login shows somebody's account. Where accounts open by themselves it opens theirs; otherwise it says what is kept, and
 // opens it at the press of a button.
 func (s *Set) login(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	if _, known := s.find(in.User.ID); !known && !s.opts.AutoAccount {
+	_, known, err := s.accountOf(ctx, in.User.ID)
+	switch {
+	case err != nil:
+		return err
+	case !known && !s.opts.AutoAccount:
 		return r.Reply(ctx, s.consent(s.say(in)))
 	}
 	m, err := s.enter(ctx, in)
@@ -84,7 +89,11 @@ func (s *Set) enter(ctx context.Context, in *discord.Interaction) (discord.Messa
 	if err != nil {
 		return discord.Message{}, err
 	}
-	if _, known := s.find(in.User.ID); !known && s.engine.TimedOut(from) > 0 {
+	_, known, err := s.accountOf(ctx, in.User.ID)
+	switch {
+	case err != nil:
+		return discord.Message{}, err
+	case !known && s.engine.TimedOut(from) > 0:
 		return discord.Message{}, horde.Refuse(horde.CodeTimeoutIP, "no account can be opened from here for now")
 	}
 	u, opened, err := s.open(ctx, in.User.ID, in.User.DisplayName())
@@ -118,7 +127,11 @@ func (s *Set) loginPanel(ctx context.Context, in *discord.Interaction, u horde.U
 		hello = "account.welcome"
 	}
 	text := []string{w.T(hello, "Name", escape(u.Alias()), "Kudos", kudosWord(u.Balance)), w.T("account.yours"), ""}
-	if linked, ok := s.linked(in.User.ID); ok && linked.ID == u.ID {
+	linked, isLinked, err := s.linked(ctx, in.User.ID)
+	if err != nil {
+		return discord.Message{}, err
+	}
+	if isLinked && linked.ID == u.ID {
 		text[1] = w.T("account.linkedhere", "Unlink", s.cmd("apikey unlink"))
 	}
 	text = append(text, "• "+w.T("account.do.generate", "Generate", s.cmd("generate")), "• "+s.giftLine(ctx, w, in.GuildID))
@@ -230,7 +243,10 @@ func giftLimits(p *chat.Person) []giftLimit {
 
 // showLogin brings the panel of somebody's account up to date.
 func (s *Set) showLogin(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	u, ok := s.find(in.User.ID)
+	u, ok, err := s.accountOf(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return r.Update(ctx, s.consent(s.say(in)))
 	}
@@ -297,7 +313,10 @@ func (s *Set) logout(ctx context.Context, in *discord.Interaction, r *discord.Re
 	case there:
 		return r.Reply(ctx, private(w.T("account.unlinked")))
 	}
-	u, ok := s.find(in.User.ID)
+	u, ok, err := s.accountOf(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return r.Reply(ctx, private(w.T("account.none", "Login", s.cmd("login"))))
 	}
@@ -310,8 +329,12 @@ func (s *Set) logout(ctx context.Context, in *discord.Interaction, r *discord.Re
 // nothing else to leave.
 func (s *Set) pressLogout(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	u, ok := s.find(in.User.ID)
-	if _, acting := s.linked(in.User.ID); acting || !ok {
+	_, acting, err := s.linked(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
+	u, ok := s.engine.UserByExternal(external(in.User.ID))
+	if acting || !ok {
 		return tell(w.T("account.none", "Login", s.cmd("login")))
 	}
 	if _, err := engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: s.deps.HashKey(s.deps.NewKey())}); err != nil {
@@ -338,7 +361,10 @@ func (s *Set) workersNeedIt(w words.Words, user horde.UserID) string {
 // keyInfo says what is known about a key, which is little.
 func (s *Set) keyInfo(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	u, ok := s.find(in.User.ID)
+	u, ok, err := s.accountOf(ctx, in.User.ID)
+	if err != nil {
+		return err
+	}
 	if !ok {
 		return r.Reply(ctx, private(w.T("account.none", "Login", s.cmd("login"))))
 	}
@@ -347,8 +373,10 @@ func (s *Set) keyInfo(ctx context.Context, in *discord.Interaction, r *discord.R
 		return fmt.Errorf("age of a key: %w", err)
 	}
 	text := []string{w.T("account.key.info", "Name", escape(u.Alias()), "Mark", hex.EncodeToString(u.Key[:4]), "Seen", stamp(u.LastActive))}
-	linked, isLinked := s.linked(in.User.ID)
+	linked, isLinked, err := s.linked(ctx, in.User.ID)
 	switch {
+	case err != nil:
+		return err
 	case isLinked && linked.ID == u.ID:
 		text = append(text, w.T("account.linkedhere", "Unlink", s.cmd("apikey unlink")))
 	case found:
@@ -374,32 +402,70 @@ func (s *Set) keyNew(ctx context.Context, in *discord.Interaction, r *discord.Re
 	return r.Reply(ctx, m)
 }
 
+// makeKey gives somebody's account another key. Who acts for it by its key goes on to do so wherever this breaks off: the
+// link knows the new key before the account does, and the old one until the account has another. Otherwise nobody could reach
+// the account any more.
+func (s *Set) makeKey(ctx context.Context, w words.Words, person string) (key string, err error) {
+	u, acting, err := s.linked(ctx, person)
+	if err != nil {
+		return "", err
+	}
+	if !acting {
+		var ok bool
+		if u, ok = s.engine.UserByExternal(external(person)); !ok {
+			return "", tell(w.T("account.none", "Login", s.cmd("login")))
+		}
+	}
+	key = s.deps.NewKey()
+	hash := s.deps.HashKey(key)
+	link := func(ctx context.Context, mark, next string) error {
+		_, err := s.links.change(ctx, person, about{person: person}, func(l *chat.Link) error {
+			if l.User != int64(u.ID) {
+				return errUnlinked
+			}
+			l.Mark, l.Next = mark, next
+			return nil
+		})
+		return err
+	}
+	if acting {
+		if err := link(ctx, markOf(u.Key), markOf(hash)); err != nil {
+			return "", fmt.Errorf("announce a new key: %w", err)
+		}
+	}
+	if _, err = engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: hash}); err != nil {
+		return "", fmt.Errorf("set API key: %w", err)
+	}
+	// The old key has ended: nothing that cannot be noted now may keep the new one from being shown.
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	if acting {
+		err = link(late, markOf(hash), "")
+	}
+	_, failed := s.made.change(late, person, about{person: person}, func(k *chat.KeyMade) error {
+		k.At = s.now()
+		return nil
+	})
+	if err = errors.Join(err, failed); err != nil {
+		s.log.Warn().Err(err).Msg("cannot note a new API key")
+	}
+	return key, nil
+}
+
+// errUnlinked says that somebody does not act for an account any more.
+var errUnlinked = errors.New("the account is linked no more")
+
 // showKey makes a key and shows it once, for a minute.
 func (s *Set) showKey(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w := s.say(in)
-	u, ok := s.find(in.User.ID)
-	if !ok {
-		return tell(w.T("account.none", "Login", s.cmd("login")))
-	}
-	_, acting := s.linked(in.User.ID)
-	key := s.deps.NewKey()
-	u, err := engine.Do(ctx, s.engine, horde.SetKey{User: u.ID, Key: s.deps.HashKey(key)})
+	done, err := s.panels.take(ctx, "key "+in.User.ID) // a link knows of one new key at a time
 	if err != nil {
-		return fmt.Errorf("set API key: %w", err)
+		return fmt.Errorf("wait for another key: %w", err)
 	}
-	if acting { // who made the key has shown it
-		if _, err := s.links.change(ctx, in.User.ID, about{person: in.User.ID}, func(l *chat.Link) error {
-			l.User, l.Mark = int64(u.ID), markOf(u.Key)
-			return nil
-		}); err != nil {
-			return fmt.Errorf("link an account: %w", err)
-		}
-	}
-	if _, err := s.made.change(ctx, in.User.ID, about{person: in.User.ID}, func(k *chat.KeyMade) error {
-		k.At = s.now()
-		return nil
-	}); err != nil {
-		return fmt.Errorf("note a new key: %w", err)
+	defer done()
+	key, err := s.makeKey(ctx, w, in.User.ID)
+	if err != nil {
+		return err
 	}
 	text := w.T("account.key.new", "Key", key, "When", stamp(s.now().Add(keyShown)))
 	if s.opts.APIURL != "" {

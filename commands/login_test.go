@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stablemate/commands"
+	"stablemate/commands/chat"
 	"stablemate/horde"
 	"stablemate/horde/engine"
 	"stablemate/horde/kudos"
@@ -131,6 +132,121 @@ func TestAnotherAccountIsLinkedByItsKey(t *testing.T) {
 	}
 	r.run(sandbox.Newcomer, "apikey info", nil)
 	r.whisper(sandbox.Newcomer, "The account is **Newcomer#1**")
+}
+
+// links has somebody act for an account that nobody has in Discord, and returns it.
+func (r *rig) links(who string) horde.User {
+	r.t.Helper()
+	other, err := engine.Do(r.ctx(), r.p.engine, horde.CreateUser{
+		External: "9b2e2c5a-0000-4000-8000-000000000001", Name: "Other", Key: hashKey("other-key"), Welcome: 50 * kudos.One,
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.fillIn(who, r.run(who, "apikey link", nil), map[string]string{"key": "other-key"})
+	r.whisper(who, "you act for **Other#")
+	return other
+}
+
+// acts tells whose account somebody acts for.
+func (r *rig) acts(who, name string) {
+	r.t.Helper()
+	r.message(who, r.run(who, "apikey info", nil).MessageID, "The account is **"+name+"#")
+}
+
+func TestANewKeyLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	other := r.links(sandbox.Newcomer)
+	hash := func() horde.KeyHash {
+		u, _ := r.p.engine.User(other.ID)
+		return u.Key
+	}
+
+	// What cannot be written down beforehand does not happen.
+	m := r.run(sandbox.Newcomer, "apikey new", nil).MessageID
+	r.trip.fill(0, chat.KindLink)
+	r.click(sandbox.Newcomer, m, "Make a new key")
+	r.whisper(sandbox.Newcomer, "Something went wrong on my side")
+	r.trip.fill(0, "")
+	if hash() != hashKey("other-key") {
+		t.Error("there is another key, and nobody saw it")
+	}
+	r.acts(sandbox.Newcomer, "Other")
+
+	// Nor does the process end at a bad time.
+	m = r.run(sandbox.Newcomer, "apikey new", nil).MessageID
+	r.trip.arm(1, chat.KindLink)
+	r.click(sandbox.Newcomer, m, "Make a new key")
+	r.eventually("the process ends", r.trip.tripped)
+	r.p.stop()
+	r.trip.disarm()
+	r.start()
+	r.acts(sandbox.Newcomer, "Other")
+	if hash() != hashKey("other-key") {
+		t.Error("the process wrote after its end")
+	}
+
+	// A link that was only half changed is good for all that follows.
+	for range 2 {
+		r.trip.fill(1, chat.KindLink)
+		key, _ := r.newKey(sandbox.Newcomer)
+		r.trip.fill(0, "")
+		if hash() != hashKey(key) {
+			t.Error("the key that was shown does not work")
+		}
+		r.restart(time.Second)
+		r.acts(sandbox.Newcomer, "Other")
+	}
+	key, _ := r.newKey(sandbox.Newcomer)
+	r.acts(sandbox.Newcomer, "Other")
+	r.eventually("the link knows one key", func() bool {
+		d, _, err := r.p.store.Doc(r.ctx(), chat.KindLink, sandbox.Newcomer)
+		return err == nil && !strings.Contains(string(d.Value), "next")
+	})
+	if hash() != hashKey(key) {
+		t.Error("the last key does not work")
+	}
+}
+
+// While nobody can tell which account somebody acts for, none of them pays, none is given to, and none is opened.
+func TestNoOtherAccountStandsInForOneThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, nil)
+	r.login(sandbox.Newcomer)
+	other := r.links(sandbox.Newcomer)
+	r.login(sandbox.Friend)
+	balances := func() [3]kudos.Amount {
+		u, _ := r.p.engine.User(other.ID)
+		return [3]kudos.Amount{r.user(sandbox.Newcomer).Balance, u.Balance, r.user(sandbox.Friend).Balance}
+	}
+	before := balances()
+	r.restart(time.Second)
+	const away = "My memory does not answer"
+	r.trip.darken(chat.KindLink)
+	for _, x := range []struct{ who, to string }{{sandbox.Newcomer, sandbox.Friend}, {sandbox.Friend, sandbox.Newcomer}} {
+		m := r.run(x.who, "kudos gift", map[string]any{"user": x.to, "amount": 5}).MessageID
+		r.message(x.who, m, away)
+	}
+	r.message(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), away)
+	r.message(sandbox.Admin, r.run(sandbox.Admin, "kudos balance", nil).MessageID, away)
+	r.message(sandbox.Newcomer, r.run(sandbox.Newcomer, "apikey info", nil).MessageID, away)
+	if _, ok := r.p.engine.UserByExternal("d_" + sandbox.Admin); ok {
+		t.Error("an account was opened")
+	}
+	r.trip.darken("")
+	if got := balances(); got != before {
+		t.Errorf("the balances are %v, want %v", got, before)
+	}
+	m := r.run(sandbox.Newcomer, "kudos gift", map[string]any{"user": sandbox.Friend, "amount": 5}).MessageID
+	r.message(sandbox.Newcomer, m, "5 kudos")
+	want := [3]kudos.Amount{before[0], before[1] - 5*kudos.One, before[2] + 5*kudos.One}
+	r.eventually("the linked account pays", func() bool { return balances() == want })
+	r.run(sandbox.Admin, "kudos balance", nil)
+	r.eventually("the account is opened", func() bool {
+		_, ok := r.p.engine.UserByExternal("d_" + sandbox.Admin)
+		return ok
+	})
 }
 
 func docsOf(t *testing.T, r *rig, person string) []string {

@@ -44,10 +44,7 @@ func TestOperatorsKeepPeopleAndGuildsOut(t *testing.T) {
 	r := newRig(t, nil)
 	r.operator(sandbox.Admin)
 	r.login(sandbox.Newcomer)
-	r.eventually("it is known where the newcomer is a member", func() bool {
-		_, known, err := r.p.store.Doc(r.ctx(), chat.KindMember, sandbox.GuildID+":"+sandbox.Newcomer)
-		return err == nil && known
-	})
+	r.known(sandbox.Newcomer)
 	r.run(sandbox.Admin, "operator block", map[string]any{"user": sandbox.Newcomer, "days": 2, "reason": "noise"})
 	r.whisper(sandbox.Admin, "⛔ <@"+sandbox.Newcomer+"> is kept out")
 	r.run(sandbox.Newcomer, "generate", map[string]any{"prompt": "red apple"})

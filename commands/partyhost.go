@@ -90,11 +90,11 @@ func (h *host) pass(ctx context.Context) {
 	}
 }
 
-// sweep forgets documents that are due.
+// sweep forgets documents that are due, and were not renewed since that was seen.
 func sweep[V any](ctx context.Context, docs *memory[V], now time.Time) error {
 	due, err := docs.due(ctx, now, partySweep)
 	for _, x := range due {
-		if _, err := docs.drop(ctx, x.key); err != nil {
+		if err := docs.dropDue(ctx, x.key, now); err != nil {
 			return err
 		}
 	}
@@ -482,8 +482,11 @@ func (h *host) prize(ctx context.Context, id string, p chat.Party) (kudos.Amount
 // pay gives kudos of a party; a refusal gives nothing and is no error.
 func (h *host) pay(ctx context.Context, p chat.Party, person string, amount int64, key string) (kudos.Amount, error) {
 	purse, err := horde.ParseUUID(p.Purse)
-	to, ok := h.s.find(person)
-	if err != nil || !ok {
+	to, ok, failed := h.s.accountOf(ctx, person)
+	switch {
+	case failed != nil:
+		return 0, failed
+	case err != nil || !ok:
 		return 0, nil //nolint:nilerr // without a purse or an account there is nothing to give
 	}
 	done, err := h.s.engine.PayPurse(ctx, horde.PayPurse{

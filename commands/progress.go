@@ -106,7 +106,7 @@ func (f *follower) add(row chat.Message, p params, token string) {
 		return
 	}
 	f.byKey[row.Key] = l
-	if uuid, err := horde.ParseUUID(row.Request); err == nil {
+	if uuid, err := horde.ParseUUID(row.Request); err == nil && p.Again == "" { // the first may still be followed
 		l.request = horde.RequestID{UUID: uuid}
 		f.byRequest[l.request] = l
 	}

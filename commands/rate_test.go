@@ -19,6 +19,7 @@ import (
 // stock imports images to rate.
 func (r *rig) stock(n int) {
 	r.t.Helper()
+	r.early()
 	im := ratings.Importer{Store: r.p.store, Shelf: r.shelf, Random: func() uint64 { return uint64(ids{}.Uint32()) }, Now: r.now}
 	for i := range n {
 		data := append(webp(), byte(i)) // what follows a picture is not looked at
@@ -32,6 +33,14 @@ func (r *rig) stock(n int) {
 func (r *rig) panel(who string, texts ...string) sandbox.Message {
 	r.t.Helper()
 	return r.whisper(who, texts...)
+}
+
+// early sees to it that no new day begins soon: what people rated is counted by days.
+func (r *rig) early() {
+	const day = 24 * time.Hour
+	if now := r.now().UTC(); now.Truncate(day).Add(day).Sub(now) < time.Hour {
+		r.jump(2 * time.Hour)
+	}
 }
 
 // vote looks at an image for a while and rates it.
@@ -52,12 +61,13 @@ func TestPeopleRateOneImageAfterTheOther(t *testing.T) {
 	if len(m.Attachments) != 1 || m.Attachments[0].Description != "Image to rate" {
 		t.Errorf("the image has no description: %+v", m.Attachments)
 	}
+	r.jump(-10 * time.Second) // however long the presses take, the moment is not over
 	before := r.user(sandbox.Newcomer).Balance
 	r.click(sandbox.Newcomer, m.ID, "7")
 	r.message(sandbox.Newcomer, m.ID, "You chose **7** of 10")
 	r.click(sandbox.Newcomer, m.ID, "1 · hardly anything")
 	r.message(sandbox.Newcomer, m.ID, "look at the image for a moment", "You chose **7** of 10")
-	r.jump(4 * time.Second)
+	r.jump(14 * time.Second)
 	r.click(sandbox.Newcomer, m.ID, "1 · hardly anything")
 	r.message(sandbox.Newcomer, m.ID, "★★★★★★★☆☆☆ 7 · +10 kudos", "1 of 500 today")
 	if got := r.user(sandbox.Newcomer).Balance - before; got != 10*kudos.One {

@@ -19,7 +19,7 @@ func TestAMessageThatOnlyItsTokenReachesIsLeftWithAButton(t *testing.T) {
 	}
 	out := r.runIn(sandbox.Newcomer, sandbox.OtherChannelID, "generate", map[string]any{"prompt": "red apple"})
 	r.message(sandbox.Newcomer, out.MessageID, "No worker is online")
-	r.jump(13*time.Minute + 40*time.Second)
+	r.jump(13*time.Minute + 31*time.Second)
 	m := r.message(sandbox.Newcomer, out.MessageID, "Noch in Arbeit")
 	if m.Ephemeral || len(m.Buttons) != 1 {
 		t.Fatalf("the message is %+v", m)
@@ -39,7 +39,7 @@ func TestWhoWantsToHearNothingOfLongWaitsHearsNothing(t *testing.T) {
 	r.run(sandbox.Newcomer, "settings notifications", map[string]any{"done": false})
 	id := r.generate(sandbox.Newcomer, map[string]any{"private": true})
 	r.message(sandbox.Newcomer, id, "No worker is online")
-	r.jump(13*time.Minute + 40*time.Second)
+	r.jump(13*time.Minute + 31*time.Second)
 	r.message(sandbox.Newcomer, id, "press the button to see the result")
 	r.worker(nil)
 	r.closed()

@@ -150,9 +150,9 @@ func (c reactions) Open(ctx context.Context, person, name string) (id horde.User
 }
 
 // Find returns a person's account, if there is one.
-func (c reactions) Find(_ context.Context, person string) (id horde.UserID, ok bool, err error) {
-	u, ok := c.s.find(person)
-	return u.ID, ok, nil
+func (c reactions) Find(ctx context.Context, person string) (id horde.UserID, ok bool, err error) {
+	u, ok, err := c.s.accountOf(ctx, person)
+	return u.ID, ok, err
 }
 
 // Limits reads what a person decided in their settings.
@@ -225,7 +225,11 @@ func (s *Set) pressConsent(ctx context.Context, in *discord.Interaction, r *disc
 		if err != nil {
 			return err
 		}
-		if _, known := s.find(in.User.ID); !known && s.engine.TimedOut(from) > 0 {
+		_, known, err := s.accountOf(ctx, in.User.ID)
+		switch {
+		case err != nil:
+			return err
+		case !known && s.engine.TimedOut(from) > 0:
 			return horde.Refuse(horde.CodeTimeoutIP, "no account can be opened from here for now")
 		}
 		u, opened, err := s.open(ctx, in.User.ID, in.User.DisplayName())
@@ -435,9 +439,9 @@ func (s *Set) greetGifts(ctx context.Context, in *discord.Interaction, m *discor
 
 // claimGifts hands over what waits for a person who has an account. Without an account it does nothing.
 func (s *Set) claimGifts(ctx context.Context, person string) (horde.Claimed, error) {
-	u, ok := s.find(person)
-	if !ok || len(s.engine.GiftsFor(external(person))) == 0 {
-		return horde.Claimed{}, nil
+	u, ok, err := s.accountOf(ctx, person)
+	if err != nil || !ok || len(s.engine.GiftsFor(external(person))) == 0 {
+		return horde.Claimed{}, err
 	}
 	out, err := engine.Do(ctx, s.engine, horde.Claim{User: u.ID, Identity: external(person)})
 	if _, refused := errors.AsType[*horde.Error](err); refused {

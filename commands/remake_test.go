@@ -56,7 +56,7 @@ func TestWhatSomebodyKeepsOfOthersWorksElsewhere(t *testing.T) {
 // What was promised too early, because the store is slow, is not left behind when the request is refused after all.
 func TestARefusalAfterTheAcknowledgementLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, nil)
+	r := newRig(t, nil, hasty)
 	r.worker(nil)
 	m := r.result(sandbox.Newcomer, r.generate(sandbox.Newcomer, nil), 1)
 	r.closed()

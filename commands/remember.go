@@ -225,8 +225,18 @@ func (m *memory[V]) drop(ctx context.Context, key string) (bool, error) {
 
 // dropIf forgets a document for good that over says is done with, unless it changes meanwhile. It reports whether it did.
 func (m *memory[V]) dropIf(ctx context.Context, key string, over func(v *V) bool) (bool, error) {
+	return m.dropWhen(ctx, key, func(r *remembered[V]) bool { return over(&r.value) })
+}
+
+// dropDue forgets a document for good that is due, unless something is added to it meanwhile that makes it last longer.
+func (m *memory[V]) dropDue(ctx context.Context, key string, now time.Time) error {
+	_, err := m.dropWhen(ctx, key, func(r *remembered[V]) bool { return !r.doc.Due.IsZero() && !r.doc.Due.After(now) })
+	return err
+}
+
+func (m *memory[V]) dropWhen(ctx context.Context, key string, over func(r *remembered[V]) bool) (bool, error) {
 	r, err := m.read(ctx, key)
-	if err != nil || !r.found || !over(&r.value) {
+	if err != nil || !r.found || !over(&r) {
 		return false, err
 	}
 	w := m.ask(key)

@@ -18,7 +18,7 @@ import (
 // lateDocs are the store, whose answers take so long that something happens before they arrive.
 type lateDocs struct {
 	*store.Store
-	to        string // whose answers are late: "read", "save" or "deletion"
+	to        string // whose answers are late: "read", "save", "deletion" or "list"
 	meanwhile func() // once
 }
 
@@ -47,6 +47,49 @@ func (d *lateDocs) DeleteDoc(ctx context.Context, kind chat.DocKind, key string)
 	there, err := d.Store.DeleteDoc(ctx, kind, key)
 	d.wait("deletion")
 	return there, err
+}
+
+func (d *lateDocs) DueDocs(ctx context.Context, kind chat.DocKind, now time.Time, limit int) ([]chat.Doc, error) {
+	docs, err := d.Store.DueDocs(ctx, kind, now, limit)
+	d.wait("list")
+	return docs, err
+}
+
+// What is renewed while old things are swept stays.
+func TestOnlyWhatIsStillDueIsSwept(t *testing.T) {
+	t.Parallel()
+	for _, late := range []string{"list", "read", "nothing"} {
+		t.Run(late, func(t *testing.T) {
+			t.Parallel()
+			st, err := store.Open(t.Context(), store.Options{Engine: store.SQLite, Path: filepath.Join(t.TempDir(), "horde.db"), Log: zerolog.Nop(), Now: time.Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = st.Close() })
+			docs, now := &lateDocs{Store: st}, time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+			save := func(m *memory[string], what string, due time.Time) {
+				t.Helper()
+				if _, err := m.change(context.Background(), "key", about{due: due}, func(v *string) error { *v += what; return nil }); err != nil {
+					t.Error(err)
+				}
+			}
+			save(newMemory[string](docs, chat.KindStrikes), "old", now)
+			m, want := newMemory[string](docs, chat.KindStrikes), ""
+			docs.to = late
+			if late != "nothing" {
+				want = "old new"
+				docs.meanwhile = func() { save(m, " new", now.Add(time.Hour)) }
+			}
+			if err := sweep(t.Context(), m, now); err != nil {
+				t.Fatal(err)
+			}
+			got, _, err := m.get(t.Context(), "key")
+			there, _, failed := newMemory[string](docs, chat.KindStrikes).get(t.Context(), "key")
+			if got != want || there != want || err != nil || failed != nil {
+				t.Errorf("at hand is %q, kept is %q, want %q (%v, %v)", got, there, want, err, failed)
+			}
+		})
+	}
 }
 
 // What is at hand is what the store has, however late the store's answers come.

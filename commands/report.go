@@ -182,7 +182,8 @@ func (s *Set) veil(ctx context.Context, row chat.Message) error {
 
 // sweepReports forgets old reports.
 func (s *Set) sweepReports(ctx context.Context) {
-	list, err := s.reports.due(ctx, s.now(), reportsAtOnce)
+	now := s.now()
+	list, err := s.reports.due(ctx, now, reportsAtOnce)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("cannot read old reports")
@@ -190,7 +191,7 @@ func (s *Set) sweepReports(ctx context.Context) {
 		return
 	}
 	for _, d := range list {
-		if _, err := s.reports.drop(ctx, d.key); err != nil && ctx.Err() == nil {
+		if err := s.reports.dropDue(ctx, d.key, now); err != nil && ctx.Err() == nil {
 			s.log.Warn().Err(err).Msg("cannot forget a report")
 		}
 	}

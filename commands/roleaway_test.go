@@ -90,11 +90,11 @@ func TestAGuildThatRefusesTheBotIsAskedOnceADay(t *testing.T) {
 			}
 			r.sand.Disarm()
 			r.trust(sandbox.Newcomer, true)
+			before := r.askedAbout()
 			r.jump(25 * time.Hour)
 			if err := r.p.set.RoleTick(r.ctx()); err != nil {
 				t.Fatal(err)
 			}
-			before := r.askedAbout()
 			r.eventually("everybody is looked at", func() bool { return r.askedAbout()-before >= 2 })
 		})
 	}

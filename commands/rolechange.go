@@ -20,7 +20,10 @@ import (
 
 // facts gathers what the conditions of some rules look at.
 func (e *roleEngine) facts(ctx context.Context, rules *chat.Roles, guild, person string) (chat.RoleFacts, error) {
-	u, ok := e.s.find(person)
+	u, ok, err := e.s.accountOf(ctx, person)
+	if err != nil {
+		return chat.RoleFacts{}, err
+	}
 	if !ok || u.Has(horde.RoleDeleted) {
 		return chat.RoleFacts{}, nil
 	}

@@ -95,8 +95,11 @@ func (s *Set) sharedKeyFamily() family {
 }
 
 // keyOwner is the presser's account, or a refusal.
-func (s *Set) keyOwner(in *discord.Interaction) (horde.User, error) {
-	u, ok := s.find(in.User.ID)
+func (s *Set) keyOwner(ctx context.Context, in *discord.Interaction) (horde.User, error) {
+	u, ok, err := s.accountOf(ctx, in.User.ID)
+	if err != nil {
+		return u, err
+	}
 	if !ok {
 		return u, tell(s.say(in).T("common.needsaccount", "Login", s.cmd("login")))
 	}
@@ -128,7 +131,7 @@ func keyTerms(o discord.OptionValues) horde.SharedKeyTerms {
 }
 
 func (s *Set) keyCreate(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	u, err := s.keyOwner(in)
+	u, err := s.keyOwner(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -183,8 +186,8 @@ func (s *Set) ownKeys(u horde.UserID) []horde.SharedKey {
 }
 
 // ownKey finds the presser's key by its handle, or by the key itself.
-func (s *Set) ownKey(in *discord.Interaction, text string) (horde.User, horde.SharedKey, error) {
-	u, err := s.keyOwner(in)
+func (s *Set) ownKey(ctx context.Context, in *discord.Interaction, text string) (horde.User, horde.SharedKey, error) {
+	u, err := s.keyOwner(ctx, in)
 	if err != nil {
 		return u, horde.SharedKey{}, err
 	}
@@ -198,7 +201,7 @@ func (s *Set) ownKey(in *discord.Interaction, text string) (horde.User, horde.Sh
 }
 
 func (s *Set) keyList(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	u, err := s.keyOwner(in)
+	u, err := s.keyOwner(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -220,7 +223,7 @@ func (s *Set) keyList(ctx context.Context, in *discord.Interaction, r *discord.R
 }
 
 func (s *Set) sharedKeyInfo(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	_, k, err := s.ownKey(in, in.Command.Options.String("key"))
+	_, k, err := s.ownKey(ctx, in, in.Command.Options.String("key"))
 	if err != nil {
 		return err
 	}
@@ -229,7 +232,7 @@ func (s *Set) sharedKeyInfo(ctx context.Context, in *discord.Interaction, r *dis
 }
 
 func (s *Set) keyEdit(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	u, k, err := s.ownKey(in, in.Command.Options.String("key"))
+	u, k, err := s.ownKey(ctx, in, in.Command.Options.String("key"))
 	if err != nil {
 		return err
 	}
@@ -245,7 +248,7 @@ func (s *Set) keyEdit(ctx context.Context, in *discord.Interaction, r *discord.R
 }
 
 func (s *Set) keyDelete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	_, k, err := s.ownKey(in, in.Command.Options.String("key"))
+	_, k, err := s.ownKey(ctx, in, in.Command.Options.String("key"))
 	if err != nil {
 		return err
 	}
@@ -259,7 +262,7 @@ func (s *Set) keyDelete(ctx context.Context, in *discord.Interaction, r *discord
 }
 
 func (s *Set) pressKeyDelete(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
-	u, k, err := s.ownKey(in, in.Component.ID.ID)
+	u, k, err := s.ownKey(ctx, in, in.Component.ID.ID)
 	if err != nil {
 		return err
 	}
@@ -282,7 +285,7 @@ func (s *Set) parseKey(w words.Words, text string) (horde.SharedKey, horde.User,
 
 func (s *Set) keyTopUp(ctx context.Context, in *discord.Interaction, r *discord.Responder) error {
 	w, o := s.say(in), in.Command.Options
-	u, err := s.keyOwner(in)
+	u, err := s.keyOwner(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -314,7 +317,7 @@ func (s *Set) fillKey(ctx context.Context, in *discord.Interaction, d chat.GiftD
 	if err != nil {
 		return discord.Message{}, fmt.Errorf("unseal a shared key: %w", err)
 	}
-	u, err := s.keyOwner(in)
+	u, err := s.keyOwner(ctx, in)
 	if err != nil {
 		return discord.Message{}, err
 	}

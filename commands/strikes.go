@@ -177,13 +177,13 @@ func (s *Set) sweepStrikes(ctx context.Context) {
 	strikes, err := s.strikes.due(ctx, now, strikesAtOnce)
 	for _, e := range strikes {
 		if err == nil {
-			_, err = s.strikes.drop(ctx, e.key)
+			err = s.strikes.dropDue(ctx, e.key, now)
 		}
 	}
 	storms, failed := s.storms.due(ctx, now, strikesAtOnce)
 	for _, e := range storms {
 		if failed == nil {
-			_, failed = s.storms.drop(ctx, e.key)
+			failed = s.storms.dropDue(ctx, e.key, now)
 		}
 	}
 	if err := errors.Join(err, failed); err != nil && ctx.Err() == nil {

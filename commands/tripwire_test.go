@@ -20,9 +20,16 @@ type tripwire struct {
 	kinds []chat.DocKind
 	left  int
 	cut   bool
+	dark  chat.DocKind // documents that cannot be read
+	full  chat.DocKind // documents that cannot be written
+	room  int          // for so many more of those
 }
 
-var errCut = errors.New("the process has ended here")
+var (
+	errCut  = errors.New("the process has ended here")
+	errDark = errors.New("the disk does not answer")
+	errFull = errors.New("the disk is full")
+)
 
 // arm lets so many documents of some kinds be written; with none the process ends when it tries.
 func (t *tripwire) arm(left int, kinds ...chat.DocKind) {
@@ -46,6 +53,42 @@ func (t *tripwire) tripped() bool {
 	return t.cut
 }
 
+// darken keeps documents of a kind from being read; with none, everything is read again.
+func (t *tripwire) darken(kind chat.DocKind) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.dark = kind
+}
+
+// fill leaves room for so many more writes of documents of a kind; with none, everything is written again.
+func (t *tripwire) fill(room int, kind chat.DocKind) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.room, t.full = room, kind
+}
+
+func (t *tripwire) read(kind chat.DocKind) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if kind == t.dark {
+		return errDark
+	}
+	return nil
+}
+
+// takes refuses what there is no room for.
+func (t *tripwire) takes(kind chat.DocKind) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if kind != t.full {
+		return nil
+	}
+	if t.room--; t.room < 0 {
+		return errFull
+	}
+	return nil
+}
+
 // write does a write, unless the process has ended; right after the last one that it may do, it has.
 func (t *tripwire) write(kind chat.DocKind, do func() error) error {
 	t.mu.Lock()
@@ -67,6 +110,9 @@ func (t *tripwire) write(kind chat.DocKind, do func() error) error {
 }
 
 func (d docs) SaveDoc(ctx context.Context, doc chat.Doc) (version int64, err error) {
+	if err := d.trip.takes(doc.Kind); err != nil {
+		return 0, err
+	}
 	err = d.trip.write(doc.Kind, func() error {
 		version, err = d.Store.SaveDoc(ctx, doc)
 		return err

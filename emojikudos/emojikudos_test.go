@@ -58,6 +58,8 @@ type discord struct {
 	away      bool
 	panics    map[string]bool // messages that nobody can read
 	meanwhile func()          // happens while a report is told
+	reading   func()          // happens while a message is read
+	unheard   func()          // happens while somebody takes no report
 	told      []string        // person:code
 	asks      []string
 	invites   []string
@@ -74,6 +76,9 @@ func (d *discord) Author(_ context.Context, _, message string) (emojikudos.Autho
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.fetched++
+	if d.reading != nil {
+		d.reading()
+	}
 	if d.panics[message] {
 		panic("unreadable")
 	}
@@ -170,6 +175,9 @@ func (d *discord) say(to string, f func()) (bool, error) {
 		return false, errors.New("Discord is away")
 	}
 	if d.deaf[to] {
+		if d.unheard != nil {
+			d.unheard()
+		}
 		return false, nil
 	}
 	f()

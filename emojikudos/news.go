@@ -78,10 +78,13 @@ func (g *Gifts) report(ctx context.Context, d Due) error {
 		return g.Heard(ctx, d.To, n) // nobody looks for it, or they find the gift itself
 	}
 	_, err = g.deps.Book.ChangeNews(ctx, d.To, func(n *News) error {
+		if n.Empty() { // it went with all that is known of its person
+			return ErrSame
+		}
 		n.Kept, n.Tries, n.Due = true, 0, n.Since.Add(keepNews)
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrSame) {
 		return fmt.Errorf("note that somebody cannot be told: %w", err)
 	}
 	return nil

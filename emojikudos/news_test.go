@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,6 +124,76 @@ func TestNewsStayUntilTheyAreTold(t *testing.T) {
 		}
 		if got := r.chat.heard(&r.chat.told); !slices.Equal(got, []string{"ann:AnonForbidden"}) {
 			t.Errorf("told %v", got)
+		}
+	})
+}
+
+// Somebody may be forgotten while a gift of theirs, or news for them, are on the way.
+func TestForgottenPeopleStayForgotten(t *testing.T) {
+	t.Parallel()
+	docs := func(r *rig, person string) (keys []string) {
+		t.Helper()
+		for _, kind := range []chat.DocKind{chat.KindGift, chat.KindGiftNews} {
+			all, err := r.book.st.DocsAfter(context.Background(), kind, "", 100)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range all {
+				if strings.Contains(d.Key, person) {
+					keys = append(keys, d.Key)
+				}
+			}
+		}
+		return keys
+	}
+	gone := func(r *rig, person string) func() {
+		return func() {
+			if _, err := r.book.st.ForgetPerson(context.Background(), person); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	for name, away := range map[string]bool{"while Discord answers": false, "while Discord is away": true} {
+		t.Run("a gift "+name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.agree("ann")
+			r.open("ann", "bob")
+			x := reaction("m")
+			x.Author = ""
+			r.chat.authors["m"] = emojikudos.Author{ID: "bob"}
+			r.react(x)
+			r.chat.reading, r.chat.away = gone(r, "ann"), away
+			r.settle(grace)
+			if got := docs(r, "ann"); len(got) > 0 {
+				t.Errorf("left: %v", got)
+			}
+		})
+	}
+	t.Run("news", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		r.note("bob", "k1")
+		r.chat.deaf["bob"] = true
+		r.chat.unheard = gone(r, "bob")
+		r.settle(time.Minute)
+		if got := docs(r, "bob"); len(got) > 0 {
+			t.Errorf("left: %v", got)
+		}
+	})
+	t.Run("and what came back once goes", func(t *testing.T) {
+		t.Parallel()
+		r := newRig(t)
+		key := emojikudos.KeyOf("m", "u:🙏", "ann")
+		if _, err := r.book.ChangeGift(context.Background(), key, func(x *emojikudos.Gift) error {
+			x.Tries, x.Due = 1, r.clock.Now()
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		r.settle(time.Minute)
+		if got := docs(r, "ann"); len(got) > 0 {
+			t.Errorf("left: %v", got)
 		}
 	})
 }

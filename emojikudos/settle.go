@@ -45,26 +45,39 @@ func (l *lanes) lock(person string) (unlock func()) {
 // flying is what gifts on their way will add to their guilds' tallies, so that several at once stay under the cap. It
 // holds no more entries than gifts are settled at once.
 type flying struct {
-	mu sync.Mutex // guards of
-	of map[string]kudos.Amount
+	mu     sync.Mutex // guards of and landed
+	of     map[string]kudos.Amount
+	landed uint64 // gifts that have ended
+}
+
+// mark is taken before a tally is read, for take.
+func (f *flying) mark() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.landed
 }
 
 func newFlying() flying { return flying{of: make(map[string]kudos.Amount)} }
 
-// take adds an amount when it fits under most together with what is on its way.
-func (f *flying) take(guild string, spent, amount, most kudos.Amount) bool {
+// take adds an amount when it fits under most together with what is on its way. A tally that was read before the last gift
+// ended is stale: it may lack what was on its way then and is not any more.
+func (f *flying) take(mark uint64, guild string, spent, amount, most kudos.Amount) (fits, stale bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if spent+f.of[guild]+amount > most {
-		return false
+	switch {
+	case mark != f.landed:
+		return false, true
+	case spent+f.of[guild]+amount > most:
+		return false, false
 	}
 	f.of[guild] += amount
-	return true
+	return true, false
 }
 
 func (f *flying) drop(guild string, amount kudos.Amount) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.landed++
 	if f.of[guild] -= amount; f.of[guild] <= 0 {
 		delete(f.of, guild)
 	}
@@ -182,6 +195,11 @@ func (g *Gifts) settle(ctx context.Context, row Gift) error {
 	}
 	gift.Key = key
 	switch {
+	case row.State == "" && gift.State == "": // it holds nothing, and its key names somebody
+		if err := g.deps.Book.DropGift(ctx, key); err != nil {
+			return fmt.Errorf("forget an empty gift: %w", err)
+		}
+		return nil
 	case gift.State == "", gift.Due.After(now):
 		return nil
 	case gift.State == Asking:
@@ -217,10 +235,19 @@ func (g *Gifts) lapse(ctx context.Context, gift Gift) error {
 	return nil
 }
 
-// save changes a gift's row.
+// save changes a gift's row, unless it went meanwhile with all that is known of its person.
 func (g *Gifts) save(ctx context.Context, gift Gift, f func(*Gift)) error {
-	after, err := g.deps.Book.ChangeGift(ctx, gift.Key, func(x *Gift) error { f(x); return nil })
-	if err != nil {
+	after, err := g.deps.Book.ChangeGift(ctx, gift.Key, func(x *Gift) error {
+		if x.State == "" {
+			return ErrSame
+		}
+		f(x)
+		return nil
+	})
+	switch {
+	case errors.Is(err, ErrSame):
+		return nil
+	case err != nil:
 		return fmt.Errorf("note what became of a gift: %w", err)
 	}
 	if after.Final() {
@@ -335,15 +362,11 @@ func (g *Gifts) give(ctx context.Context, gift Gift) error {
 	case v.why != nil:
 		return g.refuseUnlessDone(ctx, gift, v)
 	}
-	tally, err := g.deps.Book.ChangeTally(ctx, gift.Guild, func(*Tally) error { return ErrSame })
-	if !errors.Is(err, ErrSame) {
+	fits, err := g.reserve(ctx, gift, dayOf(now))
+	switch {
+	case err != nil:
 		return g.again(ctx, gift, fmt.Errorf("read the tally of the guild: %w", err))
-	}
-	day := dayOf(now)
-	if tally.Day != day {
-		tally.Spent = 0
-	}
-	if !g.flying.take(gift.Guild, tally.Spent, gift.Amount, g.opts.GuildDay) {
+	case !fits:
 		v.why = horde.Refuse(CodeOverGuild, "the reactions in this server have given as much as they may on one day")
 		return g.refuseUnlessDone(ctx, gift, v)
 	}
@@ -366,6 +389,23 @@ func (g *Gifts) give(ctx context.Context, gift Gift) error {
 		return g.again(ctx, gift, err)
 	}
 	return g.given(ctx, gift, v, given)
+}
+
+// reserve takes a gift's amount from what its guild may still give on a day, until flying drops it. It reports whether that
+// is enough.
+func (g *Gifts) reserve(ctx context.Context, gift Gift, day string) (fits bool, err error) {
+	for stale := true; stale; {
+		mark := g.flying.mark()
+		tally, err := g.deps.Book.ChangeTally(ctx, gift.Guild, func(*Tally) error { return ErrSame })
+		if !errors.Is(err, ErrSame) {
+			return false, err
+		}
+		if tally.Day != day {
+			tally.Spent = 0
+		}
+		fits, stale = g.flying.take(mark, gift.Guild, tally.Spent, gift.Amount, g.opts.GuildDay)
+	}
+	return fits, nil
 }
 
 // refuseUnlessDone refuses a gift, unless the ledger says that it happened just before this process last ended.

@@ -277,10 +277,12 @@ type Preset struct {
 }
 
 // Link makes a person act for an account that they showed the API key of. The key itself is not kept; Mark is a short
-// fingerprint of its hash, so that the link ends when the key is replaced.
+// fingerprint of its hash, so that the link ends when the key is replaced. Next is that of a key which is about to replace
+// it at the person's own wish; until that is known to have happened, both count.
 type Link struct {
 	User int64     `json:"user"`
 	Mark string    `json:"mark"`
+	Next string    `json:"next,omitempty"`
 	At   time.Time `json:"at"`
 }
 

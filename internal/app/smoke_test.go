@@ -7,7 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -207,15 +207,8 @@ func (b *tab) balance(p *program) string {
 	return strings.ReplaceAll(found[1], ",", "")
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
+// anyPort has the program take a port that is free.
+const anyPort = "127.0.0.1:0"
 
 // TestSmoke goes a newcomer's way through the real program: an image by the local pool, a kudos reaction that moves both
 // balances, kill -9 in the middle of a second image, which is finished in the same message after the restart.
@@ -225,11 +218,19 @@ func TestSmoke(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.toml")
 	data, _ := json.Marshal(filepath.Join(dir, "data"))
-	text := fmt.Sprintf("[server]\nlisten = %q\ndata_dir = %s\n[sandbox]\nlisten = %q\n", freeAddress(t), data, freeAddress(t))
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	configure := func(page string) {
+		text := fmt.Sprintf("[server]\nlisten = %q\ndata_dir = %s\n[sandbox]\nlisten = %q\n", anyPort, data, page)
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	configure(anyPort)
+	p := startBot(t, config)
+	where, err := url.Parse(p.page)
+	if err != nil {
 		t.Fatal(err)
 	}
-	p := startBot(t, config)
+	configure(where.Host) // the browser goes on there after the restart
 	b := openTab(t)
 	b.do(chromedp.EmulateViewport(1180, 900), chromedp.Navigate(p.page))
 	b.until("document.body.dataset.ready", p)

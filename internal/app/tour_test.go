@@ -69,7 +69,7 @@ func TestTour(t *testing.T) {
 	dir := t.TempDir()
 	config := filepath.Join(dir, "config.toml")
 	data, _ := json.Marshal(filepath.Join(dir, "data"))
-	text := fmt.Sprintf("[server]\nlisten = %q\ndata_dir = %s\n[horde]\nsharing = true\n[sandbox]\nlisten = %q\n", freeAddress(t), data, freeAddress(t))
+	text := fmt.Sprintf("[server]\nlisten = %q\ndata_dir = %s\n[horde]\nsharing = true\n[sandbox]\nlisten = %q\n", anyPort, data, anyPort)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

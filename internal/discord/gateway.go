@@ -34,6 +34,7 @@ type Options struct {
 	HandlerTimeout time.Duration // context of a handler; default 1 min
 
 	AnswerWindow   time.Duration // from an interaction until Discord forgets it; default 2.9 s, larger only beside a patient stand-in
+	DeferAfter     time.Duration // from an interaction until the router acknowledges for a slow handler; default 2 s, larger only beside one
 	Shards         int           // gateway connections; 0 takes Discord's advice
 	Members        bool          // hear of people who leave; needs the privileged intent for members
 	IdentifyWindow time.Duration // between new sessions, default Discord's 5 s
@@ -48,6 +49,7 @@ func (o *Options) defaults() {
 	setDefault(&o.Queue, 1024)
 	setDefault(&o.HandlerTimeout, time.Minute)
 	setDefault(&o.AnswerWindow, answerWindow)
+	setDefault(&o.DeferAfter, autoDefer)
 	setDefault(&o.IdentifyWindow, 5*time.Second)
 	setDefault(&o.OpenTimeout, 30*time.Second)
 	setDefault(&o.GatewaySilence, 100*time.Second)

@@ -18,7 +18,7 @@ const (
 )
 
 // Responder answers one interaction. Whatever is called, Discord receives exactly one acknowledgement; when no method was
-// called within two seconds the router acknowledges for the handler (a command then shows "thinking…", a pressed
+// called within Options.DeferAfter the router acknowledges for the handler (a command then shows "thinking…", a pressed
 // component just stops waiting, a completion gets no suggestions), and later answers become edits or follow-ups by
 // themselves. It is safe for concurrent use.
 type Responder struct {
@@ -43,7 +43,7 @@ func (b *Bot) newResponder(in *Interaction, private bool) *Responder {
 	r := &Responder{bot: b, in: in, private: private, acked: make(chan struct{})}
 	r.ref = MessageRef{ChannelID: in.ChannelID, AppID: in.AppID, Token: in.Token, Expires: in.Created.Add(tokenLife)}
 	b.timers.Add(1)
-	r.timer = time.AfterFunc(max(autoDefer-in.Received.Sub(in.Created), 0), func() {
+	r.timer = time.AfterFunc(max(b.opts.DeferAfter-in.Received.Sub(in.Created), 0), func() {
 		defer b.timers.Done()
 		r.acknowledgeForHandler()
 	})

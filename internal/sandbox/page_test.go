@@ -89,7 +89,7 @@ func (b *browser) shot(name string) {
 // TestPage goes a newcomer's way in a real browser, by keyboard where one can.
 func TestPage(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t, sandbox.Options{})
+	s, _ := start(t, sandbox.Options{AnswerWindow: 3 * time.Second})
 	painter(t, s)
 	b := openBrowser(t, s.URL())
 	b.until("document.body.dataset.ready")
@@ -174,6 +174,23 @@ func TestPage(t *testing.T) {
 	for _, f := range s.Findings() {
 		t.Errorf("finding: %s: %s", f.Where, f.Text)
 	}
+}
+
+// TestPageTakesTheNextLineMeanwhile types on while a command waits for its answer.
+func TestPageTakesTheNextLineMeanwhile(t *testing.T) {
+	t.Parallel()
+	s, _ := start(t, sandbox.Options{AnswerWindow: 2 * time.Second})
+	painter(t, s)
+	b := openBrowser(t, s.URL())
+	b.until("document.body.dataset.ready")
+	b.has("bot-state", "online")
+	b.do(chromedp.Focus(chromedp.CSS(`[data-testid="command-box"]`)))
+	b.keys("/silent\r")
+	b.until(`document.querySelector("#composer").ariaBusy === "true"`)
+	b.keys("good morning\rand good night")
+	b.has("notice", "did not respond")
+	b.has("content", "good morning")
+	b.until(`document.querySelector("#box").value === "and good night"`)
 }
 
 // TestPageShowsTextAsDiscordDoes looks at the markdown that bots use, escaped and not.

@@ -246,7 +246,7 @@ func (c *clock) add(d time.Duration) { c.offset.Add(int64(d)) }
 func TestTokenLife(t *testing.T) {
 	t.Parallel()
 	var c clock
-	s, _ := start(t, sandbox.Options{Now: c.now})
+	s, _ := start(t, sandbox.Options{Now: c.now, AnswerWindow: 3 * time.Second})
 	interactions := make(chan *discordgo.Interaction, 10)
 	connect(t, s, func(_ *discordgo.Session, i *discordgo.InteractionCreate) { interactions <- i.Interaction })
 	if status, _ := api(t, s, http.MethodPut, "/applications/"+sandbox.BotID+"/commands", []any{o{"name": "x", "description": "x"}}); status != 200 {

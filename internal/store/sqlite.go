@@ -381,7 +381,9 @@ func (w *sqliteWriter) transact(ctx context.Context, term horde.Term, rows *rows
 }
 
 // overAlready says of a rollback that failed that all is well: some errors end a transaction by themselves.
-func overAlready(failed error) bool { return strings.Contains(failed.Error(), "no transaction is active") }
+func overAlready(failed error) bool {
+	return strings.Contains(failed.Error(), "no transaction is active")
+}
 
 func (w *sqliteWriter) write(ctx context.Context, which statement, t table) error {
 	n := t.len()

@@ -27,7 +27,7 @@ func JSON() ([]byte, error) {
 }
 
 // asJSON translates the document once, which takes some dozen milliseconds.
-var asJSON = sync.OnceValues(func() ([]byte, error) {
+var asJSON = sync.OnceValues(func() ([]byte, error) { //nolint:gochecknoglobals // a constant that is computed
 	text, err := yaml.YAMLToJSON(document)
 	if err != nil {
 		return nil, fmt.Errorf("read the API's description: %w", err)

@@ -20,6 +20,7 @@ import (
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"golang.org/x/sync/singleflight"
 
 	"stablemate/internal/sandbox"
 )
@@ -34,12 +35,12 @@ const (
 	source   = "https://discord.com/openapi.json" // a name; nothing is fetched
 )
 
-// ids finds snowflakes. Bodies that differ in those alone, as the answers to every bot's commands do, are judged once.
-var ids = regexp.MustCompile(`"[0-9]{17,20}"`)
-
 // Rules is the description, read. It is safe for concurrent use.
 type Rules struct {
 	paths []path
+	ids   *regexp.Regexp // finds snowflakes: bodies that differ in those alone, as the answers to every bot's commands do, are judged once
+
+	judging singleflight.Group // of long bodies
 
 	mu       sync.Mutex // guards what follows
 	compiler *jsonschema.Compiler
@@ -60,7 +61,7 @@ func Load() (*Rules, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read Discord's API description: %w", err)
 	}
-	r := &Rules{compiler: jsonschema.NewCompiler(), schemas: map[string]*jsonschema.Schema{}, fine: map[[sha256.Size]byte]bool{}}
+	r := &Rules{ids: regexp.MustCompile(`"[0-9]{17,20}"`), compiler: jsonschema.NewCompiler(), schemas: map[string]*jsonschema.Schema{}, fine: map[[sha256.Size]byte]bool{}}
 	r.compiler.AssertFormat()
 	if err := r.compiler.AddResource(source, doc); err != nil {
 		return nil, fmt.Errorf("read Discord's API description: %w", err)
@@ -159,32 +160,36 @@ func (r *Rules) validate(place string, text []byte) string {
 	if err != nil {
 		return err.Error()
 	}
-	var key [sha256.Size]byte
-	if len(text) >= longBody {
-		key = sha256.Sum256(slices.Concat([]byte(place), []byte{0}, ids.ReplaceAll(text, []byte(`"0"`))))
-		r.mu.Lock()
-		known := r.fine[key]
-		r.mu.Unlock()
-		if known {
-			return ""
-		}
+	if len(text) < longBody {
+		return judge(schema, text)
 	}
+	key := sha256.Sum256(slices.Concat([]byte(place), []byte{0}, r.ids.ReplaceAll(text, []byte(`"0"`))))
+	r.mu.Lock()
+	known := r.fine[key]
+	r.mu.Unlock()
+	if known {
+		return ""
+	}
+	found, _, _ := r.judging.Do(string(key[:]), func() (any, error) { // many bots begin at once
+		found := judge(schema, text)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if found == "" && len(r.fine) < maxFine {
+			r.fine[key] = true
+		}
+		return found, nil
+	})
+	return found.(string)
+}
+
+func judge(schema *jsonschema.Schema, text []byte) string {
 	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		return err.Error()
 	}
-	var invalid *jsonschema.ValidationError
-	if err := schema.Validate(v); errors.As(err, &invalid) {
-		if s := strings.Join(reasons(invalid), "; "); s != "" {
-			return s[:min(len(s), maxText)]
-		}
-	}
-	if len(text) >= longBody {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if len(r.fine) < maxFine {
-			r.fine[key] = true
-		}
+	if invalid, ok := errors.AsType[*jsonschema.ValidationError](schema.Validate(v)); ok {
+		s := strings.Join(reasons(invalid), "; ")
+		return s[:min(len(s), maxText)]
 	}
 	return ""
 }

@@ -274,6 +274,7 @@ $("viewer").addEventListener("click", (event) => { if (event.target === $("viewe
 
 let completion = { line: null, suggestions: [], pick: false, files: [] };
 let active = -1, waiting = null, timer = 0, sending = false;
+const lines = [], maxLines = 10; // that wait to be sent
 const past = [];
 let recalled = -1, shifted = false;
 
@@ -358,27 +359,44 @@ async function readFiles(holder = $("files")) {
   return out;
 }
 
+// send takes the line out of the box at once, so that people can type the next one meanwhile. Lines go one after the other.
 async function send() {
   const line = box.value.trim();
-  if (!line || sending) return;
+  if (!line || lines.length >= maxLines) return;
+  lines.push(line);
+  box.value = "";
+  resize();
+  if (sending) return;
   sending = true;
+  try {
+    while (lines.length) await deliver(lines.shift());
+  } finally {
+    sending = false;
+  }
+}
+
+// deliver sends one line. One that is refused comes back, unless something else is typed by then.
+async function deliver(line) {
   problem("");
   closePopup();
   $("composer").setAttribute("aria-busy", "true");
   const command = line.startsWith("/");
   const answer = await ask(command ? "run" : "post", { line, files: command ? await readFiles() : {} });
   $("composer").removeAttribute("aria-busy");
-  sending = false;
   if (answer.error) {
     if (answer.error === "the application did not respond") notice("The application did not respond.");
-    else { problem(sentence(answer.error)); return; }
+    else {
+      if (!box.value) { box.value = line; resize(); }
+      problem(sentence(answer.error));
+      return;
+    }
   }
   past.push(line);
   recalled = past.length;
-  box.value = "";
-  completion = { line: "", suggestions: [], pick: false, files: [] };
-  showFiles();
-  resize();
+  if (!box.value) {
+    completion = { line: "", suggestions: [], pick: false, files: [] };
+    showFiles();
+  }
   if (answer.modal) openModal(answer.modal, answer.message);
 }
 

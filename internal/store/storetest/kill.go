@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -81,6 +82,7 @@ func child(ctx context.Context, text string, in io.Reader, out io.Writer) error 
 		}
 	}
 	_, err = io.Copy(io.Discard, in) // until killed, or the parent is gone
+	runtime.KeepAlive(s)             // else its lock may be collected as garbage meanwhile, and so be given up
 	return err
 }
 
