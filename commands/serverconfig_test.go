@@ -253,6 +253,10 @@ func TestImagesThatManyKeepAreInTheGallery(t *testing.T) {
 	if !holds(m, []string{"2 people keep this image", "/" + id, "a pear", "<@" + sandbox.Newcomer + ">"}) || len(m.Buttons) > 0 {
 		t.Errorf("the gallery shows %+v", m)
 	}
+	r.eventually("whose it is is noted", func() bool { // thanks before that are for nobody
+		docs := r.docs(chat.KindShown, sandbox.Newcomer)
+		return len(docs) == 1 && strings.Contains(string(docs[0].Value), m.ID)
+	})
 	before := r.user(sandbox.Newcomer).Details.Received
 	r.eventually("thanks for it reach who asked for it", func() bool {
 		r.react(sandbox.Friend, m.ID, "🙏")
