@@ -52,25 +52,20 @@ func (s *Set) lightFuse(ctx context.Context, in *discord.Interaction, r *discord
 
 // chores removes what has been shown for long enough, and so on, until ctx ends.
 func (s *Set) chores(ctx context.Context) {
-	tick := time.NewTicker(choreGap)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	s.onAndOn(ctx, "chores are not done", func() error {
 		round, cancel := context.WithTimeout(ctx, choreTime)
-		err := errors.Join(s.burn(round), s.forgetGuilds(round), s.renewFavourites(round), s.greetGuilds(round))
-		cancel()
-		if err != nil && ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("chores are not done")
-		}
-	}
+		defer cancel()
+		return errors.Join(s.burn(round), s.forgetGuilds(round), s.renewFavourites(round), s.greetGuilds(round))
+	})
 }
 
 // sayFarewell says goodbye to accounts until ctx ends. It takes its time beside the other chores.
 func (s *Set) sayFarewell(ctx context.Context) {
+	s.onAndOn(ctx, "accounts are not deleted", func() error { return s.farewell(ctx) })
+}
+
+// onAndOn does something every [choreGap] until ctx ends, and logs what fails.
+func (s *Set) onAndOn(ctx context.Context, failed string, do func() error) {
 	tick := time.NewTicker(choreGap)
 	defer tick.Stop()
 	for {
@@ -79,8 +74,8 @@ func (s *Set) sayFarewell(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if err := s.farewell(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn().Err(err).Msg("accounts are not deleted")
+		if err := do(); err != nil && ctx.Err() == nil {
+			s.log.Warn().Err(err).Msg(failed)
 		}
 	}
 }

@@ -126,6 +126,17 @@ func TestAnImageThatIsDeletedWhileItIsPostedIsInNoGallery(t *testing.T) {
 	})
 }
 
+// enlarged has an alchemist enlarge the first image of a message, and returns the ID of the result's.
+func (r *rig) enlarged(who, id string) string {
+	r.t.Helper()
+	r.click(who, id, "Upscale")
+	how := r.whisper(who, "What should be done with image 1?")
+	out := r.pick(who, how.ID, how.Selects[0].CustomID, "RealESRGAN_x2plus")
+	r.see(who, "the larger image", func(m sandbox.Message) bool { return m.ID == out.MessageID && len(m.Attachments) == 1 })
+	r.closed()
+	return out.MessageID
+}
+
 func TestWhatAlchemistsMadeIsDeletedForOnePersonAlone(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, nil)
@@ -134,18 +145,9 @@ func TestWhatAlchemistsMadeIsDeletedForOnePersonAlone(t *testing.T) {
 	id := r.generate(sandbox.Newcomer, nil)
 	r.result(sandbox.Newcomer, id, 1)
 	r.closed()
-	enlarged := func(who string) string {
-		t.Helper()
-		r.click(who, id, "Upscale")
-		how := r.whisper(who, "What should be done with image 1?")
-		out := r.pick(who, how.ID, how.Selects[0].CustomID, "RealESRGAN_x2plus")
-		r.see(who, "the larger image", func(m sandbox.Message) bool { return m.ID == out.MessageID && len(m.Attachments) == 1 })
-		r.closed()
-		return out.MessageID
-	}
-	enlarged(sandbox.Newcomer)
+	r.enlarged(sandbox.Newcomer, id)
 	theirs := r.blobOf(sandbox.Newcomer)
-	mine := enlarged(sandbox.Friend)
+	mine := r.enlarged(sandbox.Friend, id)
 	image := r.blobOf(sandbox.Friend)
 	r.click(sandbox.Friend, mine, "Delete")
 	r.eventually("one is deleted", func() bool { return r.latest(sandbox.Friend)["prompt"] == "" })
@@ -168,12 +170,7 @@ func TestADeletedImageOfAlchemistsIsThereWhenAskedForAgain(t *testing.T) {
 	id := r.generate(sandbox.Newcomer, nil)
 	r.result(sandbox.Newcomer, id, 1)
 	for range 2 {
-		r.click(sandbox.Newcomer, id, "Upscale")
-		how := r.whisper(sandbox.Newcomer, "What should be done with image 1?")
-		out := r.pick(sandbox.Newcomer, how.ID, how.Selects[0].CustomID, "RealESRGAN_x2plus")
-		r.see(sandbox.Newcomer, "the larger image", func(m sandbox.Message) bool { return m.ID == out.MessageID && len(m.Attachments) == 1 })
-		r.closed()
-		r.click(sandbox.Newcomer, out.MessageID, "Delete")
+		r.click(sandbox.Newcomer, r.enlarged(sandbox.Newcomer, id), "Delete")
 		r.eventually("it is deleted", func() bool { return r.latest(sandbox.Newcomer)["prompt"] == "" })
 	}
 }
