@@ -67,6 +67,7 @@ func TestPeopleAreToldOnceWhenAModelIsServedAgain(t *testing.T) {
 	dm := r.see(sandbox.Newcomer, "the direct message", func(m sandbox.Message) bool {
 		return m.ChannelID == sandbox.DMChannel(sandbox.Newcomer) && holds(m, []string{`**Night \*Owl\*** is served again`})
 	})
+	r.eventually("it is noted that they know", func() bool { return len(r.docs(chat.KindModelWait, sandbox.Newcomer)) == 0 })
 	r.restart(time.Minute)
 	r.offer("Owl", "Night *Owl*")
 	r.restart(time.Hour)
