@@ -137,6 +137,7 @@ func TestACrashAroundTheRequestMakesOneRequest(t *testing.T) {
 			if c.forget {
 				r.click(sandbox.Newcomer, id, "Cancel")
 				r.message(sandbox.Newcomer, id, "Cancelled by")
+				r.closed() // nobody else writes the row from now on
 				r.jump(horde.RequestTTL + time.Minute)
 				r.eventually("the core has forgotten it", func() bool {
 					return len(r.p.engine.RequestsOf(r.user(sandbox.Newcomer).ID)) == 0
