@@ -76,7 +76,7 @@ func everywhere(f sandbox.Fault) []sandbox.Fault {
 
 // gatewayPace makes the gateway's own times short, though not shorter than what a busy machine needs.
 func gatewayPace(s *sandbox.Options, d *discord.Options) {
-	s.Heartbeat, d.OpenTimeout, d.GatewaySilence = 150*time.Millisecond, 4*time.Second, 2*time.Second
+	s.Heartbeat, d.OpenTimeout, d.GatewaySilence = 400*time.Millisecond, 4*time.Second, 5*time.Second
 }
 
 func cut(more ...sandbox.Fault) []sandbox.Fault {
@@ -224,7 +224,7 @@ func begin(t *testing.T, c trouble) *scenes {
 		hasty(s, d)
 		d.IdentifyWindow = 50 * time.Millisecond
 		if c.forgets || len(c.faults) > 0 && c.faults[0].Path != "" { // people see that, and do it again
-			s.AnswerWindow, d.AnswerWindow = 4*time.Second, 3900*time.Millisecond
+			s.AnswerWindow, d.AnswerWindow = 6*time.Second, 5900*time.Millisecond
 		}
 		if c.tune != nil {
 			c.tune(s, d)

@@ -49,6 +49,7 @@ func TestJobsAreListedAndTakenBack(t *testing.T) {
 	r.run(sandbox.Newcomer, "jobs list", nil)
 	r.whisper(sandbox.Newcomer, "Nothing is being made for you")
 	first, second := r.generate(sandbox.Newcomer, nil), r.generate(sandbox.Newcomer, map[string]any{"prompt": "green pear"})
+	r.message(sandbox.Newcomer, first, "No worker")
 	r.message(sandbox.Newcomer, second, "No worker")
 	r.run(sandbox.Newcomer, "jobs list", nil)
 	list := r.whisper(sandbox.Newcomer, "1. **red apple** [↗]", "2. **green pear**", "nobody can take it")
