@@ -86,14 +86,21 @@ func (b *browser) shot(name string) {
 	}
 }
 
-// TestPage goes a newcomer's way in a real browser, by keyboard where one can.
-func TestPage(t *testing.T) {
-	t.Parallel()
+// visit opens the page of a sandbox with a bot in it, whose answers Discord waits for as long as it does.
+func visit(t *testing.T) (*sandbox.Server, *browser) {
+	t.Helper()
 	s, _ := start(t, sandbox.Options{AnswerWindow: 3 * time.Second})
 	painter(t, s)
 	b := openBrowser(t, s.URL())
 	b.until("document.body.dataset.ready")
 	b.has("bot-state", "online")
+	return s, b
+}
+
+// TestPage goes a newcomer's way in a real browser, by keyboard where one can.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	s, b := visit(t)
 	b.shot("1-welcome")
 
 	b.do(chromedp.Focus(chromedp.CSS(`[data-testid="command-box"]`)))
@@ -179,11 +186,7 @@ func TestPage(t *testing.T) {
 // TestPageTakesTheNextLineMeanwhile types on while a command waits for its answer.
 func TestPageTakesTheNextLineMeanwhile(t *testing.T) {
 	t.Parallel()
-	s, _ := start(t, sandbox.Options{AnswerWindow: 2 * time.Second})
-	painter(t, s)
-	b := openBrowser(t, s.URL())
-	b.until("document.body.dataset.ready")
-	b.has("bot-state", "online")
+	_, b := visit(t)
 	b.do(chromedp.Focus(chromedp.CSS(`[data-testid="command-box"]`)))
 	b.keys("/silent\r")
 	b.until(`document.querySelector("#composer").ariaBusy === "true"`)
